@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The native hot path: ring, decode, process table, rules, windows, detectors.
+
+Everything here is bounded; `Engine.stats()` counts what a bound cost. No function
+opens a file or a socket: only file descriptors and buffers cross into this package.
+"""
+
+from collections.abc import Sequence
+from typing import Any, final
+
+ABI_VERSION: int
+FIELDS: dict[str, int]
+"""Field name -> field id. Wire members (see iw_event.h) and the derived fields:
+command_line (argv joined by one space), exe_name, parent_exe_path, parent_command_line, parent_comm,
+parent_uid, parent_exe_name, grandparent_exe_path, file_name (last component of `path`), kind_name."""
+OPERATORS: dict[str, int]
+"""Predicate operator -> code: equals, contains, startswith, endswith, glob, cidr, exists, is_null,
+eq, ne, lt, le, gt, ge (numbers), bit_all, bit_any (masks), field_equals."""
+
+class Predicate:
+    """One test. `literals` are alternatives (any one suffices); numbers for numeric operators;
+    `cased` False folds ASCII case. An absent field is false for every operator but is_null."""
+
+    def __init__(
+        self, field: int, operator: int, literals: Sequence[bytes | int], cased: bool = False
+    ) -> None: ...
+
+class Rule:
+    """A decision graph over predicates: node i = (predicate index, on_true, on_false).
+
+    Targets are greater than i, or -1 for a match, or -2 for none. `group_by` names the cooldown
+    key; () means the acting process. `emit` False: seen only by correlations. `owner` comes back in the hit.
+    Raises ValueError naming the node for a backward or missing target.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        kinds: Sequence[int],
+        predicates: Sequence[Predicate],
+        nodes: Sequence[tuple[int, int, int]],
+        *,
+        group_by: Sequence[int] = (),
+        cooldown_ns: int = 0,
+        emit: bool = True,
+    ) -> None: ...
+
+class Correlation:
+    """A Sigma correlation over rules by owner id.
+
+    `kind`: event_count, value_count, temporal, temporal_ordered. `group_by`: one tuple of field ids per
+    rule of `rules` (aliases resolved). Fires when the condition (`operator` in gt ge lt le eq ne, `threshold`)
+    holds within `timespan_ns` of event time ending at the newest event, then re-arms. `repeat_count`
+    of a log record counts as that many events. Keeps up to 4 recent values of `sample_field` for evidence.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        kind: str,
+        rules: Sequence[str],
+        group_by: Sequence[Sequence[int]],
+        timespan_ns: int,
+        *,
+        operator: str = "ge",
+        threshold: int = 1,
+        value_field: int = -1,
+        sample_field: int = -1,
+        cooldown_ns: int = 0,
+    ) -> None: ...
+
+class NativeDetector:
+    """A registered native detector by id with its parameters (integers, units in names)."""
+
+    def __init__(self, owner: str, detector: str, parameters: dict[str, int]) -> None: ...
+
+NATIVE_DETECTORS: dict[str, dict[str, int]]
+"""Native detector id -> its parameters with defaults."""
+
+@final
+class Hit:
+    """One match. `record` is a private copy of the triggering record (decode with `Record`)."""
+
+    owner: str
+    record: bytes
+    ts_ns: int
+    group: tuple[str, ...]
+    count: int
+    """Events in the window; 1 for a plain rule."""
+    suppressed: int
+    """Matches of the same key that the cooldown swallowed since the last hit."""
+    first_ts_ns: int
+    samples: tuple[str, ...]
+    steps: tuple[tuple[str, int, int, int], ...]
+    """For sequences: (rule owner, ts_ns, pid, start_ns) per step."""
+    related: tuple[int, int] | None
+    """(pid, start_ns) of another process that matters, e.g. the reader of a secret."""
+
+@final
+class Record:
+    """A decoded view of one record; bounds were checked. Absent fields are None."""
+
+    def __init__(self, data: bytes) -> None: ...
+    kind: int
+    def get(self, field: str) -> int | str | None: ...
+    def argv(self) -> list[str]: ...
+    def to_dict(self) -> dict[str, Any]:
+        """Field name -> value, for fields that are present; ip as text, strings with invalid UTF-8 escaped \\xNN."""
+
+@final
+class ProcessInfo:
+    pid: int
+    start_ns: int
+    ppid: int
+    parent_start_ns: int
+    uid: int
+    login_uid: int
+    exe_path: str | None
+    argv: list[str]
+    comm: str
+    cwd: str | None
+    exec_ts_ns: int
+    exited: bool
+    exec_flags: int
+
+@final
+class Ring:
+    """The consumer side of a BPF ring buffer map, or of a memory file with the same layout."""
+
+    def __init__(self, fd: int, data_bytes: int, name: str = "ring") -> None: ...
+    name: str
+    consumed: int
+    def pending(self) -> int: ...
+    def close(self) -> None: ...
+
+@final
+class MemoryRing:
+    """A memory file with the kernel ring's layout, and its producer side."""
+
+    def __init__(self, data_bytes: int) -> None: ...
+    fd: int
+    def write(self, record: bytes) -> bool:
+        """Append one record; False, and one more `lost`, when there is no room."""
+    lost: int
+    def close(self) -> None: ...
+
+@final
+class Engine:
+    def __init__(
+        self,
+        *,
+        process_entries: int = 32768,
+        process_bytes: int = 16 << 20,
+        window_keys: int = 65536,
+        boot_to_realtime_ns: int = 0,
+        max_hits: int = 4096,
+    ) -> None: ...
+    def configure(
+        self, rules: Sequence[Rule], correlations: Sequence[Correlation], natives: Sequence[NativeDetector]
+    ) -> None:
+        """Swap the whole set between batches; windows and cooldowns of owners that stay are kept."""
+    def drain(self, rings: Sequence[Ring], timeout_ms: int, limit: int = 65536) -> list[Hit]:
+        """Wait at most timeout_ms, then consume; priority follows the order of `rings`. The GIL is released throughout."""
+    def feed(self, records: bytes | bytearray | memoryview) -> list[Hit]:
+        """Run contiguous records, each 8-aligned, header first, through the same path as the ring."""
+    def feed_auth_lines(self, chunk: bytes | memoryview, parser: "AuthParser") -> tuple[list[Hit], int]:
+        """Parse whole lines natively and run their records; returns hits and bytes consumed."""
+    def seed_process(
+        self, pid: int, start_ns: int, ppid: int, parent_start_ns: int, uid: int, login_uid: int,
+        comm: bytes, exe_path: bytes | None, argv: bytes, cwd: bytes | None,
+    ) -> None:
+        """Insert from /proc (start resolution 10 ms); merged with kernel records by (pid, start)."""
+    def process(self, pid: int, start_ns: int = 0) -> ProcessInfo | None: ...
+    def ancestors(self, pid: int, start_ns: int = 0, limit: int = 32) -> list[ProcessInfo]:
+        """Birth chain, nearest first; ends at the first unknown parent."""
+    def capture(self, enabled: bool) -> None:
+        """Keep a copy of every record for `take_captured` (replay and events.jsonl)."""
+    def take_captured(self) -> bytes: ...
+    def stats(self) -> dict[str, Any]:
+        """records and bytes per kind, malformed by reason, evictions per table, hits, suppressed, hits_lost."""
+
+@final
+class AuthParser:
+    """sshd, PAM, sudo, su and account-tool lines -> log records, in RFC 3164 and RFC 3339 syslog form.
+
+    `year` and `utc_offset_s` complete RFC 3164 times; `now_s` bounds the year guess (no time in the future).
+    """
+
+    def __init__(self, *, now_s: int, utc_offset_s: int = 0, source_id: int = 0) -> None: ...
+    def parse(self, line: bytes) -> bytes | None:
+        """One line -> one record, or None when the line says nothing about authentication."""
+    def parse_message(self, ts_ns: int, host: bytes, program: bytes, pid: int, message: bytes) -> bytes | None:
+        """The same for a line already split, as journald delivers it."""
+    def stats(self) -> dict[str, int]:
+        """lines, matched, ignored, malformed, too_long."""

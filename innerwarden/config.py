@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration file: typed, complete, refused when it says something unknown."""
+
+from __future__ import annotations
+
+import socket
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from innerwarden import paths
+from innerwarden.errors import ConfigError
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every table: an unknown key is an error."""
+
+
+class KernelConfig(Section, frozen=True):
+    """eBPF source. Ring sizes are powers of two, in bytes."""
+
+    enabled: bool = True
+    prio_ring_bytes: int = 8 << 20
+    bulk_ring_bytes: int = 8 << 20
+    poll_ms: int = 10
+
+
+class AuthLogConfig(Section, frozen=True):
+    enabled: bool = True
+    path: str = "/var/log/auth.log"
+
+
+class JournaldConfig(Section, frozen=True):
+    enabled: bool = True
+    identifiers: tuple[str, ...] = ("sshd", "sshd-session", "sudo", "su", "login", "useradd", "usermod")
+
+
+class CollectorsConfig(Section, frozen=True):
+    kernel: KernelConfig = KernelConfig()
+    auth_log: AuthLogConfig = AuthLogConfig()
+    journald: JournaldConfig = JournaldConfig()
+
+
+class DetectorConfig(Section, frozen=True):
+    """Overrides for one detector id."""
+
+    enabled: bool = True
+    severity: str | None = None
+    cooldown_s: int | None = None
+    parameters: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class SensorConfig(Section, frozen=True):
+    process_entries: int = 32768
+    window_keys: int = 65536
+    write_events: bool = False
+    findings_max_bytes: int = 64 << 20
+    findings_keep: int = 4
+
+
+class AgentConfig(Section, frozen=True):
+    retention_days: int = 30
+    poll_ms: int = 100
+
+
+class DashboardConfig(Section, frozen=True):
+    listen: str = "127.0.0.1:8787"
+
+
+class ResponderConfig(Section, frozen=True):
+    """Both switches are off; nothing in the product flips them."""
+
+    enabled: bool = False
+    dry_run: bool = True
+
+
+class ModulesConfig(Section, frozen=True):
+    disabled: tuple[str, ...] = ()
+
+
+class Config(Section, frozen=True):
+    host: str = ""
+    collectors: CollectorsConfig = CollectorsConfig()
+    detectors: dict[str, DetectorConfig] = msgspec.field(default_factory=dict)
+    sensor: SensorConfig = SensorConfig()
+    agent: AgentConfig = AgentConfig()
+    dashboard: DashboardConfig = DashboardConfig()
+    responder: ResponderConfig = ResponderConfig()
+    modules: ModulesConfig = ModulesConfig()
+
+    def host_name(self) -> str:
+        return self.host or socket.gethostname()
+
+
+def load(path: Path | None) -> Config:
+    """Read `path`, or the system file when there is one, or the defaults.
+
+    Raises ConfigError with file, line (of the key, where it can be found) and remedy.
+    """
+    if path is None:
+        if not paths.SYSTEM_CONFIG.exists():
+            return Config()
+        path = paths.SYSTEM_CONFIG
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}", "Give --config a readable TOML file") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str) -> Config:
+    """Decode and check one file's text; every message starts with `name:line`."""
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name}: {error}", "Correct the TOML at that place") from error
+    try:
+        config = msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            f"{name}:{_line_of(text, str(error))}: {error}",
+            "See docs/configuration.md, or run `innerwarden config explain`",
+        ) from error
+    problems = _check(config)
+    if problems:
+        raise ConfigError(f"{name}: " + "; ".join(problems), "See docs/configuration.md")
+    return config
+
+
+def _check(config: Config) -> list[str]:
+    problems = []
+    kernel = config.collectors.kernel
+    for key, size in (
+        ("prio_ring_bytes", kernel.prio_ring_bytes),
+        ("bulk_ring_bytes", kernel.bulk_ring_bytes),
+    ):
+        if size < 65536 or size & (size - 1):
+            problems.append(f"collectors.kernel.{key} is {size}; it must be a power of two of at least 65536")
+    if not 1 <= kernel.poll_ms <= 1000:
+        problems.append(f"collectors.kernel.poll_ms is {kernel.poll_ms}; it must lie in 1..1000")
+    return problems
+
+
+def _line_of(text: str, message: str) -> int:
+    """Line of the key that a msgspec message names; 1 when it names none."""
+    words = [w for part in message.split("`")[1::2] for w in part.strip("$.").split(".") if w]
+    for word in words:
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.replace(" ", "").startswith((f"{word}=", f"[{word}]")) or f".{word}]" in line:
+                return number
+    return 1

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""sensor-health.json: what the sensor knows about its own sight, for `doctor`, `status` and the dashboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+
+class HookHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One kernel program. `state`: attached, absent (the kernel lacks the hook) or failed; `canary`:
+    working (a positive control reached the engine), unconfirmed, absent."""
+
+    name: str
+    kind: str
+    state: str
+    reason: str = ""
+    fires: int = 0
+    canary: str = "unconfirmed"
+    canary_ts: str | None = None
+    lost_techniques: tuple[str, ...] = ()
+
+
+class RingHealth(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    pending_bytes: int
+    size_bytes: int
+    consumed: int
+
+
+class CollectorHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`state`: working (a line or a positive control arrived), unconfirmed, absent."""
+
+    id: str
+    state: str
+    reason: str = ""
+    lines: int = 0
+    matched: int = 0
+    malformed: int = 0
+    lost: int = 0
+
+
+class DisabledDetector(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    reason: str
+
+
+class DetectorsHealth(msgspec.Struct, frozen=True, kw_only=True):
+    loaded: int = 0
+    disabled: tuple[DisabledDetector, ...] = ()
+
+
+class ProcessTableHealth(msgspec.Struct, frozen=True, kw_only=True):
+    entries: int = 0
+    evicted: int = 0
+
+
+class SensorHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """Rates are per second over the last report; totals and losses since the sensor's start."""
+
+    ts: str
+    pid: int
+    version: str
+    hooks: tuple[HookHealth, ...] = ()
+    rates: dict[str, float] = msgspec.field(default_factory=dict)
+    totals: dict[str, int] = msgspec.field(default_factory=dict)
+    lost: dict[str, int] = msgspec.field(default_factory=dict)
+    rings: tuple[RingHealth, ...] = ()
+    collectors: tuple[CollectorHealth, ...] = ()
+    detectors: DetectorsHealth = DetectorsHealth()
+    process_table: ProcessTableHealth = ProcessTableHealth()
+    rss_bytes: int = 0
+
+
+def read(path: Path) -> SensorHealth | None:
+    """The last report, or None when there is none or it is not whole."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=SensorHealth)
+    except (OSError, msgspec.MsgspecError):
+        return None

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one vocabulary: every field a rule may name, with its meaning, type, Sigma and ECS names.
+
+Wire fields take type and meaning from the record header; derived ones (computed by the engine from the record
+or the process table) say theirs here. A contract test holds this table against the engine in both directions.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from innerwarden.model._wire import KINDS, LAYOUT, MEANING, RECORD_OF, ExecFlag, Flag, Kind, OpenFlag
+
+
+class FieldType(StrEnum):
+    NUMBER = "number"
+    STRING = "string"
+    IP = "ip"
+    FLAGS = "flags"
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """`kinds` are the dotted kinds that may carry it; `sigma` maps a Sigma field name to its log source categories
+    (`*`: every one); `flags` maps a flag's name to its bit."""
+
+    name: str
+    type: FieldType
+    meaning: str
+    ecs: str | None
+    kinds: frozenset[str]
+    derived: bool = False
+    sigma: dict[str, tuple[str, ...]] = {}
+    flags: dict[str, int] = {}
+
+
+KERNEL_KINDS = frozenset(dotted for dotted, kind in KINDS.items() if kind < Kind.SSH_LOGIN_FAILED)
+LOG_KINDS = frozenset(KINDS) - KERNEL_KINDS
+TASK_KINDS = KERNEL_KINDS - {"network.xdp_drop"}
+
+_PROCESS = ("process_creation", "process_termination")
+_FILE = ("file_event", "file_change", "file_access", "file_delete", "file_rename")
+_NET = ("network_connection",)
+_ACTOR = (*_PROCESS, *_FILE, *_NET)
+
+_FLAGS: dict[str, dict[str, int]] = {
+    "flags": {flag.name.lower(): flag.value for flag in Flag if flag.name},
+    "exec_flags": {flag.name.lower(): flag.value for flag in ExecFlag if flag.name},
+    "open_flags": {flag.name.lower(): flag.value for flag in OpenFlag if flag.name},
+}
+
+#: Wire field -> (ECS name, {Sigma name: categories}).
+_WIRE: dict[str, tuple[str | None, dict[str, tuple[str, ...]]]] = {
+    "cpu": (None, {}),
+    "flags": (None, {}),
+    "sequence": ("event.sequence", {}),
+    "ts_ns": ("@timestamp", {}),
+    "start_ns": ("process.start", {}),
+    "parent_start_ns": ("process.parent.start", {}),
+    "cgroup_id": (None, {}),
+    "pid": ("process.pid", {"ProcessId": _ACTOR}),
+    "tid": ("process.thread.id", {}),
+    "ppid": ("process.parent.pid", {"ParentProcessId": _PROCESS}),
+    "uid": ("user.id", {"User": _ACTOR}),
+    "gid": ("group.id", {}),
+    "euid": ("user.effective.id", {}),
+    "mnt_ns": (None, {}),
+    "pid_ns": (None, {}),
+    "comm": ("process.name", {}),
+    "exe_inode": ("file.inode", {}),
+    "cap_effective": ("process.thread.capabilities.effective", {}),
+    "exe_dev": ("file.device", {}),
+    "exe_mode": ("file.mode", {}),
+    "exe_uid": ("file.uid", {}),
+    "exe_gid": ("file.gid", {}),
+    "exe_nlink": (None, {}),
+    "exec_flags": (None, {}),
+    "login_uid": ("process.real_user.id", {}),
+    "session_id": ("process.session_leader.pid", {}),
+    "tty_dev": ("process.tty.char_device.major", {}),
+    "argv_len": (None, {}),
+    "old_tid": (None, {}),
+    "stdio_peer_port": ("destination.port", {}),
+    "stdio_peer_family": ("network.type", {}),
+    "stdio_peer_ip": ("destination.ip", {}),
+    "exe_path": ("process.executable", {"Image": _ACTOR}),
+    "filename": (None, {}),
+    "argv": ("process.args", {}),
+    "cwd": ("process.working_directory", {"CurrentDirectory": _ACTOR}),
+    "argv_offset": (None, {}),
+    "child_start_ns": (None, {}),
+    "child_pid": (None, {}),
+    "exit_code": ("process.exit_code", {}),
+    "exit_signal": (None, {}),
+    "src_ip": ("source.ip", {"SourceIp": _NET}),
+    "dst_ip": ("destination.ip", {"DestinationIp": _NET}),
+    "src_port": ("source.port", {"SourcePort": _NET}),
+    "dst_port": ("destination.port", {"DestinationPort": _NET}),
+    "family": ("network.type", {}),
+    "protocol": ("network.transport", {"Protocol": _NET}),
+    "inode": ("file.inode", {}),
+    "dev": ("file.device", {}),
+    "mode": ("file.mode", {}),
+    "file_flags": (None, {}),
+    "open_flags": (None, {}),
+    "path": ("file.path", {"TargetFilename": _FILE}),
+    "old_path": (None, {"SourceFilename": ("file_rename",)}),
+    "old_cap_effective": (None, {}),
+    "old_uid": (None, {}),
+    "old_euid": (None, {}),
+    "old_gid": (None, {}),
+    "syscall_nr": (None, {}),
+    "target_start_ns": (None, {}),
+    "request": (None, {}),
+    "target_pid": ("process.pid", {}),
+    "target_uid": (None, {}),
+    "memfd_flags": (None, {}),
+    "name": (None, {}),
+    "load_stage": (None, {}),
+    "taints": (None, {}),
+    "mount_flags": (None, {}),
+    "source": (None, {}),
+    "fs_type": (None, {}),
+    "peer_ip": ("destination.ip", {}),
+    "peer_port": ("destination.port", {}),
+    "old_fd": (None, {}),
+    "new_fd": (None, {}),
+    "bpf_command": (None, {}),
+    "program_type": (None, {}),
+    "attach_type": (None, {}),
+    "packet_count": ("network.packets", {}),
+    "interface_index": ("observer.ingress.interface.id", {}),
+    "repeat_count": (None, {}),
+    "source_id": (None, {}),
+    "host_name": ("host.name", {}),
+    "program": ("process.name", {}),
+    "user": ("user.name", {}),
+    "method": (None, {}),
+    "reason": ("event.reason", {}),
+    "command": ("process.command_line", {}),
+    "message": ("message", {}),
+}
+
+#: Derived field -> (type, meaning, ECS name, {Sigma name: categories}, kinds).
+_DERIVED: dict[str, tuple[FieldType, str, str | None, dict[str, tuple[str, ...]], frozenset[str]]] = {
+    "command_line": (
+        FieldType.STRING,
+        "argv joined by one space; of the acting process",
+        "process.command_line",
+        {"CommandLine": _ACTOR},
+        TASK_KINDS,
+    ),
+    "exe_name": (FieldType.STRING, "last component of exe_path", "process.name", {}, TASK_KINDS),
+    "parent_exe_path": (
+        FieldType.STRING,
+        "exe_path of the parent at birth",
+        "process.parent.executable",
+        {"ParentImage": _ACTOR},
+        TASK_KINDS,
+    ),
+    "parent_command_line": (
+        FieldType.STRING,
+        "command_line of the parent",
+        "process.parent.command_line",
+        {"ParentCommandLine": _ACTOR},
+        TASK_KINDS,
+    ),
+    "parent_comm": (
+        FieldType.STRING,
+        "task name of the parent; forgeable, grants nothing",
+        "process.parent.name",
+        {},
+        TASK_KINDS,
+    ),
+    "parent_uid": (FieldType.NUMBER, "real user id of the parent", "process.parent.user.id", {}, TASK_KINDS),
+    "parent_exe_name": (
+        FieldType.STRING,
+        "last component of parent_exe_path",
+        "process.parent.name",
+        {},
+        TASK_KINDS,
+    ),
+    "grandparent_exe_path": (FieldType.STRING, "exe_path of the parent's parent", None, {}, TASK_KINDS),
+    "file_name": (
+        FieldType.STRING,
+        "last component of path",
+        "file.name",
+        {},
+        frozenset(d for d, k in KINDS.items() if any(name == "path" for name, _, _ in LAYOUT[RECORD_OF[k]])),
+    ),
+    "kind_name": (FieldType.STRING, "dotted kind of the record", "event.action", {}, frozenset(KINDS)),
+}
+
+#: Fields that the process table supplies on every record of a task, besides the records that carry them.
+_FROM_TABLE = {"exe_path", "cwd", "login_uid"}
+
+#: Members of the record that no rule can name: the frame, and padding.
+NOT_FIELDS = frozenset({"size", "kind"})
+
+_SHAPES = {"u16": FieldType.NUMBER, "u32": FieldType.NUMBER, "u64": FieldType.NUMBER, "ip": FieldType.IP}
+
+
+def _build() -> dict[str, Field]:
+    shapes: dict[str, str] = {}
+    kinds: dict[str, set[str]] = {}
+    for dotted, kind in KINDS.items():
+        for name, _, shape in LAYOUT[RECORD_OF[kind]]:
+            shapes[name] = shape
+            kinds.setdefault(name, set()).add(dotted)
+    table = {}
+    for name, (ecs, sigma) in _WIRE.items():
+        flags = _FLAGS.get(name, {})
+        carried = kinds[name] | (TASK_KINDS if name in _FROM_TABLE else frozenset())
+        table[name] = Field(
+            name=name,
+            type=FieldType.FLAGS if flags else _SHAPES.get(shapes[name], FieldType.STRING),
+            meaning=MEANING[name],
+            ecs=ecs,
+            kinds=frozenset(carried),
+            sigma=sigma,
+            flags=flags,
+        )
+    for name, (kind_of, meaning, ecs, sigma, on) in _DERIVED.items():
+        table[name] = Field(
+            name=name, type=kind_of, meaning=meaning, ecs=ecs, kinds=on, derived=True, sigma=sigma
+        )
+    return table
+
+
+VOCABULARY: dict[str, Field] = _build()
+
+
+def by_sigma_name(name: str, category: str | None) -> Field | None:
+    """The field behind a Sigma taxonomy name in a log source category."""
+    for field in VOCABULARY.values():
+        if category in field.sigma.get(name, ()):
+            return field
+    return None

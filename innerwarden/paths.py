@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every path the product uses, in one place."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+#: Where an installed package keeps things; a checkout uses the repository instead.
+SYSTEM_DATA_DIR = Path("/var/lib/innerwarden")
+SYSTEM_CONFIG = Path("/etc/innerwarden/config.toml")
+SYSTEM_MODULES = (Path("/etc/innerwarden/modules"), Path("/usr/lib/innerwarden/modules"))
+
+PACKAGE = Path(__file__).resolve().parent
+REPOSITORY = PACKAGE.parent
+
+
+def modules_dirs() -> list[Path]:
+    """Directories that hold modules, in order of precedence (first wins on the same id)."""
+    shipped = REPOSITORY / "modules"
+    candidates = [*SYSTEM_MODULES, shipped]
+    if extra := os.environ.get("INNERWARDEN_MODULES"):
+        candidates.insert(0, Path(extra))
+    return [path for path in candidates if path.is_dir()]
+
+
+def bpf_object() -> Path:
+    """The precompiled CO-RE object for this machine's architecture (it may not exist)."""
+    name = Path(platform.machine()) / "innerwarden.bpf.o"
+    installed = PACKAGE / "objects" / name
+    return installed if installed.exists() else REPOSITORY / "bpf" / "objects" / name
+
+
+def default_data_dir() -> Path:
+    """System directory for root, a private one below the user's state home otherwise."""
+    if os.geteuid() == 0:
+        return SYSTEM_DATA_DIR
+    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
+    return Path(home) / "innerwarden"
+
+
+def findings(data_dir: Path) -> Path:
+    return data_dir / "findings.jsonl"
+
+
+def events(data_dir: Path) -> Path:
+    return data_dir / "events.jsonl"
+
+
+def state_db(data_dir: Path) -> Path:
+    return data_dir / "state.db"
+
+
+def sensor_state(data_dir: Path) -> Path:
+    """The sensor's collector cursors."""
+    return data_dir / "sensor-cursors.json"
+
+
+def sensor_health(data_dir: Path) -> Path:
+    """Hooks, rates and losses as the sensor last wrote them."""
+    return data_dir / "sensor-health.json"
+
+
+def own_command() -> list[str]:
+    """argv prefix that starts this installation's CLI."""
+    return [sys.executable, "-m", "innerwarden"]

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All that a module author imports.
+
+A Python detector is one file: `spec = DetectorSpec(...)`, `prefilter` (the text of a Sigma detection, or
+None for every event of the spec's kinds) and one subclass of `Detector`.
+"""
+
+from innerwarden.model.detector import Detector, DetectorSpec, Finding
+from innerwarden.model.entity import EntityRef, EntityType
+from innerwarden.model.event import Event
+from innerwarden.model.finding import Evidence, Process, ProcessRef
+from innerwarden.model.incident import Incident
+from innerwarden.model.severity import Severity
+from innerwarden.windows import EventCount, Sequence, ValueCount
+
+__all__ = [
+    "Detector",
+    "DetectorSpec",
+    "EntityRef",
+    "EntityType",
+    "Event",
+    "EventCount",
+    "Evidence",
+    "Finding",
+    "Incident",
+    "Process",
+    "ProcessRef",
+    "Sequence",
+    "Severity",
+    "ValueCount",
+]

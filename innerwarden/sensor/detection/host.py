@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The detection host: a hit of any form becomes a finding that a person can read.
+
+It alone decides cooldown of Python detectors, ids, evidence and text. Detectors are fail-open: one
+that keeps raising is disabled and reported, and the others go on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from innerwarden_core import Engine, Hit
+
+from innerwarden.clock import rfc3339
+from innerwarden.log import safe
+from innerwarden.model import detector as sdk
+from innerwarden.model import event as events
+from innerwarden.model.detector import DetectorSpec, render
+from innerwarden.model.entity import EntityRef
+from innerwarden.model.finding import Evidence, Finding, IncidentFields
+from innerwarden.sensor.detection.cooldown import Cooldown
+from innerwarden.sensor.detection.scene import Scene
+from innerwarden.sensor.detection.sentences import sentence
+from innerwarden.users import Users
+
+logger = logging.getLogger(__name__)
+
+NS = 1_000_000_000
+#: Exceptions in a row after which a Python detector is disabled.
+MAX_FAILURES = 5
+DETAIL_CHARACTERS = 4096
+
+
+class DetectionHost:
+    """Turns engine hits into findings, in order.
+
+    `blind` answers what was lost between two realtime ns stamps. Python detectors are given by id.
+    """
+
+    def __init__(
+        self,
+        specs: Mapping[str, DetectorSpec],
+        engine: Engine,
+        *,
+        host_name: str,
+        boot_to_realtime_ns: int = 0,
+        python: Mapping[str, sdk.Detector] | None = None,
+        blind: Callable[[int, int], tuple[str, ...]] | None = None,
+    ) -> None:
+        self._specs = dict(specs)
+        self._engine = engine
+        self._host = host_name
+        self._offset_ns = boot_to_realtime_ns
+        self._python = dict(python or {})
+        self._blind = blind or (lambda start, end: ())
+        self._cooldown = Cooldown()
+        self._failures: dict[str, int] = {}
+        self._users = Users()
+        self.disabled: dict[str, str] = {}
+        self.errors = 0
+
+    def findings(self, hits: list[Hit]) -> list[Finding]:
+        """Judge one batch; a hit that can not be told is counted in `errors`, never fatal."""
+        out = []
+        for hit in hits:
+            try:
+                finding = self._one(hit)
+            except Exception:
+                self.errors += 1
+                logger.exception("hit could not be told detector=%s", hit.owner)
+                continue
+            if finding is not None:
+                out.append(finding)
+        return out
+
+    def _one(self, hit: Hit) -> Finding | None:
+        spec = self._specs[hit.owner]
+        scene = Scene(hit, self._engine, self._users, self._offset_ns)
+        if hit.owner not in self._python:
+            return self._build(spec, scene, sdk.Finding(count=hit.count), hit.suppressed)
+        judged = self._judge(spec, scene)
+        if judged is None:
+            return None
+        key = judged.group or tuple(str(scene.values.get(name)) for name in spec.group_key)
+        if not key:
+            key = (str(scene.pid), str(scene.start_ns))
+        rank = (judged.severity or spec.severity).rank
+        folded = self._cooldown.admit((spec.id, *key), scene.ts_ns, spec.cooldown_s * NS, rank)
+        return None if folded is None else self._build(spec, scene, judged, folded)
+
+    def _judge(self, spec: DetectorSpec, scene: Scene) -> sdk.Finding | None:
+        """Call a Python detector; count, log and in the end disable one that raises."""
+        if spec.id in self.disabled:
+            return None
+        event = events.from_record(
+            scene.record,
+            host=self._host,
+            boot_to_realtime_ns=self._offset_ns,
+            actor=scene.actor,
+            ancestors=scene.ancestors,
+        )
+        try:
+            judged = self._python[spec.id].process(event)
+        except Exception as error:
+            self.errors += 1
+            count = self._failures[spec.id] = self._failures.get(spec.id, 0) + 1
+            logger.exception("detector raised detector=%s in_a_row=%d", spec.id, count)
+            if count >= MAX_FAILURES:
+                self.disabled[spec.id] = f"raised {count} times in a row, last: {safe(repr(error))}"
+                logger.error("detector disabled detector=%s", spec.id)
+            return None
+        self._failures.pop(spec.id, None)
+        return judged
+
+    def _build(self, spec: DetectorSpec, scene: Scene, judged: sdk.Finding, folded: int) -> Finding:
+        hit = scene.hit
+        values: dict[str, Any] = {**scene.values, **spec.parameters}
+        values |= {
+            "count": max(judged.count, hit.count),
+            "samples": ", ".join(hit.samples) or None,
+            "group": ", ".join(hit.group) or None,
+            "timespan_s": max(0, scene.ts_ns - scene.realtime(hit.first_ts_ns)) // NS or None,
+            **judged.values,
+        }
+        shown = {name: safe(str(v), 300) if isinstance(v, str) else v for name, v in values.items()}
+        entities = tuple(dict.fromkeys([*judged.entities, *spec.entity_refs(values)]))
+        severity = judged.severity or spec.severity
+        ts = rfc3339(scene.ts_ns)
+        first_ns = scene.realtime(hit.first_ts_ns) or scene.ts_ns
+        fields = IncidentFields(
+            incident_id=f"{spec.id}:{self._subject(entities, scene)}:{ts}",
+            host=self._host,
+            title=judged.title or spec.title,
+            summary=judged.summary or render(spec.summary, shown),
+            evidence=(*judged.evidence, *self._evidence(scene, shown)),
+            recommended_checks=tuple(render(check, shown) for check in (*judged.checks, *spec.checks)),
+            tags=tuple(dict.fromkeys([*spec.tags, *judged.tags])),
+            entities=entities,
+            attack=tuple(dict.fromkeys([*judged.attack, *spec.attack])),
+            process=scene.process,
+            blind=self._blind(min(first_ns, scene.ts_ns), scene.ts_ns),
+            suppressed_count=folded,
+        )
+        return Finding(ts=ts, detector=spec.id, severity=severity, fields=fields)
+
+    @staticmethod
+    def _subject(entities: tuple[EntityRef, ...], scene: Scene) -> str:
+        """What the incident is about, for its id: the first entity, else the acting process."""
+        if entities:
+            return safe(entities[0].value, 200)
+        return f"{scene.pid}.{scene.start_ns}" if scene.pid else "host"
+
+    def _evidence(self, scene: Scene, shown: Mapping[str, Any]) -> tuple[Evidence, ...]:
+        """The sequence's steps, the window, then the event that completed it."""
+        hit = scene.hit
+        out = []
+        for owner, ts_ns, pid, _start_ns in hit.steps:
+            title = self._specs[owner].title if owner in self._specs else owner
+            text = f"{title} (pid {pid})" if pid else title
+            out.append(Evidence(kind="sequence", text=text, ts=rfc3339(scene.realtime(ts_ns))))
+        if hit.count > 1:
+            span = max(0, scene.ts_ns - scene.realtime(hit.first_ts_ns)) / NS
+            text = f"{hit.count} events in {span:.1f} s" + (
+                f", among them {', '.join(safe(s, 64) for s in hit.samples)}" if hit.samples else ""
+            )
+            out.append(
+                Evidence(
+                    kind="window",
+                    text=text,
+                    ts=rfc3339(scene.realtime(hit.first_ts_ns)),
+                    details={"count": hit.count, "samples": ", ".join(hit.samples) or None},
+                )
+            )
+        if scene.related is not None:
+            who = scene.related
+            text = f"involved: {safe(who.exe_path or who.comm, 300)} (pid {who.pid})"
+            out.append(Evidence(kind="process", text=text, details={"pid": who.pid, "exe": who.exe_path}))
+        out.append(
+            Evidence(
+                kind=scene.kind,
+                text=sentence(scene.kind, shown),
+                ts=rfc3339(scene.ts_ns),
+                details=_details(scene.fields),
+            )
+        )
+        return tuple(out)
+
+
+def _details(fields: Mapping[str, Any]) -> dict[str, str | int | None]:
+    """The record's own fields; argv is in the process, sizes and sequence numbers say nothing to a person."""
+    hidden = ("size", "kind", "cpu", "sequence", "flags", "argv", "ts_ns", "reserved0")
+    return {
+        name: value[:DETAIL_CHARACTERS] if isinstance(value, str) else value
+        for name, value in fields.items()
+        if name not in hidden and isinstance(value, str | int)
+    }

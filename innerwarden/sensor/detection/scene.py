@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What surrounds one hit: the decoded record, the acting process, its birth chain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from innerwarden_core import Engine, Hit, ProcessInfo, Record
+
+from innerwarden.model._wire import KINDS, Flag, Kind, OpenFlag
+from innerwarden.model.event import process_of, process_ref
+from innerwarden.model.finding import Process, ProcessRef
+from innerwarden.users import Users
+
+UNSET_UID = 0xFFFFFFFF
+MAX_ANCESTORS = 32
+_DOTTED = {int(kind): dotted for dotted, kind in KINDS.items()}
+#: Records of these kinds have no acting process of their own.
+_FIRST_LOG_KIND = Kind.SSH_LOGIN_FAILED
+
+
+class Scene:
+    """Decoded once per hit. `values` are the record's fields plus what the process table adds:
+    exe_path, command_line, user_name, parent_exe_path, parent_command_line, access."""
+
+    def __init__(self, hit: Hit, engine: Engine, users: Users, boot_to_realtime_ns: int) -> None:
+        self.hit = hit
+        self.record = Record(hit.record)
+        self._offset_ns = boot_to_realtime_ns
+        self._users = users
+        self.fields: dict[str, Any] = self.record.to_dict()
+        self.kind = _DOTTED[self.record.kind]
+        self._is_realtime = bool((self.fields.get("flags") or 0) & Flag.REALTIME)
+        self.ts_ns = self.realtime(hit.ts_ns)
+        self.pid: int = self.fields.get("pid") or 0
+        self.start_ns: int = self.fields.get("start_ns") or 0
+        from_log = self.record.kind >= _FIRST_LOG_KIND
+        self.actor: ProcessInfo | None = None
+        self.ancestors: list[ProcessInfo] = []
+        if not from_log and self.pid:
+            self.actor = engine.process(self.pid, self.start_ns)
+            self.ancestors = engine.ancestors(self.pid, self.start_ns, MAX_ANCESTORS)
+        self.related = engine.process(*hit.related) if hit.related else None
+        self.process = None if from_log else self._process()
+        self.values = self._values()
+
+    def realtime(self, ts_ns: int) -> int:
+        """A stamp of this hit's clock as realtime ns; 0 stays 0 (absent)."""
+        return ts_ns if self._is_realtime or not ts_ns else ts_ns + self._offset_ns
+
+    def _process(self) -> Process | None:
+        """The acting process; at exec the record itself is fresher than the table."""
+        if not self.pid:
+            return None
+        if self.actor is not None:
+            process = process_of(self.actor, self.ancestors)
+        else:
+            process = Process(
+                pid=self.pid,
+                start_ns=self.start_ns,
+                ppid=self.fields.get("ppid"),
+                comm=self.fields.get("comm"),
+                uid=self.fields.get("uid"),
+                ancestors=tuple(process_ref(a) for a in self.ancestors),
+            )
+        changes: dict[str, Any] = {"ancestors": tuple(self._named(a) for a in process.ancestors)}
+        if self.record.kind == Kind.PROCESS_EXEC:
+            changes |= {
+                "exe": self.fields.get("exe_path"),
+                "argv": tuple(self.record.argv()),
+                "cwd": self.fields.get("cwd"),
+                "login_uid": self.fields.get("login_uid"),
+            }
+        return self._named(msgspec.structs.replace(process, **changes))
+
+    def _named(self, process: Any) -> Any:
+        """With the account's name, and without the kernel's mark for an unset login uid."""
+        login_uid = None if process.login_uid == UNSET_UID else process.login_uid
+        user = self._users.name(process.uid) if process.uid is not None else None
+        return msgspec.structs.replace(process, user=user, login_uid=login_uid)
+
+    def _values(self) -> dict[str, Any]:
+        values = dict(self.fields)
+        if self.kind == "file.open":
+            writes = (self.fields.get("open_flags") or 0) & OpenFlag.WRITE
+            values["access"] = "writing" if writes else "reading"
+        process = self.process
+        if process is None:
+            return values
+        values.setdefault("exe_path", process.exe)
+        values["command_line"] = " ".join(process.argv) or None
+        values["exe_name"] = process.exe.rsplit("/", 1)[-1] if process.exe else None
+        values["user_name"] = process.user or (f"uid {process.uid}" if process.uid is not None else None)
+        parent: ProcessRef | None = process.ancestors[0] if process.ancestors else None
+        values["parent_exe_path"] = parent.exe if parent else None
+        values["parent_command_line"] = " ".join(parent.argv) or None if parent else None
+        return values

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sensor's composition root: sources -> engine -> detection host -> findings.jsonl.
+
+One thread. The kernel programs are attached first, so that the rings already fill while the process
+table is seeded from /proc; what is in both is merged. The sensor opens no network connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from innerwarden_core import Engine, Ring
+
+from innerwarden import paths
+from innerwarden.clock import NS, boot_to_realtime_ns, realtime_ns
+from innerwarden.config import Config
+from innerwarden.errors import UnavailableError
+from innerwarden.model.health import CollectorHealth, RingHealth
+from innerwarden.modules.loader import ModuleSet, load_modules
+from innerwarden.sensor import collectors, procfs
+from innerwarden.sensor.detection.host import DetectionHost
+from innerwarden.sensor.health import Reporter, Snapshot
+from innerwarden.sensor.loader import KernelSource
+from innerwarden.sensor.losses import LossLedger
+from innerwarden.sensor.sinks.findings import FindingsSink
+
+logger = logging.getLogger("innerwarden.sensor")
+
+COLLECTOR_PERIOD_S = 0.1
+HEALTH_PERIOD_S = 2.0
+TELEMETRY_PERIOD_S = 60.0
+
+
+class Sensor:
+    """Owns every room of the sensor for one data directory."""
+
+    def __init__(self, config: Config, data_dir: Path) -> None:
+        self.config = config
+        self.data_dir = data_dir
+        self._offset_ns = boot_to_realtime_ns()
+        self._started_ns = realtime_ns()
+        sensor = config.sensor
+        self.engine = Engine(
+            process_entries=sensor.process_entries,
+            window_keys=sensor.window_keys,
+            boot_to_realtime_ns=self._offset_ns,
+        )
+        self.modules: ModuleSet = load_modules(paths.modules_dirs(), config)
+        for problem in self.modules.problems:
+            logger.warning("not loaded %s", problem)
+        self.engine.configure(self.modules.rules, self.modules.correlations, self.modules.natives)
+        self.losses = LossLedger()
+        self.host = DetectionHost(
+            self.modules.specs,
+            self.engine,
+            host_name=config.host_name(),
+            boot_to_realtime_ns=self._offset_ns,
+            python=self.modules.python,
+            blind=self.losses.sentences,
+        )
+        self.sink = FindingsSink(
+            paths.findings(data_dir), max_bytes=sensor.findings_max_bytes, keep=sensor.findings_keep
+        )
+        self.reporter = Reporter(paths.sensor_health(data_dir), config.host_name(), self._started_ns)
+        self.kernel: KernelSource | None = None
+        self.kernel_absent = ""
+        self._rings: list[Ring] = []
+        self._ring_bytes: dict[str, int] = {}
+        self.collectors: collectors.CollectorSet | None = None
+
+    def start(self) -> None:
+        """Attach the kernel source (or say why not), seed the process table, open the log sources."""
+        if self.config.collectors.kernel.enabled:
+            self._start_kernel()
+        else:
+            self.kernel_absent = "disabled in the configuration (collectors.kernel.enabled)"
+        seeded = procfs.seed(self.engine)
+        self.collectors = collectors.load(self.config.collectors, self.data_dir, self.engine)
+        logger.info(
+            "sensor started detectors=%d processes=%d rings=%d",
+            len(self.modules.specs),
+            seeded,
+            len(self._rings),
+        )
+
+    def _start_kernel(self) -> None:
+        kernel = KernelSource(self.config.collectors.kernel)
+        try:
+            kernel.start()
+        except UnavailableError as error:
+            self.kernel_absent = str(error)
+            logger.warning("kernel source absent: %s", error)
+            kernel.close()
+            return
+        self.kernel = kernel
+        kernel.add_self(os.getpid())
+        for fd, size, name in kernel.rings:
+            self._rings.append(Ring(fd, size, name))
+            self._ring_bytes[name] = size
+
+    def loop(self, stop: threading.Event, stop_after_s: float | None = None) -> None:
+        """Drain, judge, write, report until `stop` is set or the time is over."""
+        poll_ms = self.config.collectors.kernel.poll_ms
+        began = time.monotonic()
+        next_collect = next_health = began
+        next_telemetry = began + TELEMETRY_PERIOD_S
+        while not stop.is_set():
+            hits = self.engine.drain(self._rings, poll_ms) if self._rings else _idle(stop, poll_ms)
+            now = time.monotonic()
+            if now >= next_collect and self.collectors is not None:
+                next_collect = now + COLLECTOR_PERIOD_S
+                hits += self.collectors.poll()
+            if hits or self.sink.backlog:
+                self.sink.write(self.host.findings(hits))
+            if now >= next_health:
+                next_health = now + HEALTH_PERIOD_S
+                snapshot = self._report()
+                if now >= next_telemetry:
+                    next_telemetry = now + TELEMETRY_PERIOD_S
+                    self.sink.write([self.reporter.telemetry(snapshot, self.sink.backlog)])
+            if stop_after_s is not None and now - began >= stop_after_s:
+                return
+
+    def _report(self) -> Snapshot:
+        snapshot = self.snapshot()
+        self.losses.update(snapshot.now_ns, snapshot.lost)
+        try:
+            self.reporter.write(snapshot)
+        except OSError as error:
+            logger.error("health file not written error=%s", error)
+        if self.collectors is not None:
+            self.collectors.save()
+        return snapshot
+
+    def snapshot(self) -> Snapshot:
+        """Counters of every room; see `Snapshot`."""
+        stats = self.engine.stats()
+        table = stats.get("processes", {})
+        return Snapshot(
+            now_ns=realtime_ns(),
+            totals={k: v for k, v in stats.get("records", {}).items() if v},
+            lost=self._lost(stats),
+            hooks=list(self.kernel.hooks) if self.kernel else [],
+            rings=[
+                RingHealth(
+                    name=r.name,
+                    pending_bytes=r.pending(),
+                    size_bytes=self._ring_bytes[r.name],
+                    consumed=r.consumed,
+                )
+                for r in self._rings
+            ],
+            collectors=self._collector_health(),
+            detectors_loaded=len(self.modules.specs),
+            disabled=dict(self.host.disabled),
+            process_entries=table.get("entries", 0),
+            process_evicted=table.get("evicted", 0),
+        )
+
+    def _lost(self, stats: dict[str, Any]) -> dict[str, int]:
+        lost = {
+            "hits": stats.get("hits_lost", 0),
+            "findings": self.sink.lost,
+            "malformed": sum(stats.get("malformed", {}).values()),
+            "detector_errors": self.host.errors,
+        }
+        if self.kernel is not None:
+            for kind, counts in self.kernel.stats().items():
+                lost[f"kernel.{kind}"] = counts.lost
+        return {place: count for place, count in lost.items() if count}
+
+    def _collector_health(self) -> list[CollectorHealth]:
+        kernel = CollectorHealth(
+            id="kernel",
+            state="absent" if self.kernel is None else "working",
+            reason=self.kernel_absent,
+        )
+        return [kernel, *(self.collectors.health() if self.collectors else [])]
+
+    def stop(self) -> None:
+        """Detach, save cursors, write what waits; leaves no program, map or child behind."""
+        if self.collectors is not None:
+            self.collectors.close()
+        for ring in self._rings:
+            ring.close()
+        if self.kernel is not None:
+            self.kernel.close()
+        self.sink.close()
+
+
+def _idle(stop: threading.Event, poll_ms: int) -> list[Any]:
+    stop.wait(max(poll_ms, 50) / 1000)
+    return []
+
+
+@contextlib.contextmanager
+def exclusive(data_dir: Path) -> Iterator[None]:
+    """Hold the data directory's sensor lock; a second sensor is refused by name."""
+    path = data_dir / "sensor.lock"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.read(fd, 32).decode(errors="replace").strip() or "?"
+            raise UnavailableError(
+                f"another sensor (pid {owner}) already writes to {data_dir}",
+                "Stop it first, or give --data-dir another directory",
+            ) from None
+        os.ftruncate(fd, 0)
+        os.write(fd, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        os.close(fd)
+
+
+def run(config: Config, data_dir: Path, stop_after_s: float | None = None) -> int:
+    """Run in the foreground until SIGTERM or SIGINT; returns the exit code."""
+    sys.setswitchinterval(0.001)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+    except OSError as error:
+        raise UnavailableError(
+            f"cannot create the data directory {data_dir}: {error}", "Give --data-dir a writable one"
+        ) from error
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with exclusive(data_dir):
+        sensor = Sensor(config, data_dir)
+        try:
+            sensor.start()
+            sensor.loop(stop, stop_after_s)
+        finally:
+            sensor.stop()
+    logger.info("sensor stopped")
+    return 0

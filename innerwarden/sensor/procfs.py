@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Seed the process table from /proc, so that ancestry reaches back before the sensor's start.
+
+Called after the kernel programs are attached: a process born in between is in both, and the
+engine merges the two by (pid, start). A process that ends while it is read is skipped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from innerwarden_core import Engine
+
+NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+UNSET_LOGIN_UID = 0xFFFFFFFF
+ARGV_BYTES = 4096
+
+
+class Seed(NamedTuple):
+    pid: int
+    start_ns: int
+    ppid: int
+    uid: int
+    login_uid: int
+    comm: bytes
+    exe_path: bytes | None
+    argv: bytes
+    cwd: bytes | None
+
+
+def read(pid: int, proc: Path = Path("/proc")) -> Seed | None:
+    """One process, or None when it is gone. `start_ns` has the clock tick's resolution."""
+    base = proc / str(pid)
+    try:
+        stat = (base / "stat").read_bytes()
+        # comm may hold spaces and parentheses; the last ')' ends it (proc_pid_stat(5)).
+        comm = stat[stat.index(b"(") + 1 : stat.rindex(b")")]
+        rest = stat[stat.rindex(b")") + 2 :].split()
+        uid = _real_uid((base / "status").read_bytes())
+        argv = (base / "cmdline").read_bytes()[:ARGV_BYTES]
+    except (OSError, ValueError, StopIteration):
+        return None
+    login_uid = UNSET_LOGIN_UID
+    with contextlib.suppress(OSError, ValueError):
+        login_uid = int((base / "loginuid").read_text())
+    return Seed(
+        pid=pid,
+        start_ns=int(rest[19]) * NS_PER_TICK,
+        ppid=int(rest[1]),
+        uid=uid,
+        login_uid=login_uid,
+        comm=comm[:15],
+        exe_path=_link(base / "exe"),
+        argv=argv,
+        cwd=_link(base / "cwd"),
+    )
+
+
+def _real_uid(status: bytes) -> int:
+    """The directory's owner would be root for a non-dumpable process; `Uid:` is the truth."""
+    line = next(line for line in status.splitlines() if line.startswith(b"Uid:"))
+    return int(line.split()[1])
+
+
+def _link(path: Path) -> bytes | None:
+    try:
+        return os.fsencode(path.readlink())
+    except OSError:
+        return None
+
+
+def seed(engine: Engine, proc: Path = Path("/proc")) -> int:
+    """Insert every process of `proc`; returns how many."""
+    found = {}
+    for name in os.listdir(proc):  # noqa: PTH208 - names only, of a directory with many entries
+        if name.isdigit() and (process := read(int(name), proc)) is not None:
+            found[process.pid] = process
+    for process in found.values():
+        parent = found.get(process.ppid)
+        engine.seed_process(
+            process.pid,
+            process.start_ns,
+            process.ppid,
+            parent.start_ns if parent else 0,
+            process.uid,
+            process.login_uid,
+            process.comm,
+            process.exe_path,
+            process.argv,
+            process.cwd,
+        )
+    return len(found)

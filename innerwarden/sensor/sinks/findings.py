@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Append findings to findings.jsonl: one line, one write, rotated by size, nothing lost in silence."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from innerwarden.model.finding import MAX_LINE_BYTES, Finding, IncidentFields, Telemetry
+
+logger = logging.getLogger(__name__)
+
+#: Lines kept in memory while the disk refuses them; the oldest beyond it are counted as lost.
+BACKLOG_LINES = 10_000
+
+
+class FindingsSink:
+    """The only writer of findings.jsonl in one data directory.
+
+    A line is at most 64 KiB: evidence details, then ancestors' arguments, are cut (and the finding
+    tagged `truncated`) until it fits. When the disk is full or refuses, lines wait in a bounded
+    backlog in order and are written as soon as it allows; `lost` counts what fell off.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int, keep: int) -> None:
+        self.path = path
+        self.max_bytes = max_bytes
+        self.keep = keep
+        self.lost = 0
+        self.written = 0
+        self._backlog: deque[bytes] = deque()
+        self._encoder = msgspec.json.Encoder()
+        self._fd = self._open()
+
+    @property
+    def backlog(self) -> int:
+        return len(self._backlog)
+
+    def _open(self) -> int:
+        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        size = os.fstat(fd).st_size
+        if size and not self._ends_whole(size):
+            # A writer died inside a line: close it, so that only that line is bad.
+            self._append(fd, b"\n")
+        return fd
+
+    def _ends_whole(self, size: int) -> bool:
+        with self.path.open("rb") as existing:
+            existing.seek(size - 1)
+            return existing.read(1) == b"\n"
+
+    def write(self, findings: list[Finding | Telemetry] | list[Finding]) -> None:
+        """Queue and flush; never raises for the disk's sake."""
+        for finding in findings:
+            if len(self._backlog) >= BACKLOG_LINES:
+                self._backlog.popleft()
+                self.lost += 1
+            self._backlog.append(self._line(finding))
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what waits; stops at the first refusal and keeps the rest."""
+        while self._backlog:
+            line = self._backlog[0]
+            try:
+                self._rotate_for(len(line))
+                self._append(self._fd, line)
+            except OSError as error:
+                logger.error(
+                    "findings are waiting path=%s error=%s waiting=%d", self.path, error, len(self._backlog)
+                )
+                return
+            self._backlog.popleft()
+            self.written += 1
+
+    def _append(self, fd: int, line: bytes) -> None:
+        """One write. A short write (disk full) is undone, so that no half line stays."""
+        start = os.fstat(fd).st_size
+        written = os.write(fd, line)
+        if written != len(line):
+            os.ftruncate(fd, start)
+            raise OSError(28, "no space left for a whole line")
+
+    def _rotate_for(self, length: int) -> None:
+        size = os.fstat(self._fd).st_size
+        if size == 0 or size + length <= self.max_bytes:
+            return
+        for number in range(self.keep - 1, 0, -1):
+            older = self._numbered(number)
+            if older.exists():
+                older.replace(self._numbered(number + 1))
+        self.path.replace(self._numbered(1))
+        os.close(self._fd)
+        self._fd = self._open()
+
+    def _numbered(self, number: int) -> Path:
+        return self.path.with_name(f"{self.path.name}.{number}")
+
+    def _line(self, finding: Finding | Telemetry) -> bytes:
+        line = self._encoder.encode(finding) + b"\n"
+        if len(line) <= MAX_LINE_BYTES or isinstance(finding, Telemetry):
+            return line
+        for cut in (_cut_details, _cut_argv, _cut_to_bone):
+            finding = msgspec.structs.replace(finding, fields=cut(finding.fields))
+            line = self._encoder.encode(finding) + b"\n"
+            if len(line) <= MAX_LINE_BYTES:
+                break
+        return line
+
+    def close(self) -> None:
+        self.flush()
+        self.lost += len(self._backlog)
+        os.close(self._fd)
+
+
+def _tagged(fields: IncidentFields, **changes: Any) -> IncidentFields:
+    tags = fields.tags if "truncated" in fields.tags else (*fields.tags, "truncated")
+    return msgspec.structs.replace(fields, tags=tags, **changes)
+
+
+def _cut_details(fields: IncidentFields) -> IncidentFields:
+    """Long detail values keep their first 1,000 characters and their length."""
+    evidence = []
+    for item in fields.evidence:
+        details = {
+            key: f"{value[:1000]}... ({len(value)} characters)"
+            if isinstance(value, str) and len(value) > 1000
+            else value
+            for key, value in item.details.items()
+        }
+        evidence.append(msgspec.structs.replace(item, details=details, text=item.text[:2000]))
+    return _tagged(fields, evidence=tuple(evidence[:32]), summary=fields.summary[:4000])
+
+
+def _cut_argv(fields: IncidentFields) -> IncidentFields:
+    """Arguments of the process and its ancestors keep 200 characters each, sixteen of them."""
+    if fields.process is None:
+        return fields
+
+    def short(argv: tuple[str, ...]) -> tuple[str, ...]:
+        kept = tuple(word[:200] for word in argv[:16])
+        return kept if len(argv) <= 16 else (*kept, f"... ({len(argv)} arguments)")
+
+    ancestors = tuple(
+        msgspec.structs.replace(one, argv=short(one.argv)) for one in fields.process.ancestors[:32]
+    )
+    process = msgspec.structs.replace(fields.process, argv=short(fields.process.argv), ancestors=ancestors)
+    return _tagged(fields, process=process)
+
+
+def _cut_to_bone(fields: IncidentFields) -> IncidentFields:
+    return _tagged(
+        fields,
+        evidence=(),
+        process=None,
+        summary=fields.summary[:2000],
+        title=fields.title[:500],
+        entities=fields.entities[:16],
+        incident_id=fields.incident_id[:1000],
+    )
