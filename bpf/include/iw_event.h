@@ -296,6 +296,7 @@ struct iw_log {
 	struct iw_str reason;    /* why it failed: invalid_user, wrong_password, ...; session: opened, closed */
 	struct iw_str command;   /* sudo: the command line */
 	struct iw_str message;   /* text after the tag, at most 8 KiB */
+	struct iw_str src_host;  /* client's host name, when the line gives a name instead of an address */
 };
 
 #endif /* IW_EVENT_H */

@@ -9,7 +9,7 @@
 #define IW_SHAPE_IP 4
 #define IW_SHAPE_COMM 5
 #define IW_SHAPE_STR 6
-#define IW_FIELD_COUNT 88
+#define IW_FIELD_COUNT 89
 #define IW_KIND_TOP 72
 
 #define IW_FIELD_CPU 0
@@ -100,6 +100,7 @@
 #define IW_FIELD_REASON 85
 #define IW_FIELD_COMMAND 86
 #define IW_FIELD_MESSAGE 87
+#define IW_FIELD_SRC_HOST 88
 
 /* Where a field lies in a record of a kind; shape 0: the kind has no such field. */
 struct iw_field_place { iw_u16 offset; iw_u8 shape; iw_u8 reserved0; };
@@ -193,6 +194,7 @@ static const char *const iw_field_names[IW_FIELD_COUNT] = {
 	"reason",
 	"command",
 	"message",
+	"src_host",
 };
 
 static const iw_u16 iw_kind_size[IW_KIND_TOP + 1] = {
@@ -691,6 +693,7 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_REASON] = {160, 6, 0},
 		[IW_FIELD_COMMAND] = {168, 6, 0},
 		[IW_FIELD_MESSAGE] = {176, 6, 0},
+		[IW_FIELD_SRC_HOST] = {184, 6, 0},
 	},
 	[IW_KIND_SSH_LOGIN_SUCCESS] = {
 		[IW_FIELD_CPU] = {6, 1, 0},
@@ -721,6 +724,7 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_REASON] = {160, 6, 0},
 		[IW_FIELD_COMMAND] = {168, 6, 0},
 		[IW_FIELD_MESSAGE] = {176, 6, 0},
+		[IW_FIELD_SRC_HOST] = {184, 6, 0},
 	},
 	[IW_KIND_SSH_PROBE] = {
 		[IW_FIELD_CPU] = {6, 1, 0},
@@ -751,6 +755,7 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_REASON] = {160, 6, 0},
 		[IW_FIELD_COMMAND] = {168, 6, 0},
 		[IW_FIELD_MESSAGE] = {176, 6, 0},
+		[IW_FIELD_SRC_HOST] = {184, 6, 0},
 	},
 	[IW_KIND_SSH_DISCONNECT] = {
 		[IW_FIELD_CPU] = {6, 1, 0},
@@ -781,6 +786,7 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_REASON] = {160, 6, 0},
 		[IW_FIELD_COMMAND] = {168, 6, 0},
 		[IW_FIELD_MESSAGE] = {176, 6, 0},
+		[IW_FIELD_SRC_HOST] = {184, 6, 0},
 	},
 	[IW_KIND_SUDO_COMMAND] = {
 		[IW_FIELD_CPU] = {6, 1, 0},
@@ -811,6 +817,7 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_REASON] = {160, 6, 0},
 		[IW_FIELD_COMMAND] = {168, 6, 0},
 		[IW_FIELD_MESSAGE] = {176, 6, 0},
+		[IW_FIELD_SRC_HOST] = {184, 6, 0},
 	},
 	[IW_KIND_AUTH_SESSION] = {
 		[IW_FIELD_CPU] = {6, 1, 0},
@@ -841,6 +848,7 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_REASON] = {160, 6, 0},
 		[IW_FIELD_COMMAND] = {168, 6, 0},
 		[IW_FIELD_MESSAGE] = {176, 6, 0},
+		[IW_FIELD_SRC_HOST] = {184, 6, 0},
 	},
 	[IW_KIND_AUTH_FAILED] = {
 		[IW_FIELD_CPU] = {6, 1, 0},
@@ -871,6 +879,7 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_REASON] = {160, 6, 0},
 		[IW_FIELD_COMMAND] = {168, 6, 0},
 		[IW_FIELD_MESSAGE] = {176, 6, 0},
+		[IW_FIELD_SRC_HOST] = {184, 6, 0},
 	},
 	[IW_KIND_USER_CHANGE] = {
 		[IW_FIELD_CPU] = {6, 1, 0},
@@ -901,6 +910,7 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_REASON] = {160, 6, 0},
 		[IW_FIELD_COMMAND] = {168, 6, 0},
 		[IW_FIELD_MESSAGE] = {176, 6, 0},
+		[IW_FIELD_SRC_HOST] = {184, 6, 0},
 	},
 	[IW_KIND_LOG_LINE] = {
 		[IW_FIELD_CPU] = {6, 1, 0},
@@ -931,6 +941,7 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_REASON] = {160, 6, 0},
 		[IW_FIELD_COMMAND] = {168, 6, 0},
 		[IW_FIELD_MESSAGE] = {176, 6, 0},
+		[IW_FIELD_SRC_HOST] = {184, 6, 0},
 	},
 };
 

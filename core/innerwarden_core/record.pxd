@@ -228,3 +228,4 @@ cdef extern from "iw_event.h" nogil:
         iw_str reason
         iw_str command
         iw_str message
+        iw_str src_host

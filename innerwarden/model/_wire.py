@@ -159,7 +159,7 @@ SIZES: dict[str, int] = {
     "iw_process_fd_redirect": 128,
     "iw_kernel_bpf": 120,
     "iw_network_xdp_drop": 128,
-    "iw_log": 184,
+    "iw_log": 192,
 }
 
 #: struct name -> ((field, offset, shape), ...); shape: u16 u32 u64 ip comm str
@@ -666,6 +666,7 @@ LAYOUT: dict[str, tuple[tuple[str, int, str], ...]] = {
         ("reason", 160, "str"),
         ("command", 168, "str"),
         ("message", 176, "str"),
+        ("src_host", 184, "str"),
     ),
 }
 
@@ -761,4 +762,5 @@ MEANING: dict[str, str] = {
     "reason": "why it failed: invalid_user, wrong_password, ...; session: opened, closed",
     "command": "sudo: the command line",
     "message": "text after the tag, at most 8 KiB",
+    "src_host": "client's host name, when the line gives a name instead of an address",
 }

@@ -175,6 +175,7 @@ class Log(Header, frozen=True, kw_only=True, omit_defaults=True):
     reason: str | None = None  # why it failed: invalid_user, wrong_password, ...; session: opened, closed
     command: str | None = None  # sudo: the command line
     message: str | None = None  # text after the tag, at most 8 KiB
+    src_host: str | None = None  # client's host name, when the line gives a name instead of an address
 
 
 #: dotted kind -> its Struct

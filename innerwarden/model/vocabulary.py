@@ -22,8 +22,8 @@ class FieldType(StrEnum):
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """`kinds` are the dotted kinds that may carry it; `sigma` maps a Sigma field name to its log source categories
-    (`*`: every one); `flags` maps a flag's name to its bit."""
+    """`kinds` are the dotted kinds that may carry it; `sigma` maps a Sigma field name to its log source
+    categories; `flags` maps a flag's name to its bit."""
 
     name: str
     type: FieldType
@@ -48,6 +48,8 @@ _FLAGS: dict[str, dict[str, int]] = {
     "flags": {flag.name.lower(): flag.value for flag in Flag if flag.name},
     "exec_flags": {flag.name.lower(): flag.value for flag in ExecFlag if flag.name},
     "open_flags": {flag.name.lower(): flag.value for flag in OpenFlag if flag.name},
+    # asm-generic/fcntl.h; the access mode (rdonly 0, wronly 1, rdwr 2) is a number, not flags.
+    "file_flags": {"creat": 0o100, "excl": 0o200, "trunc": 0o1000, "append": 0o2000, "nonblock": 0o4000},
 }
 
 #: Wire field -> (ECS name, {Sigma name: categories}).
@@ -140,6 +142,7 @@ _WIRE: dict[str, tuple[str | None, dict[str, tuple[str, ...]]]] = {
     "reason": ("event.reason", {}),
     "command": ("process.command_line", {}),
     "message": ("message", {}),
+    "src_host": ("source.domain", {}),
 }
 
 #: Derived field -> (type, meaning, ECS name, {Sigma name: categories}, kinds).
@@ -193,7 +196,7 @@ _DERIVED: dict[str, tuple[FieldType, str, str | None, dict[str, tuple[str, ...]]
 }
 
 #: Fields that the process table supplies on every record of a task, besides the records that carry them.
-_FROM_TABLE = {"exe_path", "cwd", "login_uid"}
+_FROM_TABLE = {"exe_path"}
 
 #: Members of the record that no rule can name: the frame, and padding.
 NOT_FIELDS = frozenset({"size", "kind"})

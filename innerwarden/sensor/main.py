@@ -22,7 +22,7 @@ from typing import Any
 from innerwarden_core import Engine, Ring
 
 from innerwarden import paths
-from innerwarden.clock import NS, boot_to_realtime_ns, realtime_ns
+from innerwarden.clock import boot_to_realtime_ns, realtime_ns
 from innerwarden.config import Config
 from innerwarden.errors import UnavailableError
 from innerwarden.model.health import CollectorHealth, RingHealth
@@ -32,6 +32,7 @@ from innerwarden.sensor.detection.host import DetectionHost
 from innerwarden.sensor.health import Reporter, Snapshot
 from innerwarden.sensor.loader import KernelSource
 from innerwarden.sensor.losses import LossLedger
+from innerwarden.sensor.sinks.events import EventsSink
 from innerwarden.sensor.sinks.findings import FindingsSink
 
 logger = logging.getLogger("innerwarden.sensor")
@@ -71,6 +72,12 @@ class Sensor:
         self.sink = FindingsSink(
             paths.findings(data_dir), max_bytes=sensor.findings_max_bytes, keep=sensor.findings_keep
         )
+        self.events: EventsSink | None = None
+        if sensor.write_events:
+            self.events = EventsSink(
+                paths.events(data_dir), max_bytes=sensor.findings_max_bytes, keep=sensor.findings_keep
+            )
+            self.engine.capture(True)
         self.reporter = Reporter(paths.sensor_health(data_dir), config.host_name(), self._started_ns)
         self.kernel: KernelSource | None = None
         self.kernel_absent = ""
@@ -122,6 +129,8 @@ class Sensor:
                 hits += self.collectors.poll()
             if hits or self.sink.backlog:
                 self.sink.write(self.host.findings(hits))
+            if self.events is not None:
+                self.events.write(self.engine.take_captured())
             if now >= next_health:
                 next_health = now + HEALTH_PERIOD_S
                 snapshot = self._report()
@@ -171,6 +180,7 @@ class Sensor:
         lost = {
             "hits": stats.get("hits_lost", 0),
             "findings": self.sink.lost,
+            "events": self.events.lost if self.events else 0,
             "malformed": sum(stats.get("malformed", {}).values()),
             "detector_errors": self.host.errors,
         }
@@ -196,6 +206,8 @@ class Sensor:
         if self.kernel is not None:
             self.kernel.close()
         self.sink.close()
+        if self.events is not None:
+            self.events.close()
 
 
 def _idle(stop: threading.Event, poll_ms: int) -> list[Any]:

@@ -126,9 +126,7 @@ class LocalSshd:
         return self
 
     def _spawn(self, command: list[str]) -> None:
-        self._children.append(
-            subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        )
+        self._children.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
 
     def _listens(self) -> bool:
         with socket.socket() as probe:

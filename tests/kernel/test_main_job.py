@@ -44,9 +44,7 @@ def product(tmp_path_factory: pytest.TempPathFactory, sshd: attacks.LocalSshd) -
 
 def alerts(product: Product, since_s: float) -> list[dict[str, Any]]:
     return [
-        row
-        for row in product.incidents()
-        if row["severity"] in ALERTING and row["ts_ns"] >= since_s * 1e9
+        row for row in product.incidents() if row["severity"] in ALERTING and row["ts_ns"] >= since_s * 1e9
     ]
 
 

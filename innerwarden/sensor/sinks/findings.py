@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from innerwarden.model.finding import MAX_LINE_BYTES, Finding, IncidentFields, Telemetry
+from innerwarden.sensor.sinks.rotating import RotatingFile
 
 logger = logging.getLogger(__name__)
 
@@ -28,33 +29,17 @@ class FindingsSink:
     """
 
     def __init__(self, path: Path, *, max_bytes: int, keep: int) -> None:
-        self.path = path
-        self.max_bytes = max_bytes
-        self.keep = keep
+        self.file = RotatingFile(path, max_bytes=max_bytes, keep=keep)
         self.lost = 0
         self.written = 0
         self._backlog: deque[bytes] = deque()
         self._encoder = msgspec.json.Encoder()
-        self._fd = self._open()
 
     @property
     def backlog(self) -> int:
         return len(self._backlog)
 
-    def _open(self) -> int:
-        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
-        size = os.fstat(fd).st_size
-        if size and not self._ends_whole(size):
-            # A writer died inside a line: close it, so that only that line is bad.
-            self._append(fd, b"\n")
-        return fd
-
-    def _ends_whole(self, size: int) -> bool:
-        with self.path.open("rb") as existing:
-            existing.seek(size - 1)
-            return existing.read(1) == b"\n"
-
-    def write(self, findings: list[Finding | Telemetry] | list[Finding]) -> None:
+    def write(self, findings: Sequence[Finding | Telemetry]) -> None:
         """Queue and flush; never raises for the disk's sake."""
         for finding in findings:
             if len(self._backlog) >= BACKLOG_LINES:
@@ -66,40 +51,18 @@ class FindingsSink:
     def flush(self) -> None:
         """Write what waits; stops at the first refusal and keeps the rest."""
         while self._backlog:
-            line = self._backlog[0]
             try:
-                self._rotate_for(len(line))
-                self._append(self._fd, line)
+                self.file.append(self._backlog[0])
             except OSError as error:
                 logger.error(
-                    "findings are waiting path=%s error=%s waiting=%d", self.path, error, len(self._backlog)
+                    "findings are waiting path=%s error=%s waiting=%d",
+                    self.file.path,
+                    error,
+                    len(self._backlog),
                 )
                 return
             self._backlog.popleft()
             self.written += 1
-
-    def _append(self, fd: int, line: bytes) -> None:
-        """One write. A short write (disk full) is undone, so that no half line stays."""
-        start = os.fstat(fd).st_size
-        written = os.write(fd, line)
-        if written != len(line):
-            os.ftruncate(fd, start)
-            raise OSError(28, "no space left for a whole line")
-
-    def _rotate_for(self, length: int) -> None:
-        size = os.fstat(self._fd).st_size
-        if size == 0 or size + length <= self.max_bytes:
-            return
-        for number in range(self.keep - 1, 0, -1):
-            older = self._numbered(number)
-            if older.exists():
-                older.replace(self._numbered(number + 1))
-        self.path.replace(self._numbered(1))
-        os.close(self._fd)
-        self._fd = self._open()
-
-    def _numbered(self, number: int) -> Path:
-        return self.path.with_name(f"{self.path.name}.{number}")
 
     def _line(self, finding: Finding | Telemetry) -> bytes:
         line = self._encoder.encode(finding) + b"\n"
@@ -115,7 +78,7 @@ class FindingsSink:
     def close(self) -> None:
         self.flush()
         self.lost += len(self._backlog)
-        os.close(self._fd)
+        self.file.close()
 
 
 def _tagged(fields: IncidentFields, **changes: Any) -> IncidentFields:

@@ -77,12 +77,12 @@ def test_a_huge_finding_is_cut_to_the_line_limit_and_says_so(tmp_path: Path) -> 
 def test_lines_wait_while_the_disk_is_full_and_then_arrive_in_order(tmp_path: Path) -> None:
     path = tmp_path / "findings.jsonl"
     sink = FindingsSink(path, max_bytes=1 << 20, keep=2)
-    real = os.dup(sink._fd)
+    real = os.dup(sink.file.fileno())
     full = os.open("/dev/full", os.O_WRONLY)
-    os.dup2(full, sink._fd)
+    os.dup2(full, sink.file.fileno())
     sink.write([finding("first"), finding("second")])
     assert sink.backlog == 2
-    os.dup2(real, sink._fd)
+    os.dup2(real, sink.file.fileno())
     sink.flush()
     assert [line["fields"]["incident_id"] for line in lines(path)] == ["first", "second"]
     assert sink.lost == 0

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+# InnerWarden. `make help` lists what there is; README.md says where to begin.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+ARGS ?=
+
+.PHONY: help build run test test-kernel check gen bpf bench bench-compare dev clean
+
+help: ## list the targets
+	@echo "InnerWarden: make TARGET [ARGS='...']"
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## set everything up: packages when missing, .venv, dependencies, native extensions
+	@.ci/setup build
+
+run: build ## start sensor, agent and dashboard in the foreground, observe only (ARGS='--for 60')
+	@if [ "$$(id -u)" = 0 ]; then exec .venv/bin/innerwarden run $(ARGS); \
+	elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then \
+	  echo "starting as root through sudo: the kernel shows events to root only"; \
+	  exec sudo .venv/bin/innerwarden run $(ARGS); \
+	else echo "not root and no sudo: the kernel source stays off, log files are read where permitted"; \
+	  exec .venv/bin/innerwarden run $(ARGS); fi
+
+test: ## run the tests; kernel and browser tests run where they can, a skip says why (ARGS='-k ssh')
+	@.ci/setup test
+	@IW_PRINT_RSS=1 $(PY) -m pytest $(ARGS)
+
+test-kernel: ## run only the tests that need root and this machine's kernel
+	@.ci/setup test
+	@$(PY) -m pytest -m kernel $(ARGS)
+
+check: ## formatting, lint, types, generated files, kernel object, contracts
+	@.ci/setup test
+	@.ci/check
+
+gen: ## write the declarations derived from bpf/include/iw_event.h
+	@python3 bpf/tools/gen.py
+
+bpf: ## rebuild the kernel object (installs clang-14 and bpftool when missing)
+	@.ci/setup bpf
+	@PATH="$$PATH:/usr/sbin" $(MAKE) -C bpf
+
+bench: ## speed, cost and loss beside their peers, see bench/README.md (ARGS=--full: five minutes)
+	@.ci/setup bench
+	@$(PY) -m bench $(ARGS)
+
+bench-compare: ## the same, and fail when a row misses its gate
+	@.ci/setup bench
+	@$(PY) -m bench --compare $(ARGS)
+
+dev: ## a checkout to work in: everything that test and check need, then what to do next
+	@.ci/setup test
+	@echo "ready. Run the product: make run   tests: make test   before a commit: make check"
+	@echo "read CONTRIBUTING.md and the README of the room that you are about to change"
+
+clean: ## remove the virtual environment, build output and caches
+	rm -rf .venv build bpf/build bench/results *.egg-info core/*.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find core -name '*.so' -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

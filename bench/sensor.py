@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real sensor as its own process, for rows that measure it from outside, and the load beside it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from bench.measure import ROOT, Unavailable, need_root, program
+from innerwarden import paths
+from innerwarden.model import health
+from innerwarden.model.health import SensorHealth
+
+CONFIG = "[collectors.auth_log]\nenabled = false\n[collectors.journald]\nenabled = false\n"
+READY_WITHIN_S = 20.0
+
+
+@dataclass(frozen=True)
+class Made:
+    """What one run of the load made, and how long an operation took in the median."""
+
+    count: int
+    total_ns: int
+    median_ns: float
+
+
+def load(*words: str | int | Path, cpu: int = 0) -> Made:
+    """Run bench/c/load.c pinned to one core; `flood` gets all of them."""
+    command = [str(program("load.c", "-pthread")), *map(str, words)]
+    if words[0] != "flood":
+        command = ["taskset", "-c", str(cpu), *command]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = re.fullmatch(r"made (\d+) total_ns (\d+) median_ns ([\d.]+)\n", run.stdout)
+    assert found, run.stdout
+    return Made(int(found[1]), int(found[2]), float(found[3]))
+
+
+def child() -> Path:
+    """The smallest static program."""
+    return program("child.c", "-nostdlib", "-static", "-fno-stack-protector")
+
+
+class Sensor:
+    """`innerwarden sensor` on a data directory of its own; kernel source only, unless `config` says more."""
+
+    def __init__(self, config: str = CONFIG) -> None:
+        need_root()
+        self._holder = tempfile.TemporaryDirectory(prefix="iw-bench-sensor-")
+        self.data_dir = Path(self._holder.name)
+        self._config = self.data_dir / "config.toml"
+        self._config.write_text(config)
+        self.stop_s = 0.0
+
+    def __enter__(self) -> Sensor:
+        command = [sys.executable, "-m", "innerwarden", "sensor"]
+        command += ["--data-dir", str(self.data_dir), "--config", str(self._config)]
+        self.log = (self.data_dir / "log").open("w+")
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=self.log, stderr=subprocess.STDOUT)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.stop_s = time.monotonic() - began
+        self.log.close()
+        self._holder.cleanup()
+
+    def wait(self, what: Callable[[], bool], why: str, within_s: float = READY_WITHIN_S) -> None:
+        deadline = time.monotonic() + within_s
+        while not what():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                last = (self.data_dir / "log").read_text().strip().splitlines()[-1:]
+                raise RuntimeError(f"sensor: {why}: {last[0] if last else 'no output'}")
+            time.sleep(0.005)
+
+    def report(self) -> SensorHealth | None:
+        return health.read(paths.sensor_health(self.data_dir))
+
+    def ready(self) -> Sensor:
+        """Wait for its first report; without an attached kernel program the row cannot be measured."""
+        self.wait(lambda: self.report() is not None, "no report")
+        first = self.report()
+        if first is None or not any(hook.state == "attached" for hook in first.hooks):
+            reasons = [c.reason for c in first.collectors if c.id == "kernel"] if first else []
+            raise Unavailable("no kernel program is attached" + "".join(f": {r}" for r in reasons))
+        return self
+
+    def settled(self) -> SensorHealth:
+        """A report that was made after everything that happened before this call was drained."""
+        first = self.report()
+        marks = {first.ts if first else ""}
+
+        def two_newer() -> bool:
+            now = self.report()
+            if now is not None:
+                marks.add(now.ts)
+            return len(marks) > 2
+
+        self.wait(two_newer, "it stopped reporting")
+        report = self.report()
+        assert report is not None
+        return report

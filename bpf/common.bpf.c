@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Maps, tunables and the parts that every subject shares: header, path walk, watch list, socket. */
+#include "include/iw_common.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* Set by the loader before load: pending bytes at which a sleeping consumer is woken. */
+const volatile __u64 iw_ring_wake_bytes[2] = { 1 << 20, 1 << 20 };
+/* Some directory is watched for reads of any name: opens for reading look at directories too. */
+const volatile __u32 iw_watch_dir_reads = 0;
+
+/* Consumer position + 1 at the last forced wake-up. */
+__u64 iw_woken_at[2] = {};
+
+struct iw_ring_prio_map iw_ring_prio SEC(".maps");
+struct iw_ring_bulk_map iw_ring_bulk SEC(".maps");
+struct iw_stats_map iw_stats SEC(".maps");
+struct iw_scratch_map iw_scratch SEC(".maps");
+struct iw_path_scratch_map iw_path_scratch SEC(".maps");
+struct iw_self_map iw_self SEC(".maps");
+struct iw_watch_name_map iw_watch_name SEC(".maps");
+struct iw_watch_filter_map iw_watch_filter SEC(".maps");
+
+/* Inode number of the pid namespace that `task` lives in (not the one its children will). */
+static __always_inline __u32 pid_namespace_inode(struct task_struct *task, __u32 *err)
+{
+	struct pid_namespace *ns = NULL;
+	struct pid *pid = NULL;
+	__u32 level = 0, inode = 0;
+
+	IW_GET(*err, pid, task, thread_pid);
+	IW_GET(*err, level, pid, level);
+	*err |= bpf_probe_read_kernel(&ns, sizeof(ns),
+				      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+					      level * bpf_core_type_size(struct upid) +
+					      bpf_core_field_offset(struct upid, ns)) != 0;
+	IW_GET(*err, inode, ns, ns.inum);
+	return inode;
+}
+
+__hidden int iw_fill(struct iw_header *h, struct task_struct *task, __u32 kind)
+{
+	struct task_struct *leader = NULL, *parent = NULL;
+	struct mnt_namespace *mnt_ns = NULL;
+	struct nsproxy *nsproxy = NULL;
+	const struct cred *cred = NULL;
+	struct css_set *css = NULL;
+	struct cgroup *cgroup = NULL;
+	struct kernfs_node *kn = NULL;
+	__u32 err = 0, gone = 0, flags = 0;
+
+	h->kind = kind;
+	h->cpu = bpf_get_smp_processor_id();
+	h->ts_ns = bpf_ktime_get_boot_ns();
+	IW_GET(err, flags, task, flags);
+	IW_GET(err, h->pid, task, tgid);
+	IW_GET(err, h->tid, task, pid);
+	IW_GET(err, leader, task, group_leader);
+	IW_GET(err, h->start_ns, leader, start_boottime);
+	IW_GET(err, parent, task, real_parent);
+	IW_GET(err, h->ppid, parent, tgid);
+	IW_GET(err, parent, parent, group_leader);
+	IW_GET(err, h->parent_start_ns, parent, start_boottime);
+	IW_GET(err, cred, task, cred);
+	IW_GET(err, h->uid, cred, uid);
+	IW_GET(err, h->gid, cred, gid);
+	IW_GET(err, h->euid, cred, euid);
+	IW_GET(err, css, task, cgroups);
+	IW_GET(err, cgroup, css, dfl_cgrp);
+	IW_GET(err, kn, cgroup, kn);
+	IW_GET(err, h->cgroup_id, kn, id);
+	/* An exiting task has given its namespaces back already. */
+	IW_GET(err, nsproxy, task, nsproxy);
+	IW_GET(gone, mnt_ns, nsproxy, mnt_ns);
+	IW_GET(gone, h->mnt_ns, mnt_ns, ns.inum);
+	if (nsproxy)
+		err |= gone;
+	h->pid_ns = pid_namespace_inode(task, &err);
+	IW_GET(err, h->comm, task, comm);
+	h->flags = (flags & PF_KTHREAD ? IW_F_KTHREAD : 0) | (err ? IW_F_READ_FAULT : 0);
+	return 0;
+}
+
+/* One step of the walk is done: prepend the name to the path. Non-zero when there is no room or no name. */
+static __always_inline int prepend(struct iw_path_scratch *p, struct dentry *dentry)
+{
+	const unsigned char *name = NULL;
+	__u32 err = 0, len = 0, at;
+
+	IW_GET(err, len, dentry, d_name.len);
+	IW_GET(err, name, dentry, d_name.name);
+	len &= IW_NAME_MAX;
+	at = p->at - len;
+	asm volatile("" : "+r"(at), "+r"(len));
+	if (err || at - 1 >= IW_PATH_MAX - 1 || len > IW_NAME_MAX)
+		return 1;
+	if (len && bpf_probe_read_kernel(&p->path[at], len, name))
+		return 1;
+	at--;
+	asm volatile("" : "+r"(at));
+	if (at >= IW_PATH_MAX)
+		return 1;
+	p->path[at] = '/';
+	p->at = at;
+	return 0;
+}
+
+__noinline int iw_walk(__u64 mnt, __u64 leaf)
+{
+	struct mount *mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt), *above = NULL;
+	struct dentry *dentry = (void *)leaf, *root = NULL, *parent = NULL;
+	struct iw_path_scratch *p;
+	struct inode *inode = NULL;
+	__u32 err = 0, zero = 0;
+	unsigned short mode = 0;
+	int i;
+
+	p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
+	if (!p)
+		return IW_PATH_MAX;
+	/* State is in memory, so that the verifier does not follow every combination of steps and crossings. */
+	p->at = IW_PATH_MAX;
+	p->seen = 0;
+	p->depth = 0;
+	p->covered = 0;
+	IW_GET(err, root, mount, mnt.mnt_root);
+#pragma clang loop unroll(disable)
+	for (i = 0; i < IW_WALK_MAX; i++) {
+		/* The mounted root's mode counts, not the mode of the directory it covers. */
+		if (p->depth - 1 < 3 && !p->covered) {
+			IW_GET(err, inode, dentry, d_inode);
+			IW_GET(err, mode, inode, i_mode);
+			if (mode & S_IWOTH)
+				p->seen |= IW_SEEN_WORLD_WRITABLE;
+		}
+		if (err)
+			break;
+		if (dentry == root) {
+			IW_GET(err, above, mount, mnt_parent);
+			if (err || above == mount)
+				break;
+			IW_GET(err, dentry, mount, mnt_mountpoint);
+			mount = above;
+			IW_GET(err, root, mount, mnt.mnt_root);
+			p->covered = 1;
+			continue;
+		}
+		p->covered = 0;
+		IW_GET(err, parent, dentry, d_parent);
+		if (err || prepend(p, dentry)) {
+			p->seen |= IW_SEEN_PARTIAL;
+			break;
+		}
+		if (parent == dentry) {
+			p->seen |= IW_SEEN_DETACHED;
+			break;
+		}
+		dentry = parent;
+		p->depth++;
+	}
+	if (i == IW_WALK_MAX)
+		p->seen |= IW_SEEN_PARTIAL;
+	if (err)
+		p->seen |= IW_SEEN_FAULT | IW_SEEN_PARTIAL;
+	if (p->at == IW_PATH_MAX && !err) {
+		p->at = IW_PATH_MAX - 1;
+		p->path[IW_PATH_MAX - 1] = '/';
+	}
+	return (p->at & IW_SEEN_OFFSET) | p->seen;
+}
+
+/* Flags of one name: a bit test for most, a look-up for the few that pass it. */
+static __always_inline int watched(struct iw_key *key)
+{
+	struct iw_watch_filter *filter;
+	__u32 zero = 0, *flags;
+	__u64 hash;
+
+	filter = bpf_map_lookup_elem(&iw_watch_filter, &zero);
+	if (!filter)
+		return 0;
+	/* kernel_maps.py computes the same; the multiplier is 2^64 divided by the golden ratio. */
+	hash = (key->word[0] + key->word[1] * 3 + key->word[2] * 5 + key->word[3] * 7) * 0x9E3779B97F4A7C15ULL;
+	hash >>= 50;
+	if (!(filter->bits[(hash >> 3) & 2047] & (1 << (hash & 7))))
+		return 0;
+	flags = bpf_map_lookup_elem(&iw_watch_name, key);
+	return flags ? *flags : 0;
+}
+
+__noinline int iw_watched_dentry(__u64 at)
+{
+	struct dentry *dentry = (void *)at;
+	const unsigned char *name = NULL;
+	struct iw_key key = {};
+	__u32 err = 0, len = 0;
+
+	IW_GET(err, len, dentry, d_name.len);
+	IW_GET(err, name, dentry, d_name.name);
+	if (len > IW_KEY_BYTES)
+		len = IW_KEY_BYTES;
+	asm volatile("" : "+r"(len));
+	if (err || len - 1 >= IW_KEY_BYTES || bpf_probe_read_kernel(&key, len, name))
+		return 0;
+	return watched(&key);
+}
+
+__noinline int iw_watched_text(__u32 start, __u32 len)
+{
+	struct iw_key key = {};
+	struct iw_path_scratch *p;
+	__u32 zero = 0;
+
+	p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
+	if (len > IW_KEY_BYTES)
+		len = IW_KEY_BYTES;
+	asm volatile("" : "+r"(len));
+	if (!p || start >= IW_PATH_MAX || len - 1 >= IW_KEY_BYTES)
+		return 0;
+	if (bpf_probe_read_kernel(&key, len, &p->text[start]))
+		return 0;
+	return watched(&key);
+}
+
+__noinline int iw_watched_above(__u64 mnt, __u64 leaf, __u32 self, __u32 levels)
+{
+	struct mount *mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt), *above = NULL;
+	struct dentry *dentry = (void *)leaf, *root = NULL, *parent = NULL;
+	__u32 err = 0, found = 0, flags, steps = self;
+	int i;
+
+	IW_GET(err, root, mount, mnt.mnt_root);
+#pragma clang loop unroll(disable)
+	for (i = 0; i < 8; i++) {
+		if (dentry == root) {
+			IW_GET(err, above, mount, mnt_parent);
+			if (err || above == mount)
+				break;
+			IW_GET(err, dentry, mount, mnt_mountpoint);
+			mount = above;
+			IW_GET(err, root, mount, mnt.mnt_root);
+			continue;
+		}
+		if (steps) {
+			flags = iw_watched_dentry((__u64)dentry);
+			if (flags & IW_WATCH_DIR)
+				found |= flags;
+		}
+		if (steps >= levels)
+			break;
+		IW_GET(err, parent, dentry, d_parent);
+		if (err || parent == dentry)
+			break;
+		dentry = parent;
+		steps++;
+	}
+	return found;
+}
+
+__noinline __u64 iw_file_sock(__u64 at)
+{
+	struct file *file = (void *)at;
+	struct super_block *sb = NULL;
+	struct inode *inode = NULL;
+	struct socket *socket = NULL;
+	struct sock *sk = NULL;
+	unsigned long magic = 0;
+	unsigned short mode = 0;
+	__u32 err = 0;
+
+	IW_GET(err, inode, file, f_inode);
+	IW_GET(err, mode, inode, i_mode);
+	if (err || (mode & S_IFMT) != S_IFSOCK)
+		return 0;
+	/* A path descriptor of a unix socket's file has the mode too, but no socket behind it. */
+	IW_GET(err, sb, inode, i_sb);
+	IW_GET(err, magic, sb, s_magic);
+	IW_GET(err, socket, file, private_data);
+	if (err || magic != SOCKFS_MAGIC || !socket)
+		return 0;
+	IW_GET(err, sk, socket, sk);
+	return err ? 0 : (__u64)sk;
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Maps, counters and the shared parts of every program. Definitions are in common.bpf.c; the linker
+ * joins the subjects into one object. Hidden functions are verified at each call, as static ones.
+ */
+#ifndef IW_COMMON_BPF_H
+#define IW_COMMON_BPF_H
+
+#include "iw_event.h"
+#include "iw_kernel.bpf.h"
+#include <bpf/bpf_tracing.h>
+
+#define IW_RING_PRIO 0
+#define IW_RING_BULK 1
+#define IW_KERNEL_KINDS 64
+
+/* A per-CPU value may not exceed 32 KiB (PCPU_MIN_UNIT_SIZE). */
+#define IW_SCRATCH_BYTES 32704
+#define IW_WALK_MAX 64	  /* components and mount crossings of one path */
+#define IW_NAME_MAX 255	  /* NAME_MAX */
+#define IW_KEY_BYTES 32
+
+/* Value of iw_watch_name: what the name, or the directory of that name, is watched for. */
+#define IW_WATCH_READ 1
+#define IW_WATCH_WRITE 2
+#define IW_WATCH_NAMESPACE 4
+#define IW_WATCH_DIR 8	      /* the name of a directory at most three levels above the file */
+#define IW_WATCH_QUALIFIED 16 /* counts only below a directory that is watched for the same */
+
+/* Counters; one value per CPU, summed by the reader. Declared to user space through BTF. */
+struct iw_counters {
+	__u64 made[IW_KERNEL_KINDS];	 /* records begun, lost ones included */
+	__u64 lost[IW_KERNEL_KINDS];	 /* no room in the ring, or the scratch was busy */
+	__u64 filtered[IW_KERNEL_KINDS]; /* events that nothing wants */
+	__u64 unpaired[IW_KERNEL_KINDS]; /* syscall exits whose entry was not remembered */
+	__u32 sequence[2];		 /* by ring */
+};
+
+struct iw_scratch {
+	__u32 busy; /* a pre-empted program on this CPU is using it */
+	__u32 pad;
+	__u8 record[IW_SCRATCH_BYTES];
+};
+
+/* Paths are built from their end; the second half of each buffer keeps variable writes in bounds. */
+struct iw_path_scratch {
+	__u8 path[IW_PATH_MAX + 256];
+	__u8 text[IW_PATH_MAX + 256];
+	__u32 start[8]; /* offsets of the text's last components, last one first */
+	__u32 end[8];
+	__u32 depth; /* of the walk: steps made, and whether the last one crossed a mount point */
+	__u32 covered;
+	__u32 at; /* first byte of the path so far */
+	__u32 seen;
+	__u32 parts; /* components found in the text */
+};
+
+struct iw_key {
+	__u64 word[IW_KEY_BYTES / 8];
+};
+
+struct iw_ring_prio_map {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+};
+struct iw_ring_bulk_map {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+};
+struct iw_stats_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct iw_counters);
+};
+struct iw_scratch_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct iw_scratch);
+};
+struct iw_path_scratch_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct iw_path_scratch);
+};
+struct iw_self_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, __u32);
+};
+struct iw_watch_name_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct iw_key);
+	__type(value, __u32);
+};
+/* One bit per hashed name: most names cost one bit test and never reach iw_watch_name. */
+struct iw_watch_filter {
+	__u8 bits[2048];
+};
+struct iw_watch_filter_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct iw_watch_filter);
+};
+
+extern struct iw_ring_prio_map iw_ring_prio SEC(".maps");
+extern struct iw_ring_bulk_map iw_ring_bulk SEC(".maps");
+extern struct iw_stats_map iw_stats SEC(".maps");
+extern struct iw_scratch_map iw_scratch SEC(".maps");
+extern struct iw_path_scratch_map iw_path_scratch SEC(".maps");
+extern struct iw_self_map iw_self SEC(".maps");
+extern struct iw_watch_name_map iw_watch_name SEC(".maps");
+extern struct iw_watch_filter_map iw_watch_filter SEC(".maps");
+
+extern const volatile __u64 iw_ring_wake_bytes[2];
+extern const volatile __u32 iw_watch_dir_reads;
+extern __u64 iw_woken_at[2];
+
+/* Fill the header for `task` (not necessarily current); `h` is zeroed but for size and sequence. */
+extern int iw_fill(struct iw_header *h, struct task_struct *task, __u32 kind) __hidden;
+
+/*
+ * Global functions, verified once and not at each call; before 5.12 those take numbers only, so
+ * pointers travel as numbers.
+ */
+
+/*
+ * Put the path of (struct vfsmount *, struct dentry *) into the path scratch. Returns the first byte's
+ * offset (IW_PATH_MAX: none) with IW_SEEN_* bits above it.
+ */
+extern int iw_walk(__u64 mnt, __u64 dentry);
+/* Watch flags of a dentry's name; 0 when it is not in the list. */
+extern int iw_watched_dentry(__u64 dentry);
+/* The same for the name of `len` bytes at `start` in the path scratch's text. */
+extern int iw_watched_text(__u32 start, __u32 len);
+/* Directory flags up to `levels` levels above (mnt, dentry); with `self` 1 the dentry is the first level. */
+extern int iw_watched_above(__u64 mnt, __u64 dentry, __u32 self, __u32 levels);
+/* struct sock * behind a struct file *; 0 when it is no socket. */
+extern __u64 iw_file_sock(__u64 file);
+
+#define IW_SEEN_OFFSET 0xffff
+#define IW_SEEN_WORLD_WRITABLE 0x10000 /* one of the three directories above is */
+#define IW_SEEN_DETACHED 0x20000       /* the dentry hangs in no directory (memfd, pipe) */
+#define IW_SEEN_PARTIAL 0x40000	       /* head of the path missing */
+#define IW_SEEN_FAULT 0x80000
+
+static __always_inline struct iw_counters *iw_count(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&iw_stats, &zero);
+}
+
+static __always_inline int iw_own(__u32 tgid)
+{
+	return bpf_map_lookup_elem(&iw_self, &tgid) != NULL;
+}
+
+static __always_inline struct task_struct *iw_current(void)
+{
+	return (struct task_struct *)bpf_get_current_task();
+}
+
+/*
+ * No wake-up per record: the consumer has a timer. One forced wake-up per consumer position when an
+ * eighth of the ring is pending: a sleeping consumer's position stands still, so it is woken once.
+ */
+static __always_inline __u64 iw_wake(void *ring, __u32 index)
+{
+	__u64 position;
+
+	if (bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) < iw_ring_wake_bytes[index])
+		return BPF_RB_NO_WAKEUP;
+	position = bpf_ringbuf_query(ring, BPF_RB_CONS_POS) + 1;
+	if (iw_woken_at[index] == position)
+		return BPF_RB_NO_WAKEUP;
+	iw_woken_at[index] = position;
+	return BPF_RB_FORCE_WAKEUP;
+}
+
+/* Reserve a record without tail; NULL when counters or room are missing. Zeroed but for `size` and `sequence`. */
+#define IW_RESERVE(rec, ring, index, kindno)                                             \
+	({                                                                               \
+		struct iw_counters *c_ = iw_count();                                     \
+		rec = NULL;                                                              \
+		if (c_) {                                                                \
+			__u32 sequence_ = c_->sequence[index]++;                         \
+			c_->made[kindno]++;                                              \
+			rec = bpf_ringbuf_reserve(&ring, sizeof(*rec), 0);               \
+			if (rec) {                                                       \
+				__builtin_memset(rec, 0, sizeof(*rec));                  \
+				rec->h.size = sizeof(*rec);                              \
+				rec->h.sequence = sequence_;                             \
+			} else {                                                         \
+				c_->lost[kindno]++;                                      \
+			}                                                                \
+		}                                                                        \
+		rec;                                                                     \
+	})
+
+#define IW_SUBMIT(rec, ring, index) bpf_ringbuf_submit(rec, iw_wake(&ring, index))
+
+/* Take this CPU's scratch; a second taker (a program that pre-empted the first) counts a loss. */
+static __always_inline struct iw_scratch *iw_take(struct iw_counters *c, __u32 kind)
+{
+	__u32 zero = 0;
+	struct iw_scratch *s = bpf_map_lookup_elem(&iw_scratch, &zero);
+
+	if (!s || s->busy) {
+		c->made[kind]++;
+		c->lost[kind]++;
+		return NULL;
+	}
+	s->busy = 1;
+	return s;
+}
+
+static __always_inline void iw_release(struct iw_scratch *s)
+{
+	s->busy = 0;
+}
+
+/* Open 8 zeroed bytes under the string's end, so that the record's padding is zero. */
+static __always_inline void iw_clear_end(struct iw_scratch *s, __u32 pos, __u32 len)
+{
+	__u32 last = pos + ((len + 7) & ~7u) - 8;
+
+	if (last <= IW_SCRATCH_BYTES - 8)
+		__builtin_memset(&s->record[last], 0, 8);
+}
+
+/*
+ * Append `len` bytes from kernel memory at `pos` (8-aligned) and describe them in `str`; returns the
+ * next free position. `max` is a constant that keeps the write in bounds.
+ */
+#define IW_APPEND(s, pos, str, source, length, max, reader)                              \
+	({                                                                               \
+		__u32 pos_ = (pos), len_ = (length), next_ = pos_;                       \
+		asm volatile("" : "+r"(pos_), "+r"(len_));                               \
+		if (len_ > (max))                                                        \
+			len_ = (max);                                                    \
+		if (len_ && pos_ <= IW_SCRATCH_BYTES - (max)-8) {                        \
+			iw_clear_end(s, pos_, len_);                                     \
+			if (reader(&(s)->record[pos_], len_, source) == 0) {             \
+				(str)->off = pos_;                                       \
+				(str)->len = len_;                                       \
+				next_ = pos_ + ((len_ + 7) & ~7u);                       \
+			}                                                                \
+		}                                                                        \
+		next_;                                                                   \
+	})
+
+/* The same for a NUL-terminated string, whose length the read tells; cut at max - 1. */
+#define IW_APPEND_TEXT(s, pos, str, source, max, reader)                                 \
+	({                                                                               \
+		__u32 pos_ = (pos), next_ = pos_;                                        \
+		asm volatile("" : "+r"(pos_));                                           \
+		if (pos_ <= IW_SCRATCH_BYTES - (max)-8) {                                \
+			long n_ = reader(&(s)->record[pos_], max, source);               \
+			if (n_ > 1 && n_ <= (max)) {                                     \
+				__u32 end_ = pos_ + (__u32)n_ - 1;                       \
+				__builtin_memset(&(s)->record[end_], 0, 8);              \
+				(str)->off = pos_;                                       \
+				(str)->len = (__u32)n_ - 1;                              \
+				next_ = (end_ + 7) & ~7u;                                \
+			}                                                                \
+		}                                                                        \
+		next_;                                                                   \
+	})
+
+/* Send the scratch's first `size` bytes; counts and numbers it. Returns 0 when it was delivered. */
+static __always_inline int iw_output(struct iw_counters *c, struct iw_scratch *s, __u32 size, __u32 kind,
+				     void *ring, __u32 index)
+{
+	struct iw_header *h = (struct iw_header *)s->record;
+
+	if (size > IW_SCRATCH_BYTES)
+		size = IW_SCRATCH_BYTES;
+	h->size = size;
+	h->sequence = c->sequence[index]++;
+	c->made[kind]++;
+	if (bpf_ringbuf_output(ring, s->record, size, iw_wake(ring, index))) {
+		c->lost[kind]++;
+		return -1;
+	}
+	return 0;
+}
+
+/* The path of (mnt, dentry) as the record's next string; returns the next position. */
+static __always_inline __u32 iw_append_path(struct iw_scratch *s, __u32 pos, struct iw_str *str,
+					    struct iw_header *h, struct vfsmount *mnt,
+					    struct dentry *dentry, __u32 *seen)
+{
+	__u32 zero = 0, start;
+	struct iw_path_scratch *p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
+
+	if (!p)
+		return pos;
+	*seen = iw_walk((__u64)mnt, (__u64)dentry);
+	if (*seen & IW_SEEN_PARTIAL)
+		h->flags |= IW_F_PATH_PARTIAL;
+	if (*seen & IW_SEEN_FAULT)
+		h->flags |= IW_F_READ_FAULT;
+	start = *seen & IW_SEEN_OFFSET;
+	if (start >= IW_PATH_MAX)
+		return pos;
+	return IW_APPEND(s, pos, str, &p->path[start], IW_PATH_MAX - start, IW_PATH_MAX,
+			 bpf_probe_read_kernel);
+}
+
+/* Open file `fd` of the current process; NULL when it is not open. */
+static __always_inline struct file *iw_fd_file(struct task_struct *task, __u32 fd)
+{
+	struct files_struct *files = NULL;
+	struct fdtable *fdt = NULL;
+	struct file **array = NULL, *file = NULL;
+	__u32 err = 0, max = 0;
+
+	IW_GET(err, files, task, files);
+	IW_GET(err, fdt, files, fdt);
+	IW_GET(err, max, fdt, max_fds);
+	IW_GET(err, array, fdt, fd);
+	if (err || fd >= max || bpf_probe_read_kernel(&file, sizeof(file), &array[fd]))
+		return NULL;
+	return file;
+}
+
+/* v4 address in v4-mapped form; 0.0.0.0 stays all zero, which means absent. */
+static __always_inline void iw_ip4(__u8 *to, __u32 address)
+{
+	if (!address)
+		return;
+	to[10] = 0xff;
+	to[11] = 0xff;
+	__builtin_memcpy(to + 12, &address, 4);
+}
+
+#endif

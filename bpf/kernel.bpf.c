@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Changes to the kernel and its view of files: modules, mounts, BPF programs of others. */
+#include "include/iw_common.bpf.h"
+#include "include/iw_regs.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define IW_STAGE_INIT 1
+#define IW_STAGE_FINIT 2
+#define IW_STAGE_LOADED 3
+#define IW_FSTYPE_MAX 256
+#define BPF_NAME_BYTES 16 /* BPF_OBJ_NAME_LEN */
+
+static __always_inline int module_call(__u32 stage, __u32 has_fd, __u32 fd)
+{
+	struct task_struct *task = iw_current();
+	struct iw_counters *c = iw_count();
+	struct iw_kernel_module_load *m;
+	struct dentry *dentry = NULL;
+	struct vfsmount *mnt = NULL;
+	__u32 err = 0, pos, seen = 0;
+	struct iw_scratch *s;
+	struct file *file;
+
+	if (!c)
+		return 0;
+	s = iw_take(c, IW_KIND_KERNEL_MODULE_LOAD);
+	if (!s)
+		return 0;
+	m = (struct iw_kernel_module_load *)s->record;
+	__builtin_memset(m, 0, sizeof(*m));
+	iw_fill(&m->h, task, IW_KIND_KERNEL_MODULE_LOAD);
+	m->load_stage = stage;
+	pos = sizeof(*m);
+	if (has_fd) {
+		file = iw_fd_file(task, fd);
+		IW_GET(err, mnt, file, f_path.mnt);
+		IW_GET(err, dentry, file, f_path.dentry);
+		if (err)
+			m->h.flags |= IW_F_READ_FAULT;
+		else
+			pos = iw_append_path(s, pos, &m->path, &m->h, mnt, dentry, &seen);
+	}
+	iw_output(c, s, pos, IW_KIND_KERNEL_MODULE_LOAD, &iw_ring_prio, IW_RING_PRIO);
+	iw_release(s);
+	return 0;
+}
+
+/* At the entry: a module that hides itself has not run yet. */
+SEC("tp/syscalls/sys_enter_init_module")
+int iw_init_module(struct iw_sys_enter *ctx)
+{
+	return module_call(IW_STAGE_INIT, 0, 0);
+}
+
+SEC("tp/syscalls/sys_enter_finit_module")
+int iw_finit_module(struct iw_sys_enter *ctx)
+{
+	return module_call(IW_STAGE_FINIT, 1, ctx->args[0]);
+}
+
+SEC("tp_btf/module_load")
+int BPF_PROG(iw_module_load, struct module *module)
+{
+	struct iw_counters *c = iw_count();
+	struct iw_kernel_module_load *m;
+	unsigned long taints = 0;
+	struct iw_scratch *s;
+	__u32 err = 0, pos;
+
+	if (!c)
+		return 0;
+	s = iw_take(c, IW_KIND_KERNEL_MODULE_LOAD);
+	if (!s)
+		return 0;
+	m = (struct iw_kernel_module_load *)s->record;
+	__builtin_memset(m, 0, sizeof(*m));
+	iw_fill(&m->h, iw_current(), IW_KIND_KERNEL_MODULE_LOAD);
+	m->load_stage = IW_STAGE_LOADED;
+	IW_GET(err, taints, module, taints);
+	m->taints = taints;
+	pos = IW_APPEND_TEXT(s, sizeof(*m), &m->name, &module->name, 56, bpf_probe_read_kernel_str);
+	if (err || !m->name.len)
+		m->h.flags |= IW_F_READ_FAULT;
+	iw_output(c, s, pos, IW_KIND_KERNEL_MODULE_LOAD, &iw_ring_prio, IW_RING_PRIO);
+	iw_release(s);
+	return 0;
+}
+
+/* At the exit, when it succeeded: the kernel has just read these strings, so they are resident. */
+SEC("tp/syscalls/sys_exit_mount")
+int iw_mount(struct iw_sys_exit *ctx)
+{
+	struct task_struct *task = iw_current();
+	struct iw_counters *c = iw_count();
+	struct iw_filesystem_mount *m;
+	struct iw_scratch *s;
+	struct pt_regs *regs;
+	__u32 pos;
+
+	if (ctx->ret || !c)
+		return 0;
+	regs = iw_regs(task);
+	if (!regs)
+		return 0;
+	s = iw_take(c, IW_KIND_FILESYSTEM_MOUNT);
+	if (!s)
+		return 0;
+	m = (struct iw_filesystem_mount *)s->record;
+	__builtin_memset(m, 0, sizeof(*m));
+	iw_fill(&m->h, task, IW_KIND_FILESYSTEM_MOUNT);
+	m->h.flags |= IW_F_PATH_FROM_ARG;
+	m->mount_flags = iw_arg(regs, IW_ARG3);
+	pos = sizeof(*m);
+	pos = IW_APPEND_TEXT(s, pos, &m->source, (void *)iw_arg(regs, IW_ARG0), IW_PATH_MAX,
+			     bpf_probe_read_user_str);
+	pos = IW_APPEND_TEXT(s, pos, &m->path, (void *)iw_arg(regs, IW_ARG1), IW_PATH_MAX,
+			     bpf_probe_read_user_str);
+	pos = IW_APPEND_TEXT(s, pos, &m->fs_type, (void *)iw_arg(regs, IW_ARG2), IW_FSTYPE_MAX,
+			     bpf_probe_read_user_str);
+	if (!m->path.len)
+		m->h.flags |= IW_F_READ_FAULT;
+	iw_output(c, s, pos, IW_KIND_FILESYSTEM_MOUNT, &iw_ring_prio, IW_RING_PRIO);
+	iw_release(s);
+	return 0;
+}
+
+/* Commands that put a program into the kernel or take one away; map traffic is left out. */
+static __always_inline int bpf_command_wanted(__u32 command)
+{
+	return command == BPF_PROG_LOAD || command == BPF_PROG_ATTACH || command == BPF_PROG_DETACH ||
+	       command == BPF_RAW_TRACEPOINT_OPEN || command == BPF_LINK_CREATE || command == BPF_LINK_UPDATE ||
+	       command == BPF_LINK_DETACH;
+}
+
+/* Program that a successful call gave, or gave a link for: from the new descriptor's object. */
+static __always_inline struct bpf_prog *bpf_program_of(struct task_struct *task, __u32 command, __s64 ret)
+{
+	struct bpf_prog *prog = NULL;
+	struct bpf_link *link;
+	void *data = NULL;
+	struct file *file;
+	__u32 err = 0;
+
+	if (command != BPF_PROG_LOAD && command != BPF_LINK_CREATE && command != BPF_RAW_TRACEPOINT_OPEN)
+		return NULL;
+	file = iw_fd_file(task, ret);
+	IW_GET(err, data, file, private_data);
+	if (err || !data)
+		return NULL;
+	if (command == BPF_PROG_LOAD)
+		return data;
+	link = data;
+	IW_GET(err, prog, link, prog);
+	return err ? NULL : prog;
+}
+
+SEC("tp/syscalls/sys_exit_bpf")
+int iw_bpf(struct iw_sys_exit *ctx)
+{
+	struct task_struct *task = iw_current();
+	struct bpf_prog_aux *aux = NULL;
+	enum bpf_attach_type attach = 0;
+	struct iw_counters *c = iw_count();
+	enum bpf_prog_type type = 0;
+	struct iw_kernel_bpf *b;
+	struct bpf_prog *prog;
+	struct iw_scratch *s;
+	struct pt_regs *regs;
+	__u32 err = 0, pos, command, raw = 0;
+	__u64 attr;
+
+	if (ctx->ret < 0 || !c)
+		return 0;
+	regs = iw_regs(task);
+	if (!regs)
+		return 0;
+	command = iw_arg(regs, IW_ARG0);
+	if (!bpf_command_wanted(command) || iw_own(bpf_get_current_pid_tgid() >> 32)) {
+		c->filtered[IW_KIND_KERNEL_BPF]++;
+		return 0;
+	}
+	s = iw_take(c, IW_KIND_KERNEL_BPF);
+	if (!s)
+		return 0;
+	b = (struct iw_kernel_bpf *)s->record;
+	__builtin_memset(b, 0, sizeof(*b));
+	iw_fill(&b->h, task, IW_KIND_KERNEL_BPF);
+	b->bpf_command = command;
+	pos = sizeof(*b);
+	attr = iw_arg(regs, IW_ARG1);
+	prog = bpf_program_of(task, command, ctx->ret);
+	if (prog) {
+		IW_GET(err, type, prog, type);
+		IW_GET(err, attach, prog, expected_attach_type);
+		IW_GET(err, aux, prog, aux);
+		b->program_type = type;
+		b->attach_type = attach;
+		pos = IW_APPEND_TEXT(s, pos, &b->name, &aux->name, BPF_NAME_BYTES, bpf_probe_read_kernel_str);
+	}
+	/* Only the argument knows where these two attach. */
+	if (command == BPF_LINK_CREATE || command == BPF_PROG_ATTACH || command == BPF_PROG_DETACH) {
+		err |= bpf_probe_read_user(&raw, sizeof(raw), (void *)attr + 8) != 0;
+		b->attach_type = raw;
+	}
+	if (err)
+		b->h.flags |= IW_F_READ_FAULT;
+	iw_output(c, s, pos, IW_KIND_KERNEL_BPF, &iw_ring_prio, IW_RING_PRIO);
+	iw_release(s);
+	return 0;
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Network intent of processes: connect, bind and listen, from the socket and never from the syscall's argument. */
+#include "include/iw_common.bpf.h"
+#include "include/iw_regs.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* ::ffff:0:0/96 */
+static __always_inline int is_mapped(const __u8 *ip)
+{
+	__u64 head;
+	__u32 middle;
+
+	__builtin_memcpy(&head, ip, 8);
+	__builtin_memcpy(&middle, ip + 8, 4);
+	return head == 0 && middle == bpf_htonl(0xffff);
+}
+
+/* Local address, port, family and protocol of a socket. A v4-mapped v6 socket speaks IPv4, and is told so. */
+static __always_inline __u32 local_of(struct sock *sk, __u8 *ip, __u16 *port, __u16 *family, __u16 *protocol)
+{
+	struct in6_addr address6 = {};
+	__u32 err = 0, address = 0;
+	__u16 raw = 0;
+
+	IW_GET(err, raw, sk, __sk_common.skc_family);
+	*family = raw;
+	IW_GET(err, raw, sk, __sk_common.skc_num);
+	*port = raw;
+	IW_GET(err, raw, sk, sk_protocol);
+	*protocol = raw;
+	if (*family == AF_INET) {
+		IW_GET(err, address, sk, __sk_common.skc_rcv_saddr);
+		iw_ip4(ip, address);
+	} else {
+		IW_GET(err, address6, sk, __sk_common.skc_v6_rcv_saddr);
+		__builtin_memcpy(ip, &address6, 16);
+		if (is_mapped(ip))
+			*family = AF_INET;
+	}
+	return err;
+}
+
+static __always_inline int tcp_connect(struct sock *sk)
+{
+	struct iw_network_connect *n;
+	struct in6_addr address6 = {};
+	__u32 err, address = 0;
+	__u16 port = 0;
+
+	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_CONNECT))
+		return 0;
+	iw_fill(&n->h, iw_current(), IW_KIND_NETWORK_CONNECT);
+	err = local_of(sk, n->src_ip, &n->src_port, &n->family, &n->protocol);
+	IW_GET(err, port, sk, __sk_common.skc_dport);
+	n->dst_port = bpf_ntohs(port);
+	IW_GET(err, address6, sk, __sk_common.skc_v6_daddr);
+	IW_GET(err, port, sk, __sk_common.skc_family);
+	if (port == AF_INET6) {
+		__builtin_memcpy(n->dst_ip, &address6, 16);
+		if (is_mapped(n->dst_ip))
+			n->family = AF_INET;
+	} else {
+		IW_GET(err, address, sk, __sk_common.skc_daddr);
+		iw_ip4(n->dst_ip, address);
+	}
+	if (err)
+		n->h.flags |= IW_F_READ_FAULT;
+	IW_SUBMIT(n, iw_ring_prio, IW_RING_PRIO);
+	return 0;
+}
+
+static __always_inline int tcp_listen(struct sock *sk)
+{
+	struct iw_network_listen *n;
+
+	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_LISTEN))
+		return 0;
+	iw_fill(&n->h, iw_current(), IW_KIND_NETWORK_LISTEN);
+	if (local_of(sk, n->src_ip, &n->src_port, &n->family, &n->protocol))
+		n->h.flags |= IW_F_READ_FAULT;
+	IW_SUBMIT(n, iw_ring_prio, IW_RING_PRIO);
+	return 0;
+}
+
+/* Both transitions happen in the caller of connect() or listen(), after the address was copied and set. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(iw_sock_state, struct sock *sk, int before, int after)
+{
+	if (after == TCP_SYN_SENT)
+		return tcp_connect(sk);
+	if (after == TCP_LISTEN && before != TCP_LISTEN)
+		return tcp_listen(sk);
+	return 0;
+}
+
+/* A datagram socket's connect(): the address is the kernel's copy. Always 1: this program refuses nothing. */
+static __always_inline int datagram_connect(struct bpf_sock_addr *ctx, __u16 family)
+{
+	struct iw_network_connect *n;
+	__u32 part[4];
+
+	if (ctx->type != SOCK_DGRAM)
+		return 1;
+	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_CONNECT))
+		return 1;
+	iw_fill(&n->h, iw_current(), IW_KIND_NETWORK_CONNECT);
+	n->family = family;
+	n->protocol = ctx->protocol;
+	n->dst_port = bpf_ntohs((__u16)ctx->user_port);
+	if (family == AF_INET) {
+		iw_ip4(n->dst_ip, ctx->user_ip4);
+	} else {
+		part[0] = ctx->user_ip6[0];
+		part[1] = ctx->user_ip6[1];
+		part[2] = ctx->user_ip6[2];
+		part[3] = ctx->user_ip6[3];
+		__builtin_memcpy(n->dst_ip, part, 16);
+		if (is_mapped(n->dst_ip))
+			n->family = AF_INET;
+	}
+	IW_SUBMIT(n, iw_ring_prio, IW_RING_PRIO);
+	return 1;
+}
+
+SEC("cgroup/connect4")
+int iw_connect4(struct bpf_sock_addr *ctx)
+{
+	return datagram_connect(ctx, AF_INET);
+}
+
+SEC("cgroup/connect6")
+int iw_connect6(struct bpf_sock_addr *ctx)
+{
+	return datagram_connect(ctx, AF_INET6);
+}
+
+/* After a successful bind(), with the port the kernel chose. Always 1: this program refuses nothing. */
+SEC("cgroup/post_bind4")
+int iw_post_bind4(struct bpf_sock *ctx)
+{
+	struct iw_network_bind *n;
+
+	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_BIND))
+		return 1;
+	iw_fill(&n->h, iw_current(), IW_KIND_NETWORK_BIND);
+	n->family = AF_INET;
+	n->protocol = ctx->protocol;
+	n->src_port = ctx->src_port;
+	iw_ip4(n->src_ip, ctx->src_ip4);
+	IW_SUBMIT(n, iw_ring_prio, IW_RING_PRIO);
+	return 1;
+}
+
+SEC("cgroup/post_bind6")
+int iw_post_bind6(struct bpf_sock *ctx)
+{
+	struct iw_network_bind *n;
+	__u32 part[4];
+
+	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_BIND))
+		return 1;
+	iw_fill(&n->h, iw_current(), IW_KIND_NETWORK_BIND);
+	n->family = AF_INET6;
+	n->protocol = ctx->protocol;
+	n->src_port = ctx->src_port;
+	part[0] = ctx->src_ip6[0];
+	part[1] = ctx->src_ip6[1];
+	part[2] = ctx->src_ip6[2];
+	part[3] = ctx->src_ip6[3];
+	__builtin_memcpy(n->src_ip, part, 16);
+	if (is_mapped(n->src_ip))
+		n->family = AF_INET;
+	IW_SUBMIT(n, iw_ring_prio, IW_RING_PRIO);
+	return 1;
+}
+
+/* Only where no cgroup v2 is mounted: the same, from the socket behind the descriptor. */
+SEC("tp/syscalls/sys_exit_bind")
+int iw_bind_fallback(struct iw_sys_exit *ctx)
+{
+	struct task_struct *task = iw_current();
+	struct iw_network_bind *n;
+	struct pt_regs *regs;
+	__u16 family = 0;
+	struct sock *sk;
+	__u32 err = 0;
+
+	if (ctx->ret < 0)
+		return 0;
+	regs = iw_regs(task);
+	if (!regs)
+		return 0;
+	sk = (struct sock *)iw_file_sock((__u64)iw_fd_file(task, iw_arg(regs, IW_ARG0)));
+	if (!sk)
+		return 0;
+	IW_GET(err, family, sk, __sk_common.skc_family);
+	if (err || (family != AF_INET && family != AF_INET6))
+		return 0;
+	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_BIND))
+		return 0;
+	iw_fill(&n->h, task, IW_KIND_NETWORK_BIND);
+	if (local_of(sk, n->src_ip, &n->src_port, &n->family, &n->protocol))
+		n->h.flags |= IW_F_READ_FAULT;
+	IW_SUBMIT(n, iw_ring_prio, IW_RING_PRIO);
+	return 0;
+}

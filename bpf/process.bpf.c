@@ -1,0 +1,501 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Processes: exec from the new image's own objects, birth, death, ptrace, memfd_create, stdio redirection. */
+#include "include/iw_common.bpf.h"
+#include "include/iw_regs.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define IW_UNSET 4294967295u
+
+/* ptrace requests that take hold of, or write into, another process (include/uapi/linux/ptrace.h). */
+#define PTRACE_TRACEME 0
+#define PTRACE_POKETEXT 4
+#define PTRACE_POKEDATA 5
+#define PTRACE_POKEUSR 6
+#define PTRACE_SETREGS 13
+#define PTRACE_SETFPREGS 15
+#define PTRACE_ATTACH 16
+#define PTRACE_SETREGSET 0x4205
+#define PTRACE_SEIZE 0x4206
+#define IW_PTRACED_MAX 32 /* tracees looked at to find the one meant */
+
+/* Peer of a socket into an ip/port/family triple of a record. */
+static __always_inline void peer_of(struct sock *sk, __u8 *ip, __u16 *port, __u16 *family)
+{
+	__u32 err = 0, address = 0;
+	struct in6_addr address6 = {};
+	__u16 raw_port = 0, raw_family = 0;
+
+	IW_GET(err, raw_family, sk, __sk_common.skc_family);
+	*family = raw_family;
+	if (raw_family == AF_INET) {
+		IW_GET(err, address, sk, __sk_common.skc_daddr);
+		iw_ip4(ip, address);
+	} else if (raw_family == AF_INET6) {
+		IW_GET(err, address6, sk, __sk_common.skc_v6_daddr);
+		__builtin_memcpy(ip, &address6, 16);
+	} else {
+		return;
+	}
+	IW_GET(err, raw_port, sk, __sk_common.skc_dport);
+	*port = bpf_ntohs(raw_port);
+}
+
+static __always_inline void exec_stdio(struct iw_process_exec *e, struct task_struct *task)
+{
+	struct file *file;
+	struct sock *sk;
+
+	/* Unrolled by hand: the flag is a constant of each position. */
+#define IW_STDIO(fd, flag)                                                                           \
+	file = iw_fd_file(task, fd);                                                                 \
+	sk = (struct sock *)iw_file_sock((__u64)file);                                                     \
+	if (sk) {                                                                                    \
+		e->exec_flags |= flag;                                                               \
+		if (!e->stdio_peer_family)                                                           \
+			peer_of(sk, e->stdio_peer_ip, &e->stdio_peer_port, &e->stdio_peer_family);   \
+	}
+	IW_STDIO(0, IW_EXEC_STDIN_SOCKET)
+	IW_STDIO(1, IW_EXEC_STDOUT_SOCKET)
+	IW_STDIO(2, IW_EXEC_STDERR_SOCKET)
+#undef IW_STDIO
+}
+
+static __always_inline void exec_identity(struct iw_process_exec *e, struct task_struct *task)
+{
+	struct signal_struct *signal = NULL;
+	struct tty_struct *tty = NULL;
+	struct tty_driver *driver = NULL;
+	const struct cred *cred = NULL;
+	__u32 err = 0;
+	int major = 0, minor = 0, index = 0;
+
+	e->login_uid = IW_UNSET;
+	e->session_id = IW_UNSET;
+	if (bpf_core_field_exists(task->loginuid))
+		IW_GET(err, e->login_uid, task, loginuid);
+	if (bpf_core_field_exists(task->sessionid))
+		IW_GET(err, e->session_id, task, sessionid);
+	IW_GET(err, cred, task, cred);
+	IW_GET(err, e->cap_effective, cred, cap_effective);
+	IW_GET(err, signal, task, signal);
+	IW_GET(err, tty, signal, tty);
+	if (tty) {
+		IW_GET(err, driver, tty, driver);
+		IW_GET(err, index, tty, index);
+		IW_GET(err, major, driver, major);
+		IW_GET(err, minor, driver, minor_start);
+		e->tty_dev = (__u32)major << 20 | (__u32)(minor + index);
+	}
+	if (err)
+		e->h.flags |= IW_F_READ_FAULT;
+}
+
+/* Is the inode an overlay's, with a copy in the upper layer? */
+static __always_inline int overlay_upper(struct inode *inode, struct super_block *sb)
+{
+	struct dentry *upper = NULL;
+	unsigned long magic = 0;
+	__u32 err = 0;
+	struct ovl_inode *ovl = NULL;
+
+	if (!bpf_core_field_exists(ovl->__upperdentry))
+		return 0;
+	IW_GET(err, magic, sb, s_magic);
+	if (err || magic != OVERLAYFS_MAGIC)
+		return 0;
+	ovl = (void *)inode - bpf_core_field_offset(struct ovl_inode, vfs_inode);
+	IW_GET(err, upper, ovl, __upperdentry);
+	return upper != NULL;
+}
+
+static __always_inline int is_memfd_name(struct dentry *dentry)
+{
+	const unsigned char *name = NULL;
+	char head[8] = {};
+	__u32 err = 0;
+
+	IW_GET(err, name, dentry, d_name.name);
+	if (err || bpf_probe_read_kernel(head, 6, name))
+		return 0;
+	return head[0] == 'm' && head[1] == 'e' && head[2] == 'm' && head[3] == 'f' && head[4] == 'd' &&
+	       head[5] == ':';
+}
+
+/* The executed file: identity, mode bits and path. Returns the next free position. */
+static __always_inline __u32 exec_file(struct iw_scratch *s, struct iw_process_exec *e, __u32 pos,
+				       struct linux_binprm *bprm)
+{
+	struct super_block *sb = NULL;
+	struct dentry *dentry = NULL;
+	struct vfsmount *mnt = NULL;
+	struct inode *inode = NULL;
+	struct file *file = NULL;
+	unsigned short mode = 0;
+	__u32 err = 0, seen = 0;
+
+	IW_GET(err, file, bprm, file);
+	IW_GET(err, inode, file, f_inode);
+	IW_GET(err, mnt, file, f_path.mnt);
+	IW_GET(err, dentry, file, f_path.dentry);
+	IW_GET(err, sb, inode, i_sb);
+	IW_GET(err, e->exe_inode, inode, i_ino);
+	IW_GET(err, e->exe_dev, sb, s_dev);
+	IW_GET(err, mode, inode, i_mode);
+	IW_GET(err, e->exe_uid, inode, i_uid);
+	IW_GET(err, e->exe_gid, inode, i_gid);
+	IW_GET(err, e->exe_nlink, inode, i_nlink);
+	if (err) {
+		e->h.flags |= IW_F_READ_FAULT;
+		return pos;
+	}
+	e->exe_mode = mode;
+	if (mode & S_ISUID)
+		e->exec_flags |= IW_EXEC_SETUID;
+	/* Without group execute the bit means mandatory locking, not privilege. */
+	if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+		e->exec_flags |= IW_EXEC_SETGID;
+	if (!e->exe_nlink)
+		e->exec_flags |= IW_EXEC_DELETED;
+	if (overlay_upper(inode, sb))
+		e->exec_flags |= IW_EXEC_OVERLAY_UPPER;
+	pos = iw_append_path(s, pos, &e->exe_path, &e->h, mnt, dentry, &seen);
+	if (seen & IW_SEEN_WORLD_WRITABLE)
+		e->exec_flags |= IW_EXEC_DIR_WORLD_WRITABLE;
+	if ((seen & IW_SEEN_DETACHED) && !e->exe_nlink && is_memfd_name(dentry))
+		e->exec_flags |= IW_EXEC_MEMFD;
+	return pos;
+}
+
+/* Name as passed, and how it was passed. */
+static __always_inline __u32 exec_name(struct iw_scratch *s, struct iw_process_exec *e, __u32 pos,
+				       struct linux_binprm *bprm)
+{
+	const char *filename = NULL, *interp = NULL, *fdpath = NULL;
+	__u32 err = 0;
+
+	IW_GET(err, filename, bprm, filename);
+	IW_GET(err, interp, bprm, interp);
+	if (bpf_core_field_exists(bprm->fdpath))
+		IW_GET(err, fdpath, bprm, fdpath);
+	if (interp != filename)
+		e->exec_flags |= IW_EXEC_SCRIPT;
+	if (fdpath)
+		e->exec_flags |= IW_EXEC_FROM_FD;
+	pos = IW_APPEND_TEXT(s, pos, &e->filename, filename, IW_PATH_MAX, bpf_probe_read_kernel_str);
+	if (err || !e->filename.len)
+		e->h.flags |= IW_F_READ_FAULT;
+	return pos;
+}
+
+static __always_inline __u32 exec_cwd(struct iw_scratch *s, struct iw_process_exec *e, __u32 pos,
+				      struct task_struct *task)
+{
+	struct dentry *dentry = NULL;
+	struct vfsmount *mnt = NULL;
+	struct fs_struct *fs = NULL;
+	__u32 err = 0, seen = 0;
+
+	IW_GET(err, fs, task, fs);
+	IW_GET(err, mnt, fs, pwd.mnt);
+	IW_GET(err, dentry, fs, pwd.dentry);
+	if (err) {
+		e->h.flags |= IW_F_READ_FAULT;
+		return pos;
+	}
+	return iw_append_path(s, pos, &e->cwd, &e->h, mnt, dentry, &seen);
+}
+
+/* Send argv beyond the first chunk, one record a chunk; returns the bytes delivered. The caller holds the scratch. */
+__noinline int iw_argv_rest(__u64 start, __u32 total)
+{
+	__u32 offset = IW_ARGV_CHUNK, delivered = 0, size, pos, zero = 0;
+	struct iw_scratch *s = bpf_map_lookup_elem(&iw_scratch, &zero);
+	struct iw_counters *c = iw_count();
+	struct iw_process_exec_argv *a;
+	int i;
+
+	if (!s || !c)
+		return 0;
+	a = (struct iw_process_exec_argv *)s->record;
+#pragma clang loop unroll(disable)
+	for (i = 1; i < IW_ARGV_MAX / IW_ARGV_CHUNK; i++) {
+		if (offset >= total)
+			break;
+		size = total - offset;
+		if (size > IW_ARGV_CHUNK)
+			size = IW_ARGV_CHUNK;
+		__builtin_memset(a, 0, sizeof(*a));
+		iw_fill(&a->h, iw_current(), IW_KIND_PROCESS_EXEC_ARGV);
+		a->argv_offset = offset;
+		a->argv_len = total;
+		pos = IW_APPEND(s, sizeof(*a), &a->argv, (void *)start + offset, size, IW_ARGV_CHUNK,
+				bpf_probe_read_user);
+		if (a->argv.len && !iw_output(c, s, pos, IW_KIND_PROCESS_EXEC_ARGV, &iw_ring_prio, IW_RING_PRIO))
+			delivered += a->argv.len;
+		offset += size;
+	}
+	return delivered;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(iw_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	struct iw_counters *c = iw_count();
+	unsigned long start = 0, end = 0;
+	struct mm_struct *mm = NULL;
+	struct iw_process_exec *e;
+	__u32 err = 0, pos, total = 0, rest = 0, first;
+	struct iw_scratch *s;
+
+	if (!c)
+		return 0;
+	s = iw_take(c, IW_KIND_PROCESS_EXEC);
+	if (!s)
+		return 0;
+	IW_GET(err, mm, task, mm);
+	IW_GET(err, start, mm, arg_start);
+	IW_GET(err, end, mm, arg_end);
+	if (!err && end > start)
+		total = end - start;
+	if (total > IW_ARGV_CHUNK)
+		rest = iw_argv_rest(start, total);
+
+	e = (struct iw_process_exec *)s->record;
+	__builtin_memset(e, 0, sizeof(*e));
+	iw_fill(&e->h, task, IW_KIND_PROCESS_EXEC);
+	e->old_tid = old_pid;
+	e->argv_len = total;
+	exec_identity(e, task);
+	exec_stdio(e, task);
+	pos = exec_file(s, e, sizeof(*e), bprm);
+	pos = exec_name(s, e, pos, bprm);
+	pos = exec_cwd(s, e, pos, task);
+	first = total > IW_ARGV_CHUNK ? IW_ARGV_CHUNK : total;
+	pos = IW_APPEND(s, pos, &e->argv, (void *)start, first, IW_ARGV_CHUNK, bpf_probe_read_user);
+	if (e->argv.len != first || err)
+		e->h.flags |= IW_F_READ_FAULT;
+	if (e->argv.len + rest < total)
+		e->h.flags |= IW_F_ARGV_INCOMPLETE;
+	iw_output(c, s, pos, IW_KIND_PROCESS_EXEC, &iw_ring_prio, IW_RING_PRIO);
+	iw_release(s);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(iw_fork, struct task_struct *parent, struct task_struct *child)
+{
+	struct iw_process_fork *f;
+	__u32 err = 0, pid = 0, tgid = 0;
+
+	IW_GET(err, pid, child, pid);
+	IW_GET(err, tgid, child, tgid);
+	if (err || pid != tgid)
+		return 0;
+	if (!IW_RESERVE(f, iw_ring_prio, IW_RING_PRIO, IW_KIND_PROCESS_FORK))
+		return 0;
+	iw_fill(&f->h, parent, IW_KIND_PROCESS_FORK);
+	f->child_pid = pid;
+	IW_GET(err, f->child_start_ns, child, start_boottime);
+	if (err)
+		f->h.flags |= IW_F_READ_FAULT;
+	IW_SUBMIT(f, iw_ring_prio, IW_RING_PRIO);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(iw_exit, struct task_struct *task)
+{
+	struct signal_struct *signal = NULL;
+	struct task_struct *leader = NULL;
+	struct iw_process_exit *x;
+	__u32 err = 0, flags = 0;
+	int live = 0, code = 0;
+
+	/* do_exit() has taken this thread off `live` already; the last one of the process brings it to 0. */
+	IW_GET(err, signal, task, signal);
+	IW_GET(err, live, signal, live.counter);
+	if (err || live)
+		return 0;
+	IW_GET(err, flags, signal, flags);
+	IW_GET(err, leader, task, group_leader);
+	if (flags & SIGNAL_GROUP_EXIT)
+		IW_GET(err, code, signal, group_exit_code);
+	else
+		IW_GET(err, code, leader, exit_code);
+	if (!IW_RESERVE(x, iw_ring_prio, IW_RING_PRIO, IW_KIND_PROCESS_EXIT))
+		return 0;
+	iw_fill(&x->h, task, IW_KIND_PROCESS_EXIT);
+	x->exit_code = (code >> 8) & 0xff;
+	x->exit_signal = code & 0x7f;
+	if (err)
+		x->h.flags |= IW_F_READ_FAULT;
+	IW_SUBMIT(x, iw_ring_prio, IW_RING_PRIO);
+	return 0;
+}
+
+/* Thread id of `task` as the pid namespace at `level` numbers it. */
+static __always_inline __u32 id_at(struct task_struct *task, __u32 level)
+{
+	struct pid *pid = NULL;
+	__u32 err = 0, own = 0;
+	int nr = 0;
+
+	IW_GET(err, pid, task, thread_pid);
+	IW_GET(err, own, pid, level);
+	if (err || level > own)
+		return 0;
+	if (bpf_probe_read_kernel(&nr, sizeof(nr),
+				  (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+					  level * bpf_core_type_size(struct upid) +
+					  bpf_core_field_offset(struct upid, nr)))
+		return 0;
+	return nr;
+}
+
+/* The tracee of `task` that it calls `wanted`: found on its list of tracees, where it is by now. */
+static __always_inline struct task_struct *tracee(struct task_struct *task, __u32 wanted)
+{
+	struct task_struct *one;
+	struct list_head *head, *next = NULL;
+	struct pid *pid = NULL;
+	__u32 err = 0, level = 0;
+	int i;
+
+	IW_GET(err, pid, task, thread_pid);
+	IW_GET(err, level, pid, level);
+	head = (void *)task + bpf_core_field_offset(struct task_struct, ptraced);
+	IW_GET(err, next, head, next);
+#pragma clang loop unroll(disable)
+	for (i = 0; i < IW_PTRACED_MAX; i++) {
+		if (err || !next || next == head)
+			return NULL;
+		one = (void *)next - bpf_core_field_offset(struct task_struct, ptrace_entry);
+		if (id_at(one, level) == wanted)
+			return one;
+		IW_GET(err, next, next, next);
+	}
+	return NULL;
+}
+
+SEC("tp/syscalls/sys_exit_ptrace")
+int iw_ptrace(struct iw_sys_exit *ctx)
+{
+	struct task_struct *task = iw_current(), *target, *leader = NULL;
+	const struct cred *cred = NULL;
+	struct iw_process_ptrace *t;
+	__u32 err = 0, request, wanted;
+	struct pt_regs *regs;
+
+	if (ctx->ret < 0)
+		return 0;
+	regs = iw_regs(task);
+	if (!regs)
+		return 0;
+	request = iw_arg(regs, IW_ARG0);
+	wanted = iw_arg(regs, IW_ARG1);
+	if (request != PTRACE_TRACEME && request != PTRACE_ATTACH && request != PTRACE_SEIZE &&
+	    request != PTRACE_POKETEXT && request != PTRACE_POKEDATA && request != PTRACE_POKEUSR &&
+	    request != PTRACE_SETREGS && request != PTRACE_SETFPREGS && request != PTRACE_SETREGSET)
+		return 0;
+	if (!IW_RESERVE(t, iw_ring_prio, IW_RING_PRIO, IW_KIND_PROCESS_PTRACE))
+		return 0;
+	iw_fill(&t->h, task, IW_KIND_PROCESS_PTRACE);
+	t->request = request;
+	if (request != PTRACE_TRACEME) {
+		target = tracee(task, wanted);
+		if (target) {
+			IW_GET(err, t->target_pid, target, tgid);
+			IW_GET(err, leader, target, group_leader);
+			IW_GET(err, t->target_start_ns, leader, start_boottime);
+			IW_GET(err, cred, target, cred);
+			IW_GET(err, t->target_uid, cred, uid);
+		} else {
+			t->target_uid = IW_UNSET;
+			err = 1;
+		}
+	}
+	if (err)
+		t->h.flags |= IW_F_READ_FAULT;
+	IW_SUBMIT(t, iw_ring_prio, IW_RING_PRIO);
+	return 0;
+}
+
+SEC("tp/syscalls/sys_exit_memfd_create")
+int iw_memfd_create(struct iw_sys_exit *ctx)
+{
+	struct task_struct *task = iw_current();
+	struct iw_counters *c = iw_count();
+	struct iw_process_memfd_create *m;
+	const unsigned char *name = NULL;
+	struct dentry *dentry = NULL;
+	__u32 err = 0, pos;
+	struct iw_scratch *s;
+	struct pt_regs *regs;
+	struct file *file;
+
+	if (ctx->ret < 0 || !c)
+		return 0;
+	regs = iw_regs(task);
+	s = iw_take(c, IW_KIND_PROCESS_MEMFD_CREATE);
+	if (!s)
+		return 0;
+	m = (struct iw_process_memfd_create *)s->record;
+	__builtin_memset(m, 0, sizeof(*m));
+	iw_fill(&m->h, task, IW_KIND_PROCESS_MEMFD_CREATE);
+	m->memfd_flags = regs ? iw_arg(regs, IW_ARG1) : 0;
+	pos = sizeof(*m);
+	/* The object's name is "memfd:" and the one passed; no other thread can change it now. */
+	file = iw_fd_file(task, ctx->ret);
+	IW_GET(err, dentry, file, f_path.dentry);
+	IW_GET(err, name, dentry, d_name.name);
+	if (!file || err || !is_memfd_name(dentry))
+		m->h.flags |= IW_F_READ_FAULT;
+	else
+		pos = IW_APPEND_TEXT(s, pos, &m->name, name + 6, IW_NAME_MAX + 1, bpf_probe_read_kernel_str);
+	iw_output(c, s, pos, IW_KIND_PROCESS_MEMFD_CREATE, &iw_ring_prio, IW_RING_PRIO);
+	iw_release(s);
+	return 0;
+}
+
+/* A socket copied onto standard input, output or error. */
+static __always_inline int fd_redirect(struct iw_sys_exit *ctx)
+{
+	struct task_struct *task = iw_current();
+	struct iw_process_fd_redirect *r;
+	struct pt_regs *regs;
+	struct file *file;
+	struct sock *sk;
+
+	if (ctx->ret < 0 || ctx->ret > 2)
+		return 0;
+	file = iw_fd_file(task, ctx->ret);
+	sk = (struct sock *)iw_file_sock((__u64)file);
+	if (!sk)
+		return 0;
+	regs = iw_regs(task);
+	if (!regs)
+		return 0;
+	if (iw_arg(regs, IW_ARG0) == (__u64)ctx->ret)
+		return 0;
+	if (!IW_RESERVE(r, iw_ring_prio, IW_RING_PRIO, IW_KIND_PROCESS_FD_REDIRECT))
+		return 0;
+	iw_fill(&r->h, task, IW_KIND_PROCESS_FD_REDIRECT);
+	peer_of(sk, r->peer_ip, &r->peer_port, &r->family);
+	r->old_fd = iw_arg(regs, IW_ARG0);
+	r->new_fd = ctx->ret;
+	IW_SUBMIT(r, iw_ring_prio, IW_RING_PRIO);
+	return 0;
+}
+
+SEC("tp/syscalls/sys_exit_dup2")
+int iw_dup2(struct iw_sys_exit *ctx)
+{
+	return fd_redirect(ctx);
+}
+
+SEC("tp/syscalls/sys_exit_dup3")
+int iw_dup3(struct iw_sys_exit *ctx)
+{
+	return fd_redirect(ctx);
+}

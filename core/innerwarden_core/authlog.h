@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One syslog line -> header, program, message -> what it says -> a wire record. */
+#ifndef IW_AUTHLOG_H
+#define IW_AUTHLOG_H
+
+#include "authlog_local.h"
+#include "authlog_sshd_lines.h"
+#include "authlog_time.h"
+
+static inline int iw_is_account_tool(struct iw_span p)
+{
+	return iw_is(p, "useradd") || iw_is(p, "usermod") || iw_is(p, "userdel") || iw_is(p, "groupadd") ||
+	       iw_is(p, "groupmod") || iw_is(p, "groupdel") || iw_is(p, "gpasswd") || iw_is(p, "passwd") ||
+	       iw_is(p, "chpasswd") || iw_is(p, "newusers") || iw_is(p, "chage") || iw_is(p, "chfn") || iw_is(p, "chsh");
+}
+
+/* "message repeated 5 times: [ Failed password ...]" (rsyslog) */
+static inline struct iw_span iw_unrepeat(struct iw_line *l, struct iw_span s)
+{
+	struct iw_span inner = s;
+	uint64_t times;
+
+	if (!iw_skip(&inner, "message repeated ") || !iw_number(&inner, IW_AUTH_REPEAT_MAX, &times) || !times ||
+	    !iw_skip(&inner, " times: ["))
+		return s;
+	l->repeat = (uint32_t)times;
+	if (inner.len && inner.at[inner.len - 1] == ']')
+		inner.len--;
+	return iw_trim(inner);
+}
+
+/* Fill `l` from l->program and l->message. Sets l->kind when the line says something. */
+static inline void iw_judge(struct iw_auth *auth, struct iw_line *l)
+{
+	struct iw_span p = l->program, s = l->message, service;
+
+	if (!p.len || !s.len)
+		return;
+	if (iw_starts(s, "[ID ")) { /* Solaris: "[ID 800047 auth.info] " */
+		long at = iw_find(s, IW_LIT("] "), 0);
+
+		s = at < 0 ? s : iw_span_from(s, (size_t)at + 2);
+	}
+	l->repeat = 1;
+	if (s.len > 20 && s.at[0] == 'm')
+		s = iw_unrepeat(l, s);
+	if (iw_starts(s, "pam_")) {
+		iw_pam(l, s);
+	} else if (s.len && s.at[0] == 'P' && iw_pam_more(l, s)) {
+		return;
+	} else if (iw_ends(p, "(pam_unix)") || iw_skip(&s, "(pam_unix) ")) {
+		service = iw_until(p, '(');
+		iw_pam_said(l, s, service, 1);
+	} else if (iw_starts(p, "sshd")) {
+		if (p.len == 4 || iw_is(p, "sshd-session") || iw_is(p, "sshd-auth"))
+			iw_sshd(auth, l, s);
+	} else if (iw_is(p, "sudo")) {
+		iw_sudo(l, s);
+	} else if (iw_is(p, "su")) {
+		iw_su(l, s);
+	} else if (iw_is(p, "dropbear")) {
+		iw_dropbear(l, s);
+	} else if (iw_is_account_tool(p)) {
+		iw_account_tool(l, s);
+	} else if (iw_starts(s, "authentication failure;")) {
+		iw_pam_said(l, s, p, 0);
+	}
+}
+
+/* "program[pid]: message", "program: message" */
+static inline int iw_split_tag(struct iw_line *l, struct iw_span s)
+{
+	size_t n = 0;
+	uint64_t pid = 0;
+	struct iw_span rest;
+
+	while (n < s.len && s.at[n] != '[' && s.at[n] != ':' && s.at[n] != ' ')
+		n++;
+	if (!n || n > 255 || n == s.len || s.at[n] == ' ')
+		return 0;
+	l->program = (struct iw_span){ s.at, n };
+	rest = iw_span_from(s, n);
+	if (rest.at[0] == '[') {
+		rest = iw_span_from(rest, 1);
+		if (!iw_number(&rest, UINT32_MAX, &pid) || !iw_skip(&rest, "]"))
+			return 0;
+	}
+	if (!iw_skip(&rest, ":"))
+		return 0;
+	l->pid = (uint32_t)pid;
+	l->message = iw_trim(rest);
+	return 1;
+}
+
+/* RFC 5424 after its version and time: "host program procid msgid [data] message", "-" for what is absent. */
+static inline int iw_split_5424(struct iw_line *l, struct iw_span s)
+{
+	struct iw_span field[4];
+	uint64_t pid;
+	int n, quoted = 0;
+
+	for (n = 0; n < 4; n++) {
+		field[n] = iw_until(s, ' ');
+		if (!field[n].len || field[n].len == s.len)
+			return 0;
+		s = iw_span_from(s, field[n].len + 1);
+	}
+	if (iw_starts(s, "-")) {
+		s = iw_span_from(s, 1);
+	} else {
+		while (s.len && s.at[0] == '[') {
+			for (s = iw_span_from(s, 1); s.len && (quoted || s.at[0] != ']'); s = iw_span_from(s, 1)) {
+				if (s.at[0] == '\\' && s.len > 1)
+					s = iw_span_from(s, 1);
+				else if (s.at[0] == '"')
+					quoted = !quoted;
+			}
+			if (!s.len)
+				return 0;
+			s = iw_span_from(s, 1);
+		}
+	}
+	if (!iw_is(field[0], "-"))
+		l->host = field[0];
+	l->program = field[1];
+	l->pid = iw_number(&field[2], UINT32_MAX, &pid) && !field[2].len ? (uint32_t)pid : 0;
+	iw_skip(&s, " ");
+	iw_skip(&s, "\xef\xbb\xbf");
+	l->message = iw_trim(s);
+	return 1;
+}
+
+/* Split one line; 0 when it is no syslog line. */
+static inline int iw_split(struct iw_auth *auth, struct iw_line *l, struct iw_span s)
+{
+	struct iw_span token;
+	uint64_t number;
+	int modern = 0;
+
+	if (s.at[0] == '<') {
+		s = iw_span_from(s, 1);
+		if (!iw_number(&s, 191, &number) || !iw_skip(&s, ">"))
+			return 0;
+		modern = iw_skip(&s, "1 ");
+	}
+	if (!s.len || !(s.at[0] >= '0' && s.at[0] <= '9' ? iw_time_3339(auth, &s, &l->ts_ns) :
+							   iw_time_3164(auth, &s, &l->ts_ns)))
+		return 0;
+	if (!s.len || s.at[0] != ' ')
+		return 0;
+	s = iw_trim(s);
+	if (modern)
+		return iw_split_5424(l, s);
+	token = iw_until(s, ' ');
+	/* Some write no host name; then the tag comes first, and ends in a colon. */
+	if (token.len == s.len || (token.len && token.at[token.len - 1] == ':'))
+		return iw_split_tag(l, s);
+	l->host = token;
+	return iw_split_tag(l, iw_trim(iw_span_from(s, token.len)));
+}
+
+/* Copying of strings behind the fixed part of a record. */
+struct iw_tail_writer {
+	char *record;
+	size_t used, room;
+	struct iw_span copied; /* part of the line that the tail already holds ... */
+	size_t copied_at;      /* ... from this offset */
+	int cut;
+};
+
+static inline struct iw_str iw_put(struct iw_tail_writer *w, struct iw_span s, size_t limit)
+{
+	struct iw_str out = { 0, 0 };
+
+	if (!s.len)
+		return out;
+	if (s.len > limit) {
+		s.len = limit;
+		w->cut = 1;
+	}
+	if (s.at >= w->copied.at && s.at + s.len <= w->copied.at + w->copied.len) {
+		out.off = (iw_u32)(w->copied_at + (size_t)(s.at - w->copied.at));
+	} else if (s.len <= w->room - w->used) {
+		memcpy(w->record + w->used, s.at, s.len);
+		out.off = (iw_u32)w->used;
+		w->used += s.len;
+	} else {
+		w->cut = 1;
+		return out;
+	}
+	out.len = (iw_u32)s.len;
+	return out;
+}
+
+/* Write the record; 0 when `room` cannot hold it. */
+static inline size_t iw_write(struct iw_auth *auth, const struct iw_line *l, char *out, size_t room)
+{
+	struct iw_log *r = (struct iw_log *)out;
+	struct iw_tail_writer w = { out, sizeof(*r), room, { 0, 0 }, sizeof(*r), 0 };
+	struct iw_span text = l->message;
+
+	if (room < sizeof(*r) + 8)
+		return 0;
+	w.room = room - 7; /* padding */
+	memset(r, 0, sizeof(*r));
+	if (text.len > IW_AUTH_MESSAGE_MAX)
+		text.len = IW_AUTH_MESSAGE_MAX;
+	/* user, method, command lie inside the message: one copy serves them all. */
+	r->message = iw_put(&w, l->message, IW_AUTH_MESSAGE_MAX);
+	if (r->message.len) {
+		w.copied = text;
+		w.copied_at = r->message.off;
+	}
+	r->host_name = iw_put(&w, l->host, 255);
+	r->program = iw_put(&w, l->program, 255);
+	r->user = iw_put(&w, l->user, IW_AUTH_STRING_MAX);
+	r->method = iw_put(&w, l->method, IW_AUTH_STRING_MAX);
+	r->reason = iw_put(&w, l->reason, 255);
+	r->command = iw_put(&w, l->command, IW_AUTH_STRING_MAX);
+	r->src_host = iw_put(&w, l->src_host, 255);
+	while (w.used & 7)
+		out[w.used++] = 0;
+	r->h.size = (iw_u32)w.used;
+	r->h.kind = l->kind;
+	r->h.flags = IW_F_REALTIME | (w.cut ? IW_F_TRUNCATED : 0);
+	r->h.sequence = auth->sequence++;
+	r->h.ts_ns = l->ts_ns;
+	r->h.pid = l->pid;
+	memcpy(r->src_ip, l->ip, 16);
+	r->src_port = l->port;
+	r->family = l->family;
+	r->repeat_count = l->repeat;
+	r->source_id = auth->source_id;
+	return w.used;
+}
+
+static inline size_t iw_finish(struct iw_auth *auth, struct iw_line *l, char *out, size_t room)
+{
+	size_t written;
+
+	iw_judge(auth, l);
+	written = l->kind ? iw_write(auth, l, out, room) : 0;
+	if (written)
+		auth->matched++;
+	else
+		auth->ignored++;
+	return written;
+}
+
+/* One line without its newline. Bytes written at `out`, 0 when it says nothing. */
+static inline size_t iw_auth_parse(struct iw_auth *auth, const char *line, size_t length, char *out, size_t room)
+{
+	struct iw_line l;
+
+	auth->lines++;
+	while (length && (line[length - 1] == '\r' || line[length - 1] == '\n'))
+		length--;
+	if (!length) {
+		auth->ignored++;
+		return 0;
+	}
+	if (length > IW_AUTH_LINE_MAX) {
+		auth->too_long++;
+		return 0;
+	}
+	memset(&l, 0, sizeof(l));
+	if (!iw_split(auth, &l, (struct iw_span){ line, length })) {
+		auth->malformed++;
+		return 0;
+	}
+	return iw_finish(auth, &l, out, room);
+}
+
+/* A line that its carrier already split, as journald does. */
+static inline size_t iw_auth_parse_message(struct iw_auth *auth, uint64_t ts_ns, struct iw_span host,
+					   struct iw_span program, uint32_t pid, struct iw_span message,
+					   char *out, size_t room)
+{
+	struct iw_line l;
+
+	auth->lines++;
+	if (message.len > IW_AUTH_LINE_MAX || program.len > 255) {
+		auth->too_long++;
+		return 0;
+	}
+	memset(&l, 0, sizeof(l));
+	l.ts_ns = ts_ns;
+	l.host = host;
+	l.program = program;
+	l.pid = pid;
+	l.message = iw_trim(message);
+	return iw_finish(auth, &l, out, room);
+}
+
+static inline void iw_auth_set_now(struct iw_auth *auth, int64_t now_s, int64_t utc_offset_s)
+{
+	auth->now_s = now_s > 0 ? now_s : 0;
+	auth->utc_offset_s = utc_offset_s;
+	auth->day_key = 0;
+}
+
+#endif /* IW_AUTHLOG_H */

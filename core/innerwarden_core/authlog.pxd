@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+cdef extern from "authlog_base.h" nogil:
+    struct iw_auth:
+        int64_t now_s
+        int64_t utc_offset_s
+        uint32_t source_id
+        uint64_t lines
+        uint64_t matched
+        uint64_t ignored
+        uint64_t malformed
+        uint64_t too_long
+
+
+cdef class AuthParser:
+    cdef iw_auth auth
+    cdef char *scratch
+    # One line without its newline -> bytes written at `out`, 0 when the line says nothing. `out` must be
+    # 8-aligned; room of IW_RECORD_MAX always suffices.
+    cdef size_t parse_into(self, const char* line, size_t length, char* out, size_t room) noexcept nogil

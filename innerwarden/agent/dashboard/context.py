@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a view may ask: the state reader of this thread, the sensor's report, the time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from innerwarden import clock
+from innerwarden.agent.dashboard.types import IncidentSummary, SensorState
+from innerwarden.agent.state.read import Reader
+from innerwarden.agent.state.rows import IncidentRow
+from innerwarden.model.health import SensorHealth, read
+
+#: The sensor reports every 2 s; three missed reports are a silence.
+SILENT_AFTER_S = 7.0
+
+
+class Context:
+    """Shared by the server's threads; each thread keeps its own read-only connection."""
+
+    def __init__(self, reader_factory: Callable[[], Reader], health_path: Path) -> None:
+        self._factory = reader_factory
+        self._health_path = health_path
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._readers: list[Reader] = []
+
+    def reader(self) -> Reader:
+        reader: Reader | None = getattr(self._local, "reader", None)
+        if reader is None:
+            reader = self._local.reader = self._factory()
+            with self._lock:
+                self._readers.append(reader)
+        return reader
+
+    def close(self) -> None:
+        """Close the connections; call it when no request runs any more."""
+        with self._lock:
+            for reader in self._readers:
+                reader.close()
+            self._readers.clear()
+        self._local = threading.local()
+
+    def health(self) -> SensorHealth | None:
+        return read(self._health_path)
+
+    def now_ns(self) -> int:
+        return clock.realtime_ns()
+
+    def sensor_state(self, health: SensorHealth | None) -> SensorState:
+        """Judge a report by its age; a report of long ago says nothing about now."""
+        if health is None:
+            return SensorState(
+                state="absent", reason="The sensor has not written a report. Start it: innerwarden run"
+            )
+        age_s = max(0.0, (self.now_ns() - clock.parse_rfc3339(health.ts)) / clock.NS)
+        silent = age_s > SILENT_AFTER_S
+        reason = f"The sensor's last report is {age_s:.0f} s old, so nothing is seen now." if silent else None
+        return SensorState(
+            state="silent" if silent else "watching",
+            reason=reason,
+            age_s=round(age_s, 1),
+            pid=health.pid,
+            sensor_version=health.version,
+            hooks_working=sum(hook.canary == "working" for hook in health.hooks),
+            hooks_attached=sum(hook.state == "attached" for hook in health.hooks),
+            hooks_total=len(health.hooks),
+            collectors_working=sum(collector.state == "working" for collector in health.collectors),
+            collectors_total=len(health.collectors),
+            detectors_loaded=health.detectors.loaded,
+            detectors_disabled=len(health.detectors.disabled),
+            events_per_s=round(sum(health.rates.values()), 1),
+            lost_total=sum(health.lost.values()),
+            rss_bytes=health.rss_bytes,
+        )
+
+
+def summary(row: IncidentRow) -> IncidentSummary:
+    """The list form of a stored incident."""
+    process = row.fields.process
+    return IncidentSummary(
+        id=row.id,
+        incident_id=row.incident_id,
+        ts=row.ts,
+        severity=row.severity,
+        detector=row.detector,
+        title=row.title,
+        summary=row.summary,
+        status=row.status,
+        source=row.source,
+        host=row.fields.host,
+        attack=row.fields.attack,
+        acting_exe=process.exe if process else None,
+        suppressed_count=row.fields.suppressed_count,
+    )

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent: puts store, ingest, correlation and periodic tasks together and runs them until told to stop."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from innerwarden import paths
+from innerwarden.agent.correlate.engine import Correlator
+from innerwarden.agent.correlate.registry import find_rules
+from innerwarden.agent.ingest import Ingest
+from innerwarden.agent.slow_loop import TICK_S, SlowLoop, TaskContext, find_tasks
+from innerwarden.agent.state.writer import StorageError, Writer
+from innerwarden.config import Config
+from innerwarden.errors import UnavailableError
+from innerwarden.users import Users
+
+logger = logging.getLogger(__name__)
+
+#: Pause after the disk refused a batch, and how often the log repeats that it still does.
+RETRY_S = 1.0
+REMIND_S = 60.0
+
+#: Starts what reads the state (the dashboard) once the database is open; returns what stops it at once.
+Serve = Callable[[Writer], Callable[[], None]]
+
+
+def run(
+    config: Config, data_dir: Path, stop: threading.Event | None = None, serve: Serve | None = None
+) -> None:
+    """Ingest until `stop` is set; without one, until SIGTERM or SIGINT.
+
+    Raises UnavailableError when another agent uses `data_dir`, StateError when state.db is refused.
+    """
+    with ExitStack() as stack:
+        if stop is None:
+            stop = threading.Event()
+            stack.enter_context(_Signals(stop))
+        data_dir.mkdir(parents=True, exist_ok=True)
+        stack.callback(os.close, lock(data_dir))
+        writer = Writer(paths.state_db(data_dir))
+        stack.callback(writer.close)
+        correlator = Correlator(find_rules(), Users().name)
+        ingest = Ingest(paths.findings(data_dir), writer, correlator.observe)
+        stack.callback(ingest.close)
+        slow_loop = SlowLoop(TaskContext(writer, config, data_dir), find_tasks())
+        stack.callback(slow_loop.close)
+        if serve is not None:
+            stack.callback(serve(writer))
+        logger.info("agent runs data_dir=%s pid=%d", data_dir, os.getpid())
+        _Loop(config, ingest, slow_loop, stop).run()
+        logger.info("agent stops data_dir=%s", data_dir)
+
+
+class _Loop:
+    """The main thread: one batch after another while there is something, then a short wait."""
+
+    def __init__(self, config: Config, ingest: Ingest, slow_loop: SlowLoop, stop: threading.Event) -> None:
+        self._poll_s = config.agent.poll_ms / 1000
+        self._ingest = ingest
+        self._slow_loop = slow_loop
+        self._stop = stop
+        self._retry_at = 0.0
+        self._paused_since: float | None = None
+        self._reminded = 0.0
+
+    def run(self) -> None:
+        next_tick = time.monotonic()
+        while not self._stop.is_set():
+            now = time.monotonic()
+            if now >= next_tick:
+                self._slow_loop.tick(now)
+                next_tick = now + TICK_S
+            if now < self._retry_at or not self._step(now):
+                self._stop.wait(self._poll_s)
+
+    def _step(self, now: float) -> bool:
+        """One batch; False when there was nothing to do or no room to do it."""
+        try:
+            done = self._ingest.step()
+        except StorageError as error:
+            if self._paused_since is None or now - self._reminded >= REMIND_S:
+                logger.error("ingest waits, nothing is lost: %s. %s", error.problem, error.remedy)
+                self._reminded = now
+            self._paused_since = self._paused_since or now
+            self._retry_at = now + RETRY_S
+            return False
+        if done is None:
+            return False
+        if self._paused_since is not None:
+            logger.warning("ingest goes on after_s=%.1f", now - self._paused_since)
+            self._paused_since = None
+        return True
+
+
+class _Signals:
+    """SIGTERM and SIGINT set `stop`; the handlers from before come back at the end."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+
+    def __enter__(self) -> None:
+        self._before = {
+            number: signal.signal(number, lambda *_: self._stop.set())
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def lock(data_dir: Path) -> int:
+    """A descriptor that holds the data directory for one agent; the kernel lets go when the process ends."""
+    path = data_dir / "agent.lock"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        pid = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+        os.close(fd)
+        named = f" (pid {pid})" if pid.isdigit() else ""
+        raise UnavailableError(
+            f"another agent{named} already uses {data_dir}",
+            f"Stop it{f' with: kill {pid}' if pid.isdigit() else ''}, or give another --data-dir",
+        ) from error
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd

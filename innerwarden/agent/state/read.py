@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reader: typed questions to state.db over one read-only connection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from innerwarden.agent.state.connection import open_read_only
+from innerwarden.agent.state.rows import BadLine, Counts, CursorRow, IncidentRow, TaskRow
+from innerwarden.clock import NS, rfc3339
+from innerwarden.model.entity import EntityType
+from innerwarden.model.finding import IncidentFields, Telemetry
+from innerwarden.model.severity import Severity
+
+HOUR_NS = 3600 * NS
+MAX_ROWS = 10_000
+_SEVERITIES = tuple(Severity)
+_ENTITY_TYPES = frozenset(EntityType)
+_FIELDS = msgspec.json.Decoder(IncidentFields)
+_TELEMETRY = msgspec.json.Decoder(Telemetry)
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+_ROW = (
+    "SELECT i.id, i.incident_id, i.ts_ns, i.severity, i.detector, i.title, i.summary,"
+    " i.status, i.source, i.fields FROM incidents AS i"
+)
+
+
+class Reader:
+    """Open one per thread; every call sees the last committed state. Raises StateError when the database
+    is missing, damaged or of another version."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = open_read_only(path)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def incidents(
+        self,
+        *,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+        min_severity: Severity | None = None,
+        detector: str | None = None,
+        entity: str | None = None,
+        status: str | None = None,
+        text: str | None = None,
+        limit: int = 100,
+        before_id: int | None = None,
+    ) -> list[IncidentRow]:
+        """Newest arrival first. `entity` is a value, or `type:value`; `text` is looked for, case-blind for
+        ASCII, in id, detector, title and summary; `before_id` continues after the row with that `id`."""
+        where: list[str] = []
+        values: list[str | int] = []
+        for clause, value in (
+            ("i.ts_ns >= ?", since_ns),
+            ("i.ts_ns < ?", until_ns),
+            ("i.severity >= ?", min_severity.rank if min_severity else None),
+            ("i.detector = ?", detector),
+            ("i.status = ?", status),
+            ("i.id < ?", before_id),
+        ):
+            if value is not None:
+                where.append(clause)
+                values.append(value)
+        if entity:
+            clause, bound = _entity_clause(entity)
+            where.append(clause)
+            values += bound
+        if text:
+            columns = ("i.incident_id", "i.detector", "i.title", "i.summary")
+            where.append("(" + " OR ".join(f"{c} LIKE ? ESCAPE '\\'" for c in columns) + ")")
+            values += [_like(text)] * len(columns)
+        sql = _ROW + (" WHERE " + " AND ".join(where) if where else "") + " ORDER BY i.id DESC LIMIT ?"
+        return [_incident(row) for row in self._db.execute(sql, (*values, max(0, min(limit, MAX_ROWS))))]
+
+    def incident(self, incident_id: str) -> IncidentRow | None:
+        for row in self._db.execute(_ROW + " WHERE i.incident_id = ?", (incident_id,)):
+            return _incident(row)
+        return None
+
+    def related(self, incident_id: str) -> list[IncidentRow]:
+        """Members of a chain by step, or the chains that hold this incident."""
+        sql = (
+            _ROW + " JOIN incident_members AS m ON m.member = i.id JOIN incidents AS c ON c.id = m.chain"
+            " WHERE c.incident_id = ? ORDER BY m.step, i.ts_ns, i.id"
+        )
+        members = [_incident(row) for row in self._db.execute(sql, (incident_id,))]
+        sql = (
+            _ROW + " JOIN incident_members AS m ON m.chain = i.id JOIN incidents AS c ON c.id = m.member"
+            " WHERE c.incident_id = ? ORDER BY i.id"
+        )
+        return members + [_incident(row) for row in self._db.execute(sql, (incident_id,))]
+
+    def counts(self, since_ns: int) -> Counts:
+        """Incidents since a moment (event time), grouped three ways from one snapshot."""
+        with self._db:
+            severity = self._db.execute(
+                "SELECT severity, count(*) FROM incidents WHERE ts_ns >= ? GROUP BY severity", (since_ns,)
+            )
+            ranks = msgspec.convert(severity.fetchall(), list[tuple[int, int]])
+            by_severity = {str(_SEVERITIES[rank]): count for rank, count in ranks}
+            detector = self._db.execute(
+                "SELECT detector, count(*) AS n FROM incidents WHERE ts_ns >= ?"
+                " GROUP BY detector ORDER BY n DESC, detector",
+                (since_ns,),
+            )
+            by_detector = dict(msgspec.convert(detector.fetchall(), list[tuple[str, int]]))
+            hour = self._db.execute(
+                "SELECT ts_ns / ?1 * ?1 AS hour, count(*) FROM incidents WHERE ts_ns >= ?2"
+                " GROUP BY hour ORDER BY hour",
+                (HOUR_NS, since_ns),
+            )
+            by_hour = msgspec.convert(hour.fetchall(), tuple[tuple[int, int], ...])
+        return Counts(
+            total=sum(by_severity.values()),
+            by_severity=by_severity,
+            by_detector=by_detector,
+            by_hour=by_hour,
+        )
+
+    def telemetry_latest(self) -> Telemetry | None:
+        for (line,) in self._db.execute("SELECT line FROM telemetry ORDER BY ts_ns DESC LIMIT 1"):
+            return _TELEMETRY.decode(line)
+        return None
+
+    def telemetry_since(self, ns: int) -> list[Telemetry]:
+        """Oldest first."""
+        rows = self._db.execute(
+            "SELECT line FROM telemetry WHERE ts_ns >= ? ORDER BY ts_ns LIMIT ?", (ns, MAX_ROWS)
+        )
+        return [_TELEMETRY.decode(line) for (line,) in rows]
+
+    def tasks(self) -> list[TaskRow]:
+        columns = ", ".join(TaskRow.__struct_fields__)
+        rows = self._db.execute(f"SELECT {columns} FROM tasks ORDER BY name")  # noqa: S608 - our own names
+        return [_struct(TaskRow, row) for row in rows]
+
+    def counters(self) -> dict[str, int]:
+        """Everything that the agent counts, by name."""
+        rows = self._db.execute("SELECT name, value FROM counters ORDER BY name").fetchall()
+        return dict(msgspec.convert(rows, list[tuple[str, int]]))
+
+    def cursor(self, last: int = 20) -> CursorRow:
+        """`last` bounds the bad lines that are listed; all are counted."""
+        with self._db:
+            counted = self.counters()
+            position = self._db.execute("SELECT file, offset, updated_ns FROM cursors").fetchone()
+            bad = self._db.execute(
+                "SELECT ts_ns, file, offset, reason FROM bad_lines ORDER BY id DESC LIMIT ?", (last,)
+            )
+            last_bad = tuple(_struct(BadLine, row) for row in bad)
+        return CursorRow(
+            file=position[0] if position else None,
+            offset=position[1] if position else 0,
+            updated_ns=position[2] if position else None,
+            bad_lines=counted.get("bad_lines", 0),
+            duplicates=counted.get("duplicates", 0),
+            restarts=counted.get("restarts", 0),
+            missed_files=counted.get("missed_files", 0),
+            last_bad=last_bad,
+        )
+
+    def token_is_valid(self, sha256: str, now_ns: int) -> bool:
+        """Whether a dashboard token with this digest (hex) exists and has not expired."""
+        sql = "SELECT 1 FROM dashboard_tokens WHERE sha256 = ? AND (expires_ns IS NULL OR expires_ns > ?)"
+        return self._db.execute(sql, (sha256, now_ns)).fetchone() is not None
+
+
+def _struct(kind: type[_S], row: tuple[object, ...]) -> _S:
+    return msgspec.convert(dict(zip(kind.__struct_fields__, row, strict=True)), kind)
+
+
+def _incident(row: tuple[object, ...]) -> IncidentRow:
+    number, incident_id, ts_ns, rank, detector, title, summary, status, source, fields = msgspec.convert(
+        row, tuple[int, str, int, int, str, str, str, str, str, bytes]
+    )
+    return IncidentRow(
+        id=number,
+        incident_id=incident_id,
+        ts_ns=ts_ns,
+        ts=rfc3339(ts_ns),
+        severity=_SEVERITIES[rank],
+        detector=detector,
+        title=title,
+        summary=summary,
+        status=status,
+        source=source,
+        fields=_FIELDS.decode(fields),
+    )
+
+
+def _entity_clause(entity: str) -> tuple[str, list[str | int]]:
+    kind, colon, value = entity.partition(":")
+    if colon and kind in _ENTITY_TYPES:
+        match, bound = "value = ? AND type = ?", [value, kind]
+    else:
+        match, bound = "value = ?", [entity]
+    sql = f"i.id IN (SELECT incident FROM incident_entities WHERE {match})"  # noqa: S608 - two fixed texts
+    return sql, list(bound)
+
+
+def _like(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"

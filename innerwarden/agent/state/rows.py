@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the readers of state.db get: frozen Structs, one per table that people see."""
+
+from __future__ import annotations
+
+import msgspec
+
+from innerwarden.model.finding import IncidentFields
+from innerwarden.model.severity import Severity
+
+
+class IncidentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored incident. `id` grows with arrival; `source` is sensor or correlation."""
+
+    id: int
+    incident_id: str
+    ts_ns: int
+    ts: str
+    severity: Severity
+    detector: str
+    title: str
+    summary: str
+    status: str
+    source: str
+    fields: IncidentFields
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """`by_hour` holds (start of the UTC hour in ns, incidents), oldest first, hours without any left out."""
+
+    total: int
+    by_severity: dict[str, int]
+    by_detector: dict[str, int]
+    by_hour: tuple[tuple[int, int], ...]
+
+
+class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A periodic task. `state`: waiting, running or hung (past its budget many times over)."""
+
+    name: str
+    cadence_s: float
+    budget_ms: int
+    state: str
+    runs: int
+    overruns: int
+    failures: int
+    last_ns: int | None
+    last_ms: float | None
+    last_error: str | None
+
+
+class BadLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A findings line that was skipped; `offset` is where it starts in `file`."""
+
+    ts_ns: int
+    file: str
+    offset: int
+    reason: str
+
+
+class CursorRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How far findings.jsonl is read, and what ingest counted since the database was made.
+
+    `file` is None before the first line was read."""
+
+    file: str | None
+    offset: int
+    updated_ns: int | None
+    bad_lines: int
+    duplicates: int
+    restarts: int
+    """Times the file was found cut or replaced in place."""
+    missed_files: int
+    """Times the file that the cursor named was gone before it was read to its end."""
+    last_bad: tuple[BadLine, ...]

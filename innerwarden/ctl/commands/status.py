@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`innerwarden status`: is it alive, what does it see, what did it lose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from innerwarden.ctl.options import DataDir, Json, data_dir_of
+from innerwarden.ctl.output import bytes_text, emit_json, note, table
+
+if TYPE_CHECKING:
+    from innerwarden.ctl.health import Status
+
+
+def register(app: typer.Typer) -> None:
+    app.command("status")(status)
+
+
+def status(data_dir: DataDir = None, json: Json = False) -> None:
+    """Show whether sensor and agent live, rates, losses and periodic tasks (exit code 1 when one is down)."""
+    from innerwarden.ctl.health import gather
+
+    found = gather(data_dir_of(data_dir))
+    if json:
+        emit_json("status", found)
+    else:
+        _print(found)
+    raise typer.Exit(0 if found.sensor.alive and found.agent.alive and not found.trouble else 1)
+
+
+def _print(found: Status) -> None:
+    sensor, agent = found.sensor, found.agent
+    rows = [
+        ("sensor", "ok" if sensor.alive else "failed", sensor.detail),
+        ("agent", "ok" if agent.alive else "failed", agent.detail),
+    ]
+    table("", ("process", "state", "detail"), rows, styled=1)
+    if found.health is not None:
+        health = found.health
+        proven = sum(hook.canary == "working" for hook in health.hooks)
+        print(f"\nhooks      {proven} of {len(health.hooks)} proven, {bytes_text(health.rss_bytes)} resident")
+        print(f"detectors  {health.detectors.loaded} loaded, {len(health.detectors.disabled)} disabled")
+        for one in health.detectors.disabled:
+            note(f"detector {one.id} is disabled: {one.reason}")
+        busiest = sorted(health.totals.items(), key=lambda item: -item[1])
+        kinds = [(kind, f"{health.rates.get(kind, 0.0):.1f}", str(total)) for kind, total in busiest]
+        if kinds:
+            print()
+            table("Events", ("event", "per second", "since start"), kinds)
+        lost = [(place, str(n)) for place, n in sorted(health.lost.items()) if n]
+        print("\nnothing was lost since the sensor started" if not lost else "")
+        if lost:
+            table("Lost since the sensor's start", ("place", "records"), lost)
+    if found.tasks:
+        print()
+        tasks = [(t.name, t.state, str(t.runs), str(t.overruns), str(t.failures)) for t in found.tasks]
+        table("Periodic tasks", ("task", "state", "runs", "slow", "failed"), tasks)
+    for text in found.trouble:
+        note(text)

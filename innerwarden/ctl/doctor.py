@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Positive controls against the running sensor: cause an event, then look whether its counters moved."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from innerwarden import paths
+from innerwarden.config import Config
+from innerwarden.ctl import triggers
+from innerwarden.ctl.children import Child
+from innerwarden.ctl.output import note
+from innerwarden.ctl.reading import SILENT_AFTER_S, locked_by, sensor_health
+from innerwarden.ctl.sources import Check, kernel_checks
+from innerwarden.errors import UnavailableError
+from innerwarden.model.health import CollectorHealth, HookHealth, SensorHealth
+
+WAIT_S = 5.0
+START_S = 20.0
+LOW_DISK_BYTES = 256 << 20
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """One source. `result`: working (an own action was counted), unconfirmed or absent."""
+
+    source: str
+    kind: str
+    result: str
+    reason: str
+    lost_techniques: tuple[str, ...] = ()
+
+
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+    sensor_pid: int | None
+    checks: tuple[Check, ...]
+    proofs: tuple[Proof, ...]
+
+    @property
+    def healthy(self) -> bool:
+        good = all(check.state == "ok" for check in self.checks)
+        return good and bool(self.proofs) and all(proof.result == "working" for proof in self.proofs)
+
+
+def examine(data_dir: Path, config: Config) -> Diagnosis:
+    """Checks of this machine, then a positive control per source of the sensor on `data_dir`."""
+    checks = [*(kernel_checks() if config.collectors.kernel.enabled else []), *_data_dir_checks(data_dir)]
+    before, age_s = sensor_health(data_dir)
+    pid = locked_by(data_dir / "sensor.lock")
+    if before is None or age_s is None or age_s > SILENT_AFTER_S:
+        known = f"the sensor (pid {pid}) does not report" if pid else f"no sensor runs on {data_dir}"
+        remedy = "Start it (innerwarden run), or use `innerwarden doctor --start`"
+        checks.append(Check(name="sensor", state="failed", detail=known, remedy=remedy))
+        return Diagnosis(sensor_pid=pid, checks=tuple(checks), proofs=())
+    checks.append(Check(name="sensor", state="ok", detail=f"pid {before.pid}, version {before.version}"))
+    skipped = triggers.pull({hook.kind for hook in before.hooks}, root=os.geteuid() == 0)
+    log_reason = _log_control()
+    after = _wait(data_dir, before, skipped)
+    old_hooks = {hook.name: hook for hook in before.hooks}
+    proofs = [_hook(hook, old_hooks.get(hook.name), before, after, skipped) for hook in after.hooks]
+    old_logs = {one.id: one for one in before.collectors}
+    proofs += [
+        _collector(one, old_logs.get(one.id), log_reason)
+        for one in after.collectors
+        if one.id != "kernel" or not proofs
+    ]
+    return Diagnosis(sensor_pid=before.pid, checks=tuple(checks), proofs=tuple(proofs))
+
+
+def _wait(data_dir: Path, before: SensorHealth, skipped: dict[str, str]) -> SensorHealth:
+    """The first report in which everything moved that should; at the latest the newest after WAIT_S."""
+    wanted = {hook.kind for hook in before.hooks if hook.state == "attached"} - set(skipped)
+    deadline = time.monotonic() + WAIT_S
+    newest = before
+    while time.monotonic() < deadline:
+        report, _ = sensor_health(data_dir)
+        if report is not None and report.pid == before.pid and report.ts != newest.ts:
+            newest = report
+            if all(newest.totals.get(kind, 0) > before.totals.get(kind, 0) for kind in wanted):
+                break
+        time.sleep(0.05)
+    return newest
+
+
+def _hook(
+    hook: HookHealth,
+    old: HookHealth | None,
+    before: SensorHealth,
+    after: SensorHealth,
+    skipped: dict[str, str],
+) -> Proof:
+    result, reason = "unconfirmed", ""
+    moved = after.totals.get(hook.kind, 0) - before.totals.get(hook.kind, 0)
+    fired = hook.fires - (old.fires if old else 0)
+    counted = any(one.fires for one in after.hooks)
+    if hook.state != "attached":
+        result, reason = "absent", hook.reason or f"the hook is {hook.state}"
+    elif moved > 0 and (fired > 0 or not counted):
+        result, reason = "working", f"{moved} records arrived after our own action"
+    elif moved > 0:
+        reason = "the event arrived, but through another hook of this kind"
+    elif hook.kind in skipped:
+        result = "working" if hook.canary == "working" else "unconfirmed"
+        reason = f"{skipped[hook.kind]}" + (
+            "; the sensor's own control passed" if result == "working" else ""
+        )
+    else:
+        reason = f"our own action caused no record within {WAIT_S:.0f} s"
+    lost = () if result == "working" else hook.lost_techniques
+    return Proof(source=hook.name, kind=hook.kind, result=result, reason=reason, lost_techniques=lost)
+
+
+def _collector(one: CollectorHealth, old: CollectorHealth | None, log_reason: str) -> Proof:
+    moved = one.lines - (old.lines if old else 0)
+    result, reason = "unconfirmed", log_reason or "our own log line did not arrive"
+    if one.state == "absent":
+        result, reason = "absent", one.reason or "it could not be opened"
+    elif moved > 0:
+        result, reason = "working", f"{moved} lines arrived after our own"
+    return Proof(source=one.id, kind="log", result=result, reason=reason)
+
+
+def _log_control() -> str:
+    """Send one line, marked as ours, to the system log; returns why that was not possible."""
+    line = b"<86>sudo: innerwarden doctor: positive control, nothing happened"  # authpriv.info
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+            log.settimeout(1)
+            log.connect("/dev/log")
+            log.send(line)
+    except OSError as error:
+        return f"no line could be sent through /dev/log: {error.strerror or error}"
+    return ""
+
+
+def _data_dir_checks(data_dir: Path) -> list[Check]:
+    if not data_dir.exists():
+        return [
+            Check(
+                name="data_dir",
+                state="warning",
+                detail=f"{data_dir} does not exist yet",
+                remedy="It is made by: innerwarden run",
+            )
+        ]
+    if not os.access(data_dir, os.W_OK | os.X_OK):
+        return [
+            Check(
+                name="data_dir",
+                state="failed",
+                detail=f"{data_dir} cannot be written by this user",
+                remedy="Run with sudo, or name your own with --data-dir",
+            )
+        ]
+    free = shutil.disk_usage(data_dir).free
+    room = Check(name="disk", state="ok", detail=f"{free >> 20} MiB free for {data_dir}")
+    if free < LOW_DISK_BYTES:
+        room = Check(
+            name="disk",
+            state="failed",
+            detail=room.detail,
+            remedy=f"Free at least {LOW_DISK_BYTES >> 20} MiB",
+        )
+    return [Check(name="data_dir", state="ok", detail=f"{data_dir} is writable"), room]
+
+
+@contextmanager
+def temporary_sensor(config_file: Path | None) -> Iterator[Path]:
+    """A sensor of our own on a private directory, gone at the end. Yields that directory."""
+    with tempfile.TemporaryDirectory(prefix="innerwarden-doctor-") as name:
+        data_dir = Path(name)
+        argv = [*paths.own_command(), "sensor", "--data-dir", name]
+        argv += ["--config", str(config_file)] if config_file else []
+        sensor = Child("sensor", argv, note)
+        try:
+            sensor.start()
+            _wait_for_report(data_dir, sensor)
+            yield data_dir
+        finally:
+            sensor.stop()
+
+
+def _wait_for_report(data_dir: Path, sensor: Child) -> None:
+    deadline = time.monotonic() + START_S
+    while sensor_health(data_dir)[0] is None:
+        if sensor.watch() is not None:
+            raise UnavailableError("the temporary sensor could not start", "Its reason is printed above")
+        if time.monotonic() > deadline:
+            raise UnavailableError(f"the temporary sensor did not report within {START_S:.0f} s", "Try again")
+        time.sleep(0.05)

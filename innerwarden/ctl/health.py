@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the daemons of a data directory live, judged by their locks and their reports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from innerwarden.agent.state.rows import CursorRow, TaskRow
+from innerwarden.ctl.reading import SILENT_AFTER_S, locked_by, reading, sensor_health
+from innerwarden.errors import InnerWardenError
+from innerwarden.model.health import SensorHealth
+
+
+class Daemon(msgspec.Struct, frozen=True, kw_only=True):
+    """`pid` is None when it is not known to run."""
+
+    alive: bool
+    pid: int | None
+    detail: str
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """What `innerwarden status --json` carries; `trouble` is empty when all is well."""
+
+    data_dir: str
+    sensor: Daemon
+    agent: Daemon
+    report_age_s: float | None
+    health: SensorHealth | None
+    ingest: CursorRow | None
+    tasks: tuple[TaskRow, ...]
+    trouble: tuple[str, ...]
+
+
+def gather(data_dir: Path) -> Status:
+    """Never raises for what is down: that is the answer."""
+    health, age_s = sensor_health(data_dir)
+    sensor = _sensor(data_dir, health, age_s)
+    agent_pid = locked_by(data_dir / "agent.lock")
+    trouble: list[str] = []
+    tasks: tuple[TaskRow, ...] = ()
+    ingest: CursorRow | None = None
+    try:
+        with reading(data_dir) as reader:
+            tasks, ingest = tuple(reader.tasks()), reader.cursor()
+    except InnerWardenError as error:
+        trouble.append(f"{error.problem}. {error.remedy}")
+    trouble += [f"task {t.name} {t.state}: {t.last_error}" for t in tasks if t.state == "hung"]
+    if ingest and ingest.bad_lines:
+        trouble.append(f"{ingest.bad_lines} findings lines could not be read")
+    detail = f"pid {agent_pid}" if agent_pid else f"does not run on {data_dir}"
+    return Status(
+        data_dir=str(data_dir),
+        sensor=sensor,
+        agent=Daemon(alive=agent_pid is not None, pid=agent_pid, detail=detail),
+        report_age_s=age_s,
+        health=health,
+        ingest=ingest,
+        tasks=tasks,
+        trouble=tuple(trouble),
+    )
+
+
+def _sensor(data_dir: Path, health: SensorHealth | None, age_s: float | None) -> Daemon:
+    pid = locked_by(data_dir / "sensor.lock")
+    if pid is None:
+        return Daemon(alive=False, pid=None, detail=f"does not run on {data_dir}")
+    if health is None or age_s is None or health.pid != pid:
+        return Daemon(alive=True, pid=pid, detail=f"pid {pid}, no report yet")
+    if age_s > SILENT_AFTER_S:
+        return Daemon(alive=False, pid=pid, detail=f"pid {pid} runs but has not reported for {age_s:.0f} s")
+    rate = sum(health.rates.values())
+    return Daemon(alive=True, pid=pid, detail=f"pid {pid}, {rate:.0f} events/s, report {age_s:.1f} s old")

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A detector's cases: recorded inputs with the number of findings expected, run through a real engine."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from innerwarden_core import AuthParser, Engine, Hit, Record
+
+from innerwarden.errors import InnerWardenError, ModuleError, UsageError
+from innerwarden.model.detector import Detector, DetectorSpec
+from innerwarden.model.event import Event, from_record
+from innerwarden.modules.factory import BOOT_BASE_NS, REAL_BASE_NS, encode
+from innerwarden.modules.loader import ModuleSet
+from innerwarden.modules.manifest import line_of, toml_line
+
+NS = 1_000_000_000
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`lines` are raw log text for `source`; `event` rows are records by field name (see factory.encode)."""
+
+    name: str
+    expect: int
+    lines: tuple[str, ...] = ()
+    source: str = "auth_log"
+    event: tuple[dict[str, Any], ...] = ()
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """`others` are the findings that other detectors of the set gave for the same input."""
+
+    case: Case
+    findings: int
+    hits: tuple[Hit, ...]
+    others: dict[str, int]
+
+    @property
+    def passed(self) -> bool:
+        return self.findings == self.case.expect
+
+
+def read_cases(path: Path) -> list[Case]:
+    """Raises ModuleError with file and line."""
+    try:
+        text = path.read_text("utf-8")
+        tree = tomllib.loads(text)
+        cases = msgspec.convert(tree.get("case", []), list[Case])
+    except tomllib.TOMLDecodeError as error:
+        raise ModuleError("cases cannot be read", [f"{path}:{toml_line(error)}: {error}"]) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModuleError("cases cannot be read", [f"{path}:1: {error}"]) from error
+    except msgspec.ValidationError as error:
+        row = re.search(r"\[(\d+)\]", str(error))
+        line = _case_line(text, int(row[1]) if row else 0)
+        raise ModuleError("cases cannot be read", [f"{path}:{line}: {error}"]) from error
+    for number, case in enumerate(cases):
+        if not case.lines and not case.event:
+            where = f"{path}:{_case_line(text, number)}"
+            raise ModuleError("a case has no input", [f"{where}: {case.name}: give lines or events"])
+    return cases
+
+
+def _case_line(text: str, number: int) -> int:
+    """Line of the `number`th [[case]] table."""
+    places = [i for i, line in enumerate(text.splitlines(), 1) if line.strip() == "[[case]]"]
+    return places[number] if number < len(places) else line_of(text, "case")
+
+
+def records_of(case: Case) -> bytes:
+    """The case's events as wire records. Raises UsageError for a row that is no record."""
+    out = b""
+    for row in case.event:
+        fields = dict(row)
+        kind = fields.pop("kind", None)
+        if not isinstance(kind, str):
+            raise UsageError(f"case {case.name!r}: an event has no kind", 'Write kind = "process.exec"')
+        out += encode(kind, float(fields.pop("at_s", 0.0)), **fields)
+    return out
+
+
+def run_case(modules: ModuleSet, spec: DetectorSpec, case: Case) -> Result:
+    """Feed one case to a fresh engine with every detector of the set; cooldowns apply."""
+    engine = Engine(boot_to_realtime_ns=REAL_BASE_NS - BOOT_BASE_NS)
+    engine.configure(modules.rules, modules.correlations, modules.natives)
+    hits: list[Hit] = []
+    if case.lines:
+        if case.source != "auth_log":
+            raise UsageError(f"case {case.name!r}: unknown source {case.source!r}", "There is auth_log")
+        parser = AuthParser(now_s=int(datetime.now(UTC).timestamp()))
+        chunk = "".join(line + "\n" for line in case.lines).encode()
+        hits += engine.feed_auth_lines(chunk, parser)[0]
+    python = {name: type(one)(one.parameters) for name, one in modules.python.items()}
+    mine: list[Hit] = []
+    others: dict[str, int] = {}
+    last: dict[tuple[str, ...], int] = {}
+    # Record by record, so that a Python detector sees the process table of that moment.
+    for record in _split(records_of(case)):
+        hits += engine.feed(record)
+    for hit in hits:
+        owner = modules.specs[hit.owner]
+        detector = python.get(hit.owner)
+        if detector is not None and not _judged(detector, owner, hit, engine, last):
+            continue
+        if hit.owner == spec.id:
+            mine.append(hit)
+        else:
+            others[hit.owner] = others.get(hit.owner, 0) + 1
+    return Result(case=case, findings=len(mine), hits=tuple(mine), others=others)
+
+
+def _split(records: bytes) -> list[bytes]:
+    out, offset = [], 0
+    while offset < len(records):
+        size = int.from_bytes(records[offset : offset + 4], "little")
+        out.append(records[offset : offset + size])
+        offset += size
+    return out
+
+
+def event_of(hit: Hit, engine: Engine) -> Event:
+    """The SDK event of a hit, with the acting process and its birth chain when they are known."""
+    record = Record(hit.record)
+    pid, start = record.get("pid"), record.get("start_ns")
+    actor, ancestors = None, []
+    if isinstance(pid, int) and isinstance(start, int) and start:
+        actor = engine.process(pid, start)
+        ancestors = engine.ancestors(pid, start)
+    return from_record(
+        record,
+        host="test",
+        boot_to_realtime_ns=REAL_BASE_NS - BOOT_BASE_NS,
+        actor=actor,
+        ancestors=ancestors,
+    )
+
+
+def _judged(
+    detector: Detector, spec: DetectorSpec, hit: Hit, engine: Engine, last: dict[tuple[str, ...], int]
+) -> bool:
+    """Whether a Python detector speaks, under the same cooldown rule as the detection host's."""
+    event = event_of(hit, engine)
+    finding = detector.process(event)
+    if finding is None:
+        return False
+    group = finding.group or tuple(str(event.field(name)) for name in spec.group_key)
+    key = (spec.id, *(group or (str(event.details.pid), str(event.details.start_ns))))
+    before = last.get(key)
+    if before is not None and event.ts_ns - before < spec.cooldown_s * NS:
+        return False
+    last[key] = event.ts_ns
+    return True
+
+
+def run_file(modules: ModuleSet, spec: DetectorSpec, path: Path) -> list[Result]:
+    """Every case of one file. Raises InnerWardenError for input that is no case."""
+    results = []
+    for case in read_cases(path):
+        try:
+            results.append(run_case(modules, spec, case))
+        except InnerWardenError as error:
+            raise ModuleError("a case cannot run", [f"{path}: {case.name}: {error}"]) from error
+    return results

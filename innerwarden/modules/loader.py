@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Modules on disk -> everything the engine and the detection host run, with the operator's overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from innerwarden_core import Correlation, NativeDetector, Rule
+
+from innerwarden import paths
+from innerwarden.config import Config
+from innerwarden.errors import InnerWardenError
+from innerwarden.model.detector import Detector, DetectorSpec
+from innerwarden.model.severity import Severity
+from innerwarden.modules import manifest as manifests
+from innerwarden.modules.manifest import Manifest
+from innerwarden.modules.native import NativeSpec, read_native
+from innerwarden.modules.python import PythonModule, load_python
+from innerwarden.rules.compiled import Saved, compile_or_load
+from innerwarden.rules.program import CompiledCorrelation, CompiledRule, RuleSource
+from innerwarden.rules.watch import Watch, watch_of
+
+
+class Module(msgspec.Struct, frozen=True, kw_only=True):
+    directory: str
+    manifest: Manifest
+
+    @property
+    def id(self) -> str:
+        return self.manifest.module.id
+
+
+class ModuleSet(msgspec.Struct, frozen=True, kw_only=True):
+    """`problems` are `file:line: text`; what they speak of is left out, the rest runs."""
+
+    modules: tuple[Module, ...]
+    specs: dict[str, DetectorSpec]
+    rules: list[Rule]
+    correlations: list[Correlation]
+    natives: list[NativeDetector]
+    python: dict[str, Detector]
+    problems: tuple[str, ...]
+    watch: Watch
+    compiled_rules: tuple[CompiledRule, ...] = ()
+    compiled_correlations: tuple[CompiledCorrelation, ...] = ()
+
+
+class _Found(msgspec.Struct):
+    """What the directories hold, before compilation."""
+
+    modules: list[Module]
+    sources: list[RuleSource]
+    natives: dict[str, NativeSpec]
+    python: dict[str, PythonModule]
+    problems: list[str]
+
+
+def trusted_python_dirs() -> tuple[Path, ...]:
+    """Only Python that came with the product runs inside the sensor, which is root."""
+    return (paths.REPOSITORY / "modules", Path("/usr/lib/innerwarden/modules"))
+
+
+def load_modules(
+    directories: Sequence[Path],
+    config: Config,
+    *,
+    cache: Path | None = None,
+    trusted: Sequence[Path] | None = None,
+) -> ModuleSet:
+    """Load every module of the directories; the first of an id wins. Never raises for a bad module.
+
+    `cache` is the file for compiled rules; `trusted` the directories whose Python may run here.
+    """
+    trust = [path.resolve() for path in (trusted_python_dirs() if trusted is None else trusted)]
+    found = _Found([], [], {}, {}, [])
+    seen: set[str] = set()
+    for root in directories:
+        for directory in sorted(path.parent for path in root.glob(f"*/{manifests.FILE}")):
+            if directory.name in seen or directory.name in config.modules.disabled:
+                continue
+            seen.add(directory.name)
+            _scan(directory, root.resolve() in trust, found)
+    saved = compile_or_load(found.sources, cache)
+    return _assemble(found, saved, config)
+
+
+def _scan(directory: Path, python_allowed: bool, found: _Found) -> None:
+    manifest, problems = manifests.read(directory)
+    found.problems += problems
+    if manifest is None:
+        return
+    found.modules.append(Module(directory=str(directory), manifest=manifest))
+    module, present = manifest.module.id, set()
+    for path in sorted((directory / "detectors").glob("*")):
+        if path.suffix not in (".yml", ".py", ".toml"):
+            continue
+        present.add(path.stem)
+        try:
+            _read(path, module, python_allowed, found)
+        except (InnerWardenError, OSError, UnicodeDecodeError) as error:
+            found.problems.append(
+                f"{path}:1: {error}" if isinstance(error, OSError | ValueError) else str(error)
+            )
+    where = directory / manifests.FILE
+    text = where.read_text("utf-8")
+    line = manifests.line_of(text, "detectors")
+    for name in sorted(set(manifest.provides.detectors) ^ present):
+        how = "is named but has no file in" if name not in present else "is not named, but lies in"
+        found.problems.append(f"{where}:{line}: provides.detectors: {name} {how} detectors/")
+
+
+def _read(path: Path, module: str, python_allowed: bool, found: _Found) -> None:
+    if path.suffix == ".yml":
+        text = path.read_text("utf-8")
+        found.sources.append(RuleSource(name=str(path), stem=path.stem, text=text, module=module))
+    elif path.suffix == ".toml":
+        found.natives[path.stem] = read_native(path, module)
+    elif not python_allowed:
+        found.problems.append(
+            f"{path}:1: Python of a module that did not come with the product is not run inside the sensor; "
+            "write the detector as a Sigma rule"
+        )
+    else:
+        loaded = load_python(path, module)
+        found.python[path.stem] = loaded
+        found.sources.append(
+            RuleSource(
+                name=str(path),
+                stem=path.stem,
+                text=loaded.prefilter or "",
+                module=module,
+                kinds=loaded.spec.kinds,
+            )
+        )
+
+
+def _assemble(found: _Found, saved: Saved, config: Config) -> ModuleSet:
+    problems = [*found.problems, *saved.problems]
+    specs: dict[str, DetectorSpec] = {}
+    candidates = [*saved.specs, *(n.spec for n in found.natives.values())]
+    candidates += [p.spec for p in found.python.values()]
+    for spec in candidates:
+        if spec.id in specs:
+            problems.append(
+                f"{spec.module}: detector {spec.id} is already defined by {specs[spec.id].module}"
+            )
+            continue
+        specs[spec.id] = spec
+    compiled_owners = {rule.owner for rule in saved.rules}
+    for name in found.python:
+        if name not in compiled_owners:
+            specs.pop(name, None)
+    for name in sorted(set(config.detectors) - set(specs)):
+        problems.append(f"configuration: detectors.{name}: no such detector")
+    specs = {spec.id: one for spec in specs.values() if (one := _override(spec, config, problems))}
+    correlations = tuple(_tuned(c, specs[c.owner]) for c in saved.correlations if c.owner in specs)
+    used = {name for correlation in correlations for name in correlation.rules}
+    rules = tuple(
+        _rule(rule, specs, used) for rule in saved.rules if rule.owner in specs or rule.owner in used
+    )
+    python, natives = {}, []
+    for name, spec in specs.items():
+        if name in found.python:
+            python[name] = found.python[name].detector(spec.parameters)
+        elif name in found.natives:
+            natives.append(NativeDetector(name, found.natives[name].native, spec.parameters))
+    return ModuleSet(
+        modules=tuple(found.modules),
+        specs=specs,
+        rules=[rule.native() for rule in rules],
+        correlations=[correlation.native() for correlation in correlations],
+        natives=natives,
+        python=python,
+        problems=tuple(problems),
+        watch=watch_of(rules),
+        compiled_rules=rules,
+        compiled_correlations=correlations,
+    )
+
+
+def _override(spec: DetectorSpec, config: Config, problems: list[str]) -> DetectorSpec | None:
+    """The spec as the operator wants it; None when disabled. A bad override is reported and ignored."""
+    chosen = config.detectors.get(spec.id)
+    if chosen is None:
+        return spec
+    if not chosen.enabled:
+        return None
+    where = f"configuration: detectors.{spec.id}"
+    changes: dict[str, object] = {}
+    if chosen.severity is not None:
+        try:
+            changes["severity"] = Severity(chosen.severity)
+        except ValueError:
+            problems.append(f"{where}.severity: {chosen.severity!r} is not one of {', '.join(Severity)}")
+    if chosen.cooldown_s is not None:
+        changes["cooldown_s"] = chosen.cooldown_s
+    known = {name: value for name, value in chosen.parameters.items() if name in spec.parameters}
+    for name in sorted(set(chosen.parameters) - set(known)):
+        have = ", ".join(spec.parameters) or "none"
+        problems.append(f"{where}.parameters: no parameter {name!r}; it has {have}")
+    changes["parameters"] = {**spec.parameters, **known}
+    return msgspec.structs.replace(spec, **changes)
+
+
+def _rule(rule: CompiledRule, specs: dict[str, DetectorSpec], used: set[str]) -> CompiledRule:
+    """Apply the cooldown; a rule whose own detector is off stays for the correlations that use it."""
+    spec = specs.get(rule.owner)
+    if spec is None:
+        return msgspec.structs.replace(rule, emit=False)
+    if spec.form == "python" or not rule.emit:
+        return rule
+    return msgspec.structs.replace(rule, cooldown_s=spec.cooldown_s)
+
+
+def _tuned(correlation: CompiledCorrelation, spec: DetectorSpec) -> CompiledCorrelation:
+    return msgspec.structs.replace(
+        correlation,
+        cooldown_s=spec.cooldown_s,
+        timespan_s=spec.parameters["timespan_s"],
+        threshold=spec.parameters.get("threshold_count", correlation.threshold),
+    )

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The TOML definition of a native detector: its spec, and which registered code it runs."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+from innerwarden_core import NATIVE_DETECTORS
+
+from innerwarden.errors import RuleError
+from innerwarden.model.detector import DetectorSpec
+from innerwarden.modules.manifest import line_of, toml_line
+
+
+class NativeSpec(msgspec.Struct, frozen=True, kw_only=True):
+    native: str
+    spec: DetectorSpec
+
+
+def read_native(path: Path, module: str) -> NativeSpec:
+    """Raises RuleError with file and line. Parameters that the file leaves out take the code's defaults."""
+    text = path.read_text("utf-8")
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RuleError(f"{path}:{toml_line(error)}: {error}", "Correct the TOML there") from error
+    native = tree.pop("native", None)
+    if native not in NATIVE_DETECTORS:
+        known = ", ".join(sorted(NATIVE_DETECTORS))
+        raise RuleError(
+            f"{path}:{line_of(text, 'native')}: unknown native detector {native!r}", f"There is {known}"
+        )
+    try:
+        spec = msgspec.convert({**tree, "form": "native", "module": module}, DetectorSpec)
+    except msgspec.ValidationError as error:
+        raise RuleError(f"{path}:1: {error}", "See docs/module-authoring.md for a detector's keys") from error
+    defaults = NATIVE_DETECTORS[native]
+    for name in spec.parameters:
+        if name not in defaults:
+            raise RuleError(
+                f"{path}:{line_of(text, name)}: no parameter {name!r}", f"It has {', '.join(defaults)}"
+            )
+    if spec.id != path.stem:
+        raise RuleError(f"{path}:{line_of(text, 'id')}: id {spec.id!r} is not the file's name")
+    return NativeSpec(
+        native=native, spec=msgspec.structs.replace(spec, parameters={**defaults, **spec.parameters})
+    )

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loading a Python detector file: `spec`, `prefilter` and one subclass of Detector."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+
+import msgspec
+
+from innerwarden.errors import RuleError
+from innerwarden.model.detector import Detector, DetectorSpec
+
+#: The only package outside the standard library that a detector may import.
+SDK = "innerwarden.sdk"
+
+
+class PythonModule(msgspec.Struct, frozen=True, kw_only=True):
+    spec: DetectorSpec
+    prefilter: str | None
+    detector: Callable[[Mapping[str, int]], Detector]
+
+
+def load_python(path: Path, module: str) -> PythonModule:
+    """Run the file and take its three parts. Raises RuleError with file and line."""
+    problems = import_problems(path)
+    if problems:
+        raise RuleError(problems[0], f"Import only {SDK} and the standard library")
+    loaded = _run(path, module)
+    spec = getattr(loaded, "spec", None)
+    if not isinstance(spec, DetectorSpec):
+        raise RuleError(f"{path}:1: the file has no `spec = DetectorSpec(...)`", "Add it")
+    if spec.id != path.stem:
+        raise RuleError(f"{path}:1: id {spec.id!r} is not the file's name", "Make them equal")
+    if not spec.kinds:
+        raise RuleError(f"{path}:1: the spec names no kinds", "Name at least one")
+    classes = [
+        value
+        for value in vars(loaded).values()
+        if isinstance(value, type) and issubclass(value, Detector) and value is not Detector
+    ]
+    if len(classes) != 1:
+        raise RuleError(f"{path}:1: {len(classes)} subclasses of Detector", "Define exactly one")
+    prefilter = getattr(loaded, "prefilter", None)
+    if prefilter is not None and not isinstance(prefilter, str):
+        raise RuleError(f"{path}:1: prefilter is neither text nor None", "Write a Sigma detection")
+    return PythonModule(
+        spec=msgspec.structs.replace(spec, form="python", module=module),
+        prefilter=prefilter,
+        detector=classes[0],
+    )
+
+
+def _run(path: Path, module: str) -> ModuleType:
+    name = f"innerwarden_modules.{module.replace('-', '_')}.{path.stem}"
+    found = importlib.util.spec_from_file_location(name, path)
+    if found is None or found.loader is None:
+        raise RuleError(f"{path}:1: not a Python file", "Name it <id>.py")
+    loaded = importlib.util.module_from_spec(found)
+    try:
+        found.loader.exec_module(loaded)
+    except Exception as error:
+        # A module is a border: whatever its code raises is reported, and the others load.
+        line = error.lineno if isinstance(error, SyntaxError) else _line(error, path)
+        raise RuleError(
+            f"{path}:{line or 1}: {type(error).__name__}: {error}", "Correct the file there"
+        ) from error
+    return loaded
+
+
+def _line(error: BaseException, path: Path) -> int | None:
+    trace, line = error.__traceback__, None
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def import_problems(path: Path) -> list[str]:
+    """Imports beyond the SDK and the standard library, as `file:line: text`."""
+    try:
+        tree = ast.parse(path.read_text("utf-8"))
+    except SyntaxError as error:
+        return [f"{path}:{error.lineno or 1}: {error.msg}"]
+    out = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or "."] if not node.level else ["."]
+        else:
+            continue
+        for name in names:
+            if name != SDK and name.split(".")[0] not in sys.stdlib_module_names:
+                out.append(f"{path}:{node.lineno}: imports {name}")
+    return out

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sigma documents -> compiled rules, correlations and detector specs; every problem is collected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import yaml
+from sigma.correlations import SigmaCorrelationRule
+from sigma.exceptions import SigmaError
+from sigma.rule import SigmaDetections, SigmaRule
+
+from innerwarden.errors import RuleError
+from innerwarden.model.detector import MATURITIES, DetectorSpec
+from innerwarden.model.severity import Severity
+from innerwarden.rules.backend import FieldError, compile_rule, expression_of
+from innerwarden.rules.correlation import compile_correlation
+from innerwarden.rules.pipeline import Source, resolve, source_of, source_of_kinds
+from innerwarden.rules.program import CompiledCorrelation, CompiledRule, RuleSource
+from innerwarden.rules.sigma_file import LEVELS, Document, Extension, read
+
+
+class Compiled(msgspec.Struct, frozen=True, kw_only=True):
+    """What a set of sources became; `problems` are `file:line: text` of what was refused."""
+
+    rules: tuple[CompiledRule, ...] = ()
+    correlations: tuple[CompiledCorrelation, ...] = ()
+    specs: tuple[DetectorSpec, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """A compiled rule by the names that a correlation may use, with what resolves its fields."""
+
+    document: Document
+    sigma: SigmaRule
+    source: Source
+    rule: CompiledRule
+
+
+def compile_sources(sources: Iterable[RuleSource]) -> Compiled:
+    """Compile everything that can be; a refused document never takes another one with it."""
+    problems: list[str] = []
+    rules: list[CompiledRule] = []
+    specs: list[DetectorSpec] = []
+    named: dict[str, Named] = {}
+    correlations: list[tuple[RuleSource, Document]] = []
+    for text in sources:
+        if text.kinds:
+            with _collect(problems):
+                rules.append(compile_prefilter(text))
+            continue
+        documents: list[Document] = []
+        with _collect(problems):
+            documents = read(text.text, text.name, text.stem)
+        for document in documents:
+            if document.is_correlation:
+                correlations.append((text, document))
+                continue
+            with _collect(problems):
+                entry = _rule(document)
+                rules.append(entry.rule)
+                _name(entry, named)
+                if entry.rule.emit:
+                    specs.append(_rule_spec(entry, text.module))
+    compiled = []
+    for text, document in correlations:
+        with _collect(problems):
+            one, spec = _correlation(document, named, text.module)
+            compiled.append(one)
+            specs.append(spec)
+    return Compiled(
+        rules=tuple(rules), correlations=tuple(compiled), specs=tuple(specs), problems=tuple(problems)
+    )
+
+
+@contextmanager
+def _collect(problems: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except RuleError as error:
+        problems.append(str(error))
+
+
+@contextmanager
+def located(document: Document) -> Iterator[None]:
+    """Give errors of pySigma and of ours the file and line of the key they name."""
+    try:
+        yield
+    except RuleError as error:
+        if error.problem.startswith(f"{document.name}:"):
+            raise
+        key = error.key if isinstance(error, FieldError) else _word(error.problem)
+        raise RuleError(f"{document.at(key)}: {error.problem}", error.remedy) from error
+    except (SigmaError, ValueError, TypeError, AttributeError, KeyError) as error:
+        text = str(error).split(" in /")[0]
+        raise RuleError(f"{document.at(_word(text))}: {text}", "Correct the rule there") from error
+
+
+def _word(problem: str) -> str | None:
+    """The key an error speaks of: the first quoted word."""
+    return problem.split("'")[1].strip() if problem.count("'") > 1 else None
+
+
+def _rule(document: Document) -> Named:
+    with located(document):
+        sigma = SigmaRule.from_dict(document.tree)
+        log = sigma.logsource
+        source = source_of(log.category, log.product, log.service)
+        extension = document.extension
+        if extension.kinds:
+            source = source_of_kinds(extension.kinds, source)
+        _detections_exist(sigma.detection, document)
+        rule = compile_rule(
+            document.owner,
+            expression_of(sigma.detection, source),
+            source,
+            group_by=tuple(resolve(name, source).name for name in extension.group_by),
+            cooldown_s=extension.cooldown_s if extension.emit else 0,
+            emit=extension.emit,
+        )
+        return Named(document=document, sigma=sigma, source=source, rule=rule)
+
+
+def _detections_exist(detections: SigmaDetections, document: Document) -> None:
+    """Refuse a named search that no condition uses: it is most often a misspelt condition."""
+    used = " ".join(detections.condition)
+    for name in detections.detections:
+        covered = name in used.replace("(", " ").replace(")", " ").split() or "them" in used.split()
+        patterns = [word.rstrip("*") for word in used.replace(")", " ").split() if word.endswith("*")]
+        if not covered and not any(name.startswith(pattern) for pattern in patterns):
+            raise RuleError(f"{document.at(name)}: no condition uses {name!r}", "Use it or remove it")
+
+
+def _name(entry: Named, named: dict[str, Named]) -> None:
+    keys = {entry.document.owner, entry.sigma.name, str(entry.sigma.id) if entry.sigma.id else None}
+    for key in keys - {None}:
+        if key in named:
+            raise RuleError(f"{entry.document.at()}: the name {key!r} is taken by {named[key].document.at()}")
+        named[str(key)] = entry
+
+
+def compile_prefilter(source: RuleSource) -> CompiledRule:
+    """A Python detector's prefilter: the `detection` part of a Sigma rule over the spec's kinds."""
+    text = source.text or "every:\n  kind_name: '*'\ncondition: every\n"
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RuleError(f"{source.name}: prefilter: {error}", "Correct the YAML") from error
+    document = Document(source.name, 1, {"detection": tree}, source.stem, Extension(), text)
+    with located(document):
+        where = source_of_kinds(source.kinds)
+        detections = SigmaDetections.from_dict(tree)
+        _detections_exist(detections, document)
+        return compile_rule(source.stem, expression_of(detections, where), where)
+
+
+def _rule_spec(entry: Named, module: str) -> DetectorSpec:
+    document, sigma = entry.document, entry.sigma
+    return _spec(
+        document, sigma, module, kinds=entry.rule.kinds, group_key=entry.rule.group_by, parameters={}
+    )
+
+
+def _correlation(
+    document: Document, named: dict[str, Named], module: str
+) -> tuple[CompiledCorrelation, DetectorSpec]:
+    with located(document):
+        sigma = SigmaCorrelationRule.from_dict(document.tree)
+        parts = {key: (entry.document.owner, entry.source) for key, entry in named.items()}
+        compiled = compile_correlation(sigma, document.owner, parts, document.extension)
+        kinds: dict[str, None] = {}
+        for reference in sigma.rules or ():
+            kinds.update(dict.fromkeys(named[reference.reference].rule.kinds))
+        parameters = {"timespan_s": compiled.timespan_s}
+        if compiled.kind in ("event_count", "value_count"):
+            parameters["threshold_count"] = compiled.threshold
+        spec = _spec(
+            document,
+            sigma,
+            module,
+            kinds=tuple(kinds),
+            group_key=compiled.group_by[0],
+            parameters=parameters,
+        )
+        return compiled, spec
+
+
+def _spec(
+    document: Document,
+    sigma: SigmaRule | SigmaCorrelationRule,
+    module: str,
+    *,
+    kinds: tuple[str, ...],
+    group_key: tuple[str, ...],
+    parameters: dict[str, int],
+) -> DetectorSpec:
+    extension = document.extension
+    with located(document):
+        if sigma.level is None:
+            raise RuleError("the rule has no level", "Add one of " + ", ".join(LEVELS))
+        status = sigma.status.name.lower() if sigma.status else "experimental"
+        tags = [str(tag) for tag in sigma.tags]
+        return DetectorSpec(
+            id=document.owner,
+            title=sigma.title,
+            severity=Severity(LEVELS[sigma.level.name.lower()]),
+            kinds=kinds,
+            summary=extension.summary,
+            attack=tuple(t[7:].upper() for t in tags if t.startswith("attack.t")),
+            blind_spots=extension.blind_spots,
+            false_positives=tuple(sigma.falsepositives or ()),
+            checks=extension.checks,
+            group_key=group_key,
+            cooldown_s=extension.cooldown_s,
+            parameters=parameters,
+            entities=extension.entities,
+            tags=tuple(tags),
+            maturity=status if status in MATURITIES else "experimental",
+            form="sigma",
+            module=module,
+        )
+
+
+def compile_file(path: Path) -> Compiled:
+    """One file alone, for a person who checks a rule."""
+    return compile_sources([RuleSource(name=str(path), stem=path.stem, text=path.read_text("utf-8"))])

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a Sigma rule means on this sensor: log source -> event kinds, field name -> vocabulary field."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from innerwarden.errors import RuleError
+from innerwarden.model._wire import KINDS, OpenFlag
+from innerwarden.model.vocabulary import LOG_KINDS, VOCABULARY, Field, by_sigma_name
+from innerwarden.rules.expression import TRUE, Expression, Or, Test
+
+#: Kinds that no rule ever sees, with the reason.
+UNSEEN = {"process.exec_argv": "its bytes are part of the process.exec event"}
+
+_FILE_WRITTEN = Or(
+    (
+        Test("open_flags", "is_null"),
+        Test("open_flags", "bit_any", (int(OpenFlag.WRITE | OpenFlag.CREATED),)),
+    )
+)
+
+#: Sigma's own categories -> (kinds, condition that belongs to the category).
+CATEGORIES: dict[str, tuple[tuple[str, ...], Expression]] = {
+    "process_creation": (("process.exec",), TRUE),
+    "process_termination": (("process.exit",), TRUE),
+    "file_event": (("file.open", "file.rename"), _FILE_WRITTEN),
+    "file_change": (("file.open",), Test("open_flags", "bit_any", (int(OpenFlag.WRITE),))),
+    "file_access": (("file.open",), Test("open_flags", "bit_any", (int(OpenFlag.WATCHED_READ),))),
+    "file_delete": (("file.delete",), TRUE),
+    "file_rename": (("file.rename",), TRUE),
+    "network_connection": (("network.connect",), TRUE),
+    "ptrace": (("process.ptrace",), TRUE),
+    "memfd_create": (("process.memfd_create",), TRUE),
+    "fd_redirect": (("process.fd_redirect",), TRUE),
+    "mount": (("filesystem.mount",), TRUE),
+    "bpf": (("kernel.bpf",), TRUE),
+}
+#: Every other kind is its own category: `kernel.module_load` is `category: kernel_module_load`.
+CATEGORIES |= {
+    kind.replace(".", "_"): ((kind,), TRUE)
+    for kind in KINDS
+    if kind not in LOG_KINDS and kind.replace(".", "_") not in CATEGORIES and kind not in UNSEEN
+}
+
+#: Log services (product linux, no category) -> kinds.
+SERVICES: dict[str, tuple[str, ...]] = {
+    "sshd": ("ssh.login_failed", "ssh.login_success", "ssh.probe", "ssh.disconnect"),
+    "sudo": ("sudo.command", "auth.failed"),
+    "auth": tuple(sorted(LOG_KINDS)),
+}
+
+#: Sigma fields that are the same for every event of a category here.
+CONSTANTS = {("network_connection", "Initiated"): "true"}
+
+#: Names that Sigma rules use for numbers.
+NUMBER_NAMES = {
+    "uid": {"root": 0},
+    "protocol": {"tcp": 6, "udp": 17},
+    "family": {"ipv4": 2, "ipv6": 10},
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a rule's events come from. `category` is None for log services and bare kinds."""
+
+    kinds: tuple[str, ...]
+    guard: Expression = TRUE
+    category: str | None = None
+
+
+def source_of(category: str | None, product: str | None, service: str | None) -> Source:
+    """Raises RuleError for a log source that this sensor does not have."""
+    if product not in (None, "linux"):
+        raise RuleError(f"log source product {product!r} is not Linux", "Remove the rule")
+    if category is not None:
+        if category not in CATEGORIES:
+            raise RuleError(f"unknown log source category {category!r}", suggest(category, CATEGORIES))
+        kinds, guard = CATEGORIES[category]
+        return Source(kinds, guard, category)
+    if service is None:
+        raise RuleError("the log source names no category and no service", "Add one of them")
+    if service not in SERVICES:
+        raise RuleError(f"unknown log source service {service!r}", suggest(service, SERVICES))
+    return Source(SERVICES[service])
+
+
+def source_of_kinds(kinds: tuple[str, ...], base: Source | None = None) -> Source:
+    """Explicit kinds, checked."""
+    for kind in kinds:
+        if kind in UNSEEN:
+            raise RuleError(f"no rule ever sees kind {kind}: {UNSEEN[kind]}", "Name another kind")
+        if kind not in KINDS:
+            raise RuleError(f"unknown kind {kind!r}", suggest(kind, KINDS))
+    return Source(kinds, base.guard if base else TRUE, base.category if base else None)
+
+
+def resolve(name: str, source: Source) -> Field:
+    """The vocabulary field that `name` means in this source. Raises RuleError when nothing carries it."""
+    field = VOCABULARY.get(name) or by_sigma_name(name, source.category)
+    if field is None:
+        sigma = [n for f in VOCABULARY.values() for n, on in f.sigma.items() if source.category in on]
+        here = [f.name for f in VOCABULARY.values() if f.kinds & set(source.kinds)]
+        raise RuleError(f"unknown field {name!r}", suggest(name, [*sigma, *here]))
+    if not field.kinds & set(source.kinds):
+        raise RuleError(
+            f"field {name!r} is never part of {', '.join(source.kinds)}, so the rule could not fire",
+            f"It exists on {', '.join(sorted(field.kinds))}",
+        )
+    return field
+
+
+def suggest(name: str, known: object) -> str:
+    """A near miss, or where the list is."""
+    names = [str(item) for item in known]  # type: ignore[attr-defined]
+    lower = {item.lower(): item for item in names}
+    near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6)
+    return f"Did you mean {lower[near[0]]!r}?" if near else "See docs/module-authoring.md for what there is"

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading a Sigma file: documents with line numbers, and our own `innerwarden:` key, typed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import yaml
+
+from innerwarden.errors import RuleError
+from innerwarden.model.severity import Severity
+
+LEVELS = {
+    "informational": Severity.INFO,
+    "low": Severity.LOW,
+    "medium": Severity.MEDIUM,
+    "high": Severity.HIGH,
+    "critical": Severity.CRITICAL,
+}
+
+
+class Extension(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `innerwarden:` key of a Sigma document: what Sigma has no word for."""
+
+    id: str | None = None
+    kinds: tuple[str, ...] = ()
+    group_by: tuple[str, ...] = ()
+    cooldown_s: int = 300
+    summary: str = ""
+    checks: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()
+    blind_spots: tuple[str, ...] = ()
+    sample_field: str | None = None
+    emit: bool = True
+
+
+@dataclass(frozen=True)
+class Document:
+    """One YAML document; `owner` is the detector or building block it defines."""
+
+    name: str
+    line: int
+    tree: dict[str, Any]
+    owner: str
+    extension: Extension
+    text: str
+
+    @property
+    def is_correlation(self) -> bool:
+        return "correlation" in self.tree
+
+    def at(self, word: str | None = None) -> str:
+        """`file:line` of the first line that has `word` as a key or an item; of the document otherwise."""
+        if word:
+            key = re.compile(rf"""(^|[\s{{\[,'"-]){re.escape(word)}(['"]?\s*:|\||['"]?\s*(,|\]|$))""")
+            for offset, line in enumerate(self.text.splitlines()):
+                if key.search(line):
+                    return f"{self.name}:{self.line + offset}"
+        return f"{self.name}:{self.line}"
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice, which YAML would silently overwrite."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            raise yaml.MarkedYAMLError(
+                problem=f"the key {key!r} is given twice", problem_mark=key_node.start_mark
+            )
+        seen.add(key)
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def read(text: str, name: str, stem: str) -> list[Document]:
+    """Documents of one file. Raises RuleError with `name:line` for what is not a Sigma document."""
+    out = []
+    loader = _Loader(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            if node is None:
+                break
+            tree = loader.construct_document(node)
+            first, last = node.start_mark.line, node.end_mark.line
+            out.append(_document(tree, text, name, stem, (first, last)))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise RuleError(f"{name}:{line}: {error.problem}", "Correct the YAML there") from error
+    except yaml.YAMLError as error:
+        raise RuleError(f"{name}:1: {error}", "Correct the YAML") from error
+    if not out:
+        raise RuleError(f"{name}:1: the file holds no Sigma document", "Add one or remove the file")
+    if len(out) == 1 and out[0].extension.id is None:
+        return out
+    missing = [d for d in out if d.extension.id is None]
+    if missing:
+        raise RuleError(
+            f"{missing[0].at()}: a file with several documents needs innerwarden.id in each",
+            "Add it; the detector's own is the file's name",
+        )
+    return out
+
+
+def _document(tree: Any, text: str, name: str, stem: str, span: tuple[int, int]) -> Document:
+    line = span[0] + 1
+    if not isinstance(tree, dict):
+        raise RuleError(f"{name}:{line}: a Sigma document is a mapping", "Write `title:`, `detection:` ...")
+    body = "\n".join(text.splitlines()[span[0] : span[1] + 1])
+    try:
+        extension = msgspec.convert(tree.pop("innerwarden", {}), Extension)
+    except msgspec.ValidationError as error:
+        raise RuleError(
+            f"{name}:{line}: innerwarden: {error}", "See docs/module-authoring.md for its keys"
+        ) from error
+    return Document(name, line, tree, extension.id or stem, extension, body)

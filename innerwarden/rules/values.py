@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One Sigma value on one field -> one exact test, or a refusal with the reason."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from sigma.types import (
+    CompareOperators,
+    SigmaCasedString,
+    SigmaCIDRExpression,
+    SigmaCompareExpression,
+    SigmaExists,
+    SigmaExpansion,
+    SigmaFieldReference,
+    SigmaNull,
+    SigmaNumber,
+    SigmaRegularExpression,
+    SigmaString,
+    SigmaType,
+    SpecialChars,
+)
+
+from innerwarden.errors import RuleError
+from innerwarden.model.vocabulary import Field, FieldType
+from innerwarden.rules.expression import Expression, Or, Test
+from innerwarden.rules.pipeline import NUMBER_NAMES, Source, resolve, suggest
+
+_COMPARE = {
+    CompareOperators.LT: "lt",
+    CompareOperators.LTE: "le",
+    CompareOperators.GT: "gt",
+    CompareOperators.GTE: "ge",
+}
+U64_MAX = (1 << 64) - 1
+
+
+def test_of(field: Field, value: SigmaType, source: Source) -> Expression:  # noqa: PLR0911 - one per type
+    """Raises RuleError for what can not be said exactly."""
+    if isinstance(value, SigmaExpansion):
+        return Or(tuple(test_of(field, item, source) for item in value.values))
+    if isinstance(value, SigmaNull):
+        return Test(field.name, "is_null")
+    if isinstance(value, SigmaExists):
+        return Test(field.name, "exists" if value else "is_null")
+    if isinstance(value, SigmaFieldReference):
+        return _field_reference(field, value, source)
+    if isinstance(value, SigmaRegularExpression):
+        raise RuleError(
+            f"{field.name}: regular expressions are not compiled",
+            "Say it with contains, startswith, endswith or the wildcards * and ?",
+        )
+    if isinstance(value, SigmaCIDRExpression):
+        return _cidr(field, value)
+    if isinstance(value, SigmaCompareExpression) and value.op in _COMPARE:
+        return Test(field.name, _COMPARE[value.op], (_number(field, value.number),))
+    if type(value) is SigmaNumber:
+        if field.type in (FieldType.NUMBER, FieldType.FLAGS):
+            return Test(field.name, "eq", (_number(field, value),))
+        return string_test(field, SigmaString(str(value)))
+    if isinstance(value, SigmaString):
+        return _text(field, value)
+    raise RuleError(
+        f"{field.name}: a value of type {type(value).__name__} is not supported", "Rewrite the test"
+    )
+
+
+def _text(field: Field, value: SigmaString) -> Expression:
+    if field.type is FieldType.STRING:
+        return string_test(field, value)
+    if value.contains_special() or value.contains_placeholder():
+        raise RuleError(
+            f"{field.name} is a {field.type}; wildcards and text modifiers do not apply",
+            "Use cidr for address ranges, gt/gte/lt/lte for numbers, whole names for flags",
+        )
+    text = value.to_plain()
+    if field.type is FieldType.FLAGS:
+        if text.lower() not in field.flags:
+            raise RuleError(f"{field.name} has no flag {text!r}", suggest(text, field.flags))
+        return Test(field.name, "bit_any", (field.flags[text.lower()],))
+    if field.type is FieldType.IP:
+        try:
+            return Test(field.name, "equals", (str(ipaddress.ip_address(text)).encode(),))
+        except ValueError as error:
+            raise RuleError(f"{field.name}: {text!r} is not an address", "Write one, or use cidr") from error
+    names = NUMBER_NAMES.get(field.name, {})
+    if text.lower() in names:
+        return Test(field.name, "eq", (names[text.lower()],))
+    if not (text.isascii() and text.isdecimal()):
+        known = f"a number or one of: {', '.join(names)}" if names else "a number"
+        raise RuleError(f"{field.name} is a number, {text!r} is not", f"Write {known}")
+    return Test(field.name, "eq", (_bounded(field, int(text)),))
+
+
+def string_test(field: Field, value: SigmaString) -> Test:
+    """Text with wildcards on a string field; without `cased`, ASCII letters compare equal in both cases."""
+    if value.contains_placeholder():
+        raise RuleError(f"{field.name}: placeholders are not supported", "Write the values out")
+    parts: list[str] = []
+    marks: list[bool] = []
+    for part in value.s:
+        if isinstance(part, str):
+            parts.append(part)
+            marks.append(False)
+        elif part is SpecialChars.WILDCARD_SINGLE:
+            parts.append("?")
+            marks.append(True)
+        elif not (marks and marks[-1] and parts[-1] == "*"):
+            parts.append("*")
+            marks.append(True)
+    cased = isinstance(value, SigmaCasedString)
+    literal = "".join(part for part, mark in zip(parts, marks, strict=True) if not mark)
+    if not literal.isascii() and not cased:
+        raise RuleError(
+            f"{field.name}: {literal!r} has characters outside ASCII, whose case the engine does not fold",
+            "Add the modifier cased, with every spelling that matters",
+        )
+    shape = "".join(part if mark else "s" for part, mark in zip(parts, marks, strict=True))
+    simple = {"s": "equals", "s*": "startswith", "*s": "endswith", "*s*": "contains"}
+    if shape in simple:
+        return Test(field.name, simple[shape], (literal.encode(),), cased)
+    if shape == "*":
+        return Test(field.name, "exists")
+    if not shape:
+        raise RuleError(
+            f"{field.name}: the value is empty, and an absent field is not an empty one", "Use null"
+        )
+    escaped = [p if m else _escape(p) for p, m in zip(parts, marks, strict=True)]
+    return Test(field.name, "glob", ("".join(escaped).encode(),), cased)
+
+
+def _escape(text: str) -> str:
+    """Literal text inside an engine glob, where backslash makes the next byte literal."""
+    return "".join("\\" + c if c in "\\*?" else c for c in text)
+
+
+def _cidr(field: Field, value: SigmaCIDRExpression) -> Test:
+    if field.type is not FieldType.IP:
+        raise RuleError(f"{field.name} is not an address; cidr does not apply", "Name an address field")
+    return Test(field.name, "cidr", (str(value.network).encode(),))
+
+
+def _field_reference(field: Field, value: SigmaFieldReference, source: Source) -> Test:
+    other = resolve(value.field, source)
+    if value.starts_with or value.ends_with:
+        raise RuleError(
+            f"{field.name}: a field reference compares whole fields",
+            "Remove contains, startswith or endswith",
+        )
+    if other.type is not field.type:
+        raise RuleError(
+            f"{field.name} ({field.type}) and {other.name} ({other.type}) never compare equal",
+            "Name fields of one type",
+        )
+    return Test(field.name, "field_equals", (other.name.encode(),))
+
+
+def _number(field: Field, value: SigmaNumber) -> int:
+    if field.type not in (FieldType.NUMBER, FieldType.FLAGS):
+        raise RuleError(f"{field.name} is a {field.type}, not a number", "Name a numeric field")
+    if not isinstance(value.number, int):
+        raise RuleError(f"{field.name}: {value.number} is not a whole number", "Fields hold whole numbers")
+    return _bounded(field, value.number)
+
+
+def _bounded(field: Field, number: int) -> int:
+    if not 0 <= number <= U64_MAX:
+        raise RuleError(f"{field.name}: {number} lies outside 0..2^64-1", "Fields are unsigned")
+    return number

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A data directory filled by the agent's own ingest, and the application over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import falcon.testing
+import msgspec
+import pytest
+
+from innerwarden import paths
+from innerwarden.agent.dashboard.app import create
+from innerwarden.agent.dashboard.auth import hash_of
+from innerwarden.agent.dashboard.context import Context
+from innerwarden.agent.ingest import Ingest
+from innerwarden.agent.state.read import Reader
+from innerwarden.agent.state.writer import Writer
+from innerwarden.clock import NS, realtime_ns
+from tests.unit.dashboard import samples
+
+TOKEN = "a-token-that-was-printed-once"
+HOST = {"Host": "127.0.0.1:8787"}
+
+
+def ingest(data_dir: Path) -> None:
+    """Read what findings.jsonl holds by now into state.db."""
+    writer = Writer(paths.state_db(data_dir))
+    reading = Ingest(paths.findings(data_dir), writer, lambda tx, stored: 0)
+    while reading.step() is not None:
+        pass
+    reading.close()
+    writer.close()
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    now = realtime_ns()
+    findings = [samples.brute_force(now - n * 600 * NS, n) for n in range(5, 0, -1)]
+    lines = [samples.line(one) for one in (*findings, samples.reverse_shell(now))]
+    paths.findings(tmp_path).write_bytes(
+        b"".join(lines) + samples.line(samples.telemetry(now)) + b"not json\n"
+    )
+    paths.sensor_health(tmp_path).write_bytes(msgspec.json.encode(samples.health(now)))
+    ingest(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def context(data_dir: Path) -> Iterator[Context]:
+    made = Context(lambda: Reader(paths.state_db(data_dir)), paths.sensor_health(data_dir))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def stranger(context: Context) -> falcon.testing.TestClient:
+    """Not logged in."""
+    return falcon.testing.TestClient(create(context, lambda sha256: sha256 == hash_of(TOKEN)), headers=HOST)
+
+
+@pytest.fixture
+def client(context: Context) -> falcon.testing.TestClient:
+    """Logged in."""
+    app = create(context, lambda sha256: sha256 == hash_of(TOKEN))
+    reply = falcon.testing.TestClient(app, headers=HOST).simulate_post("/login", params={"token": TOKEN})
+    session = reply.cookies["iw_session"].value
+    return falcon.testing.TestClient(app, headers={**HOST, "Cookie": f"iw_session={session}"})
