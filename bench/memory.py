@@ -71,7 +71,8 @@ def report(seconds: float) -> str:
         settled = None
         while time.monotonic() < deadline and product.poll() is None:
             weights = weigh(product.pid) or weights
-            if settled is None and len(weights) == len(ROLES):
+            working = (Path(directory) / "sensor-health.json").exists()
+            if settled is None and working and len(weights) == len(ROLES):
                 settled = time.monotonic() + seconds
             if settled is not None and time.monotonic() >= settled:
                 break
@@ -82,7 +83,7 @@ def report(seconds: float) -> str:
         except subprocess.TimeoutExpired:
             product.kill()
             _, error = product.communicate()
-    if len(weights) < len(ROLES):
+    if settled is None:
         last = error.strip().splitlines()[-1:] or ["it ended without a word"]
         return f"memory not measured: {last[0]}"
     parts = [f"{role} {w['VmRSS']:.1f} MiB RSS ({w['RssAnon']:.1f} anonymous)" for role, w in weights.items()]

@@ -12,6 +12,29 @@ const volatile __u32 iw_watch_dir_reads = 0;
 /* Consumer position + 1 at the last forced wake-up. */
 __u64 iw_woken_at[2] = {};
 
+/* Never read: names every record's type, so that the object's BTF carries the layouts for the loader's check. */
+union iw_any_record {
+	struct iw_process_exec process_exec;
+	struct iw_process_exec_argv process_exec_argv;
+	struct iw_process_fork process_fork;
+	struct iw_process_exit process_exit;
+	struct iw_network_connect network_connect;
+	struct iw_network_bind network_bind;
+	struct iw_network_listen network_listen;
+	struct iw_file_open file_open;
+	struct iw_file_rename file_rename;
+	struct iw_file_delete file_delete;
+	struct iw_credential_change credential_change;
+	struct iw_process_ptrace process_ptrace;
+	struct iw_process_memfd_create process_memfd_create;
+	struct iw_kernel_module_load kernel_module_load;
+	struct iw_filesystem_mount filesystem_mount;
+	struct iw_process_fd_redirect process_fd_redirect;
+	struct iw_kernel_bpf kernel_bpf;
+	struct iw_network_xdp_drop network_xdp_drop;
+};
+union iw_any_record *iw_any_record;
+
 struct iw_ring_prio_map iw_ring_prio SEC(".maps");
 struct iw_ring_bulk_map iw_ring_bulk SEC(".maps");
 struct iw_stats_map iw_stats SEC(".maps");

@@ -33,7 +33,9 @@ static __always_inline __u32 identity_of(struct task_struct *task, struct iw_ide
 	return err;
 }
 
-static __always_inline int entered(struct iw_sys_enter *ctx)
+/* Entries of setuid, setreuid, setresuid, setgid, setregid, setresgid, capset. */
+SEC("tp")
+int iw_identity_enter(struct iw_sys_enter *ctx)
 {
 	struct iw_identity identity = {};
 	struct iw_counters *c;
@@ -48,7 +50,9 @@ static __always_inline int entered(struct iw_sys_enter *ctx)
 	return 0;
 }
 
-static __always_inline int left(struct iw_sys_exit *ctx)
+/* Their exits. */
+SEC("tp")
+int iw_identity_exit(struct iw_sys_exit *ctx)
 {
 	__u32 tid = bpf_get_current_pid_tgid(), nr;
 	struct iw_identity before, after = {}, *kept;
@@ -88,23 +92,3 @@ static __always_inline int left(struct iw_sys_exit *ctx)
 	IW_SUBMIT(k, iw_ring_prio, IW_RING_PRIO);
 	return 0;
 }
-
-#define IW_CREDENTIAL_CALL(name)                    \
-	SEC("tp/syscalls/sys_enter_" #name)         \
-	int iw_enter_##name(struct iw_sys_enter *ctx) \
-	{                                           \
-		return entered(ctx);                \
-	}                                           \
-	SEC("tp/syscalls/sys_exit_" #name)          \
-	int iw_exit_##name(struct iw_sys_exit *ctx) \
-	{                                           \
-		return left(ctx);                   \
-	}
-
-IW_CREDENTIAL_CALL(setuid)
-IW_CREDENTIAL_CALL(setreuid)
-IW_CREDENTIAL_CALL(setresuid)
-IW_CREDENTIAL_CALL(setgid)
-IW_CREDENTIAL_CALL(setregid)
-IW_CREDENTIAL_CALL(setresgid)
-IW_CREDENTIAL_CALL(capset)

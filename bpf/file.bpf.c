@@ -2,13 +2,14 @@
 /* Opens of watched files, from the open file itself; renames and deletes of watched names. */
 #include "include/iw_common.bpf.h"
 #include "include/iw_regs.bpf.h"
+#include <asm/unistd.h>
 
 char LICENSE[] SEC("license") = "GPL";
 
 #define AT_FDCWD_32 0xffffff9cu /* -100, include/uapi/linux/fcntl.h */
 #define AT_REMOVEDIR 0x200
 #define IW_PARTS 4	  /* last components of a name that are looked at */
-#define IW_TAIL_BYTES 512 /* of a name, searched for those components */
+#define IW_TAIL_BYTES 256 /* of a name, searched for those components */
 
 /* What the watch list wants of this open: IW_WATCH_READ and IW_WATCH_WRITE bits. Most opens end in the first test. */
 static __always_inline __u32 open_wanted(struct file *file, struct dentry *dentry, __u32 mode)
@@ -99,32 +100,9 @@ static __always_inline int opened(struct iw_sys_exit *ctx)
 	return send_open(file, dentry, mode, wanted);
 }
 
-SEC("tp/syscalls/sys_exit_openat")
-int iw_openat(struct iw_sys_exit *ctx)
-{
-	return opened(ctx);
-}
-
-SEC("tp/syscalls/sys_exit_open")
+/* openat, open, openat2, creat, open_by_handle_at: whichever call made the descriptor, the file is the same. */
+SEC("tp")
 int iw_open(struct iw_sys_exit *ctx)
-{
-	return opened(ctx);
-}
-
-SEC("tp/syscalls/sys_exit_openat2")
-int iw_openat2(struct iw_sys_exit *ctx)
-{
-	return opened(ctx);
-}
-
-SEC("tp/syscalls/sys_exit_creat")
-int iw_creat(struct iw_sys_exit *ctx)
-{
-	return opened(ctx);
-}
-
-SEC("tp/syscalls/sys_exit_open_by_handle_at")
-int iw_open_by_handle_at(struct iw_sys_exit *ctx)
 {
 	return opened(ctx);
 }
@@ -309,57 +287,44 @@ static __always_inline int send_names(__u32 kind, __u32 old_fd, __u64 old_name, 
 	return 0;
 }
 
-SEC("tp/syscalls/sys_exit_rename")
-int iw_rename(struct iw_sys_exit *ctx)
+/* rename, renameat, renameat2, unlink, unlinkat: one program, so that the path code is verified once. */
+SEC("tp")
+int iw_names(struct iw_sys_exit *ctx)
 {
-	struct pt_regs *regs = ctx->ret ? NULL : iw_regs(iw_current());
+	__u32 old_fd = AT_FDCWD_32, new_fd = AT_FDCWD_32, kind = IW_KIND_FILE_RENAME;
+	__u64 old_name, new_name = 0;
+	struct pt_regs *regs;
 
+	if (ctx->ret)
+		return 0;
+	regs = iw_regs(iw_current(), ctx->nr);
 	if (!regs)
 		return 0;
-	return send_names(IW_KIND_FILE_RENAME, AT_FDCWD_32, iw_arg(regs, IW_ARG0), AT_FDCWD_32,
-			  iw_arg(regs, IW_ARG1));
-}
-
-static __always_inline int renamed_at(struct iw_sys_exit *ctx)
-{
-	struct pt_regs *regs = ctx->ret ? NULL : iw_regs(iw_current());
-
-	if (!regs)
-		return 0;
-	return send_names(IW_KIND_FILE_RENAME, iw_arg(regs, IW_ARG0), iw_arg(regs, IW_ARG1), iw_arg(regs, IW_ARG2),
-			  iw_arg(regs, IW_ARG3));
-}
-
-SEC("tp/syscalls/sys_exit_renameat")
-int iw_renameat(struct iw_sys_exit *ctx)
-{
-	return renamed_at(ctx);
-}
-
-SEC("tp/syscalls/sys_exit_renameat2")
-int iw_renameat2(struct iw_sys_exit *ctx)
-{
-	return renamed_at(ctx);
-}
-
-SEC("tp/syscalls/sys_exit_unlink")
-int iw_unlink(struct iw_sys_exit *ctx)
-{
-	struct pt_regs *regs = ctx->ret ? NULL : iw_regs(iw_current());
-
-	if (!regs)
-		return 0;
-	return send_names(IW_KIND_FILE_DELETE, AT_FDCWD_32, iw_arg(regs, IW_ARG0), 0, 0);
-}
-
-SEC("tp/syscalls/sys_exit_unlinkat")
-int iw_unlinkat(struct iw_sys_exit *ctx)
-{
-	struct pt_regs *regs = ctx->ret ? NULL : iw_regs(iw_current());
-
-	if (!regs)
-		return 0;
-	if (iw_arg(regs, IW_ARG2) & AT_REMOVEDIR)
-		return 0;
-	return send_names(IW_KIND_FILE_DELETE, iw_arg(regs, IW_ARG0), iw_arg(regs, IW_ARG1), 0, 0);
+	switch (ctx->nr) {
+#ifdef __NR_rename
+	case __NR_rename:
+		old_name = iw_arg(regs, IW_ARG0);
+		new_name = iw_arg(regs, IW_ARG1);
+		break;
+#endif
+#ifdef __NR_unlink
+	case __NR_unlink:
+		kind = IW_KIND_FILE_DELETE;
+		old_name = iw_arg(regs, IW_ARG0);
+		break;
+#endif
+	case __NR_unlinkat:
+		if (iw_arg(regs, IW_ARG2) & AT_REMOVEDIR)
+			return 0;
+		kind = IW_KIND_FILE_DELETE;
+		old_fd = iw_arg(regs, IW_ARG0);
+		old_name = iw_arg(regs, IW_ARG1);
+		break;
+	default: /* renameat, renameat2 */
+		old_fd = iw_arg(regs, IW_ARG0);
+		old_name = iw_arg(regs, IW_ARG1);
+		new_fd = iw_arg(regs, IW_ARG2);
+		new_name = iw_arg(regs, IW_ARG3);
+	}
+	return send_names(kind, old_fd, old_name, new_fd, new_name);
 }

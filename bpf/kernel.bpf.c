@@ -47,13 +47,13 @@ static __always_inline int module_call(__u32 stage, __u32 has_fd, __u32 fd)
 }
 
 /* At the entry: a module that hides itself has not run yet. */
-SEC("tp/syscalls/sys_enter_init_module")
+SEC("tp")
 int iw_init_module(struct iw_sys_enter *ctx)
 {
 	return module_call(IW_STAGE_INIT, 0, 0);
 }
 
-SEC("tp/syscalls/sys_enter_finit_module")
+SEC("tp")
 int iw_finit_module(struct iw_sys_enter *ctx)
 {
 	return module_call(IW_STAGE_FINIT, 1, ctx->args[0]);
@@ -88,7 +88,7 @@ int BPF_PROG(iw_module_load, struct module *module)
 }
 
 /* At the exit, when it succeeded: the kernel has just read these strings, so they are resident. */
-SEC("tp/syscalls/sys_exit_mount")
+SEC("tp")
 int iw_mount(struct iw_sys_exit *ctx)
 {
 	struct task_struct *task = iw_current();
@@ -100,7 +100,7 @@ int iw_mount(struct iw_sys_exit *ctx)
 
 	if (ctx->ret || !c)
 		return 0;
-	regs = iw_regs(task);
+	regs = iw_regs(task, ctx->nr);
 	if (!regs)
 		return 0;
 	s = iw_take(c, IW_KIND_FILESYSTEM_MOUNT);
@@ -155,7 +155,7 @@ static __always_inline struct bpf_prog *bpf_program_of(struct task_struct *task,
 	return err ? NULL : prog;
 }
 
-SEC("tp/syscalls/sys_exit_bpf")
+SEC("tp")
 int iw_bpf(struct iw_sys_exit *ctx)
 {
 	struct task_struct *task = iw_current();
@@ -172,7 +172,7 @@ int iw_bpf(struct iw_sys_exit *ctx)
 
 	if (ctx->ret < 0 || !c)
 		return 0;
-	regs = iw_regs(task);
+	regs = iw_regs(task, ctx->nr);
 	if (!regs)
 		return 0;
 	command = iw_arg(regs, IW_ARG0);

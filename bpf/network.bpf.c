@@ -176,7 +176,7 @@ int iw_post_bind6(struct bpf_sock *ctx)
 }
 
 /* Only where no cgroup v2 is mounted: the same, from the socket behind the descriptor. */
-SEC("tp/syscalls/sys_exit_bind")
+SEC("tp")
 int iw_bind_fallback(struct iw_sys_exit *ctx)
 {
 	struct task_struct *task = iw_current();
@@ -188,7 +188,7 @@ int iw_bind_fallback(struct iw_sys_exit *ctx)
 
 	if (ctx->ret < 0)
 		return 0;
-	regs = iw_regs(task);
+	regs = iw_regs(task, ctx->nr);
 	if (!regs)
 		return 0;
 	sk = (struct sock *)iw_file_sock((__u64)iw_fd_file(task, iw_arg(regs, IW_ARG0)));

@@ -378,7 +378,7 @@ static __always_inline struct task_struct *tracee(struct task_struct *task, __u3
 	return NULL;
 }
 
-SEC("tp/syscalls/sys_exit_ptrace")
+SEC("tp")
 int iw_ptrace(struct iw_sys_exit *ctx)
 {
 	struct task_struct *task = iw_current(), *target, *leader = NULL;
@@ -389,7 +389,7 @@ int iw_ptrace(struct iw_sys_exit *ctx)
 
 	if (ctx->ret < 0)
 		return 0;
-	regs = iw_regs(task);
+	regs = iw_regs(task, ctx->nr);
 	if (!regs)
 		return 0;
 	request = iw_arg(regs, IW_ARG0);
@@ -421,7 +421,7 @@ int iw_ptrace(struct iw_sys_exit *ctx)
 	return 0;
 }
 
-SEC("tp/syscalls/sys_exit_memfd_create")
+SEC("tp")
 int iw_memfd_create(struct iw_sys_exit *ctx)
 {
 	struct task_struct *task = iw_current();
@@ -436,7 +436,7 @@ int iw_memfd_create(struct iw_sys_exit *ctx)
 
 	if (ctx->ret < 0 || !c)
 		return 0;
-	regs = iw_regs(task);
+	regs = iw_regs(task, ctx->nr);
 	s = iw_take(c, IW_KIND_PROCESS_MEMFD_CREATE);
 	if (!s)
 		return 0;
@@ -458,8 +458,9 @@ int iw_memfd_create(struct iw_sys_exit *ctx)
 	return 0;
 }
 
-/* A socket copied onto standard input, output or error. */
-static __always_inline int fd_redirect(struct iw_sys_exit *ctx)
+/* dup2, dup3: a socket copied onto standard input, output or error. */
+SEC("tp")
+int iw_fd_redirect(struct iw_sys_exit *ctx)
 {
 	struct task_struct *task = iw_current();
 	struct iw_process_fd_redirect *r;
@@ -473,7 +474,7 @@ static __always_inline int fd_redirect(struct iw_sys_exit *ctx)
 	sk = (struct sock *)iw_file_sock((__u64)file);
 	if (!sk)
 		return 0;
-	regs = iw_regs(task);
+	regs = iw_regs(task, ctx->nr);
 	if (!regs)
 		return 0;
 	if (iw_arg(regs, IW_ARG0) == (__u64)ctx->ret)
@@ -486,16 +487,4 @@ static __always_inline int fd_redirect(struct iw_sys_exit *ctx)
 	r->new_fd = ctx->ret;
 	IW_SUBMIT(r, iw_ring_prio, IW_RING_PRIO);
 	return 0;
-}
-
-SEC("tp/syscalls/sys_exit_dup2")
-int iw_dup2(struct iw_sys_exit *ctx)
-{
-	return fd_redirect(ctx);
-}
-
-SEC("tp/syscalls/sys_exit_dup3")
-int iw_dup3(struct iw_sys_exit *ctx)
-{
-	return fd_redirect(ctx);
 }

@@ -139,6 +139,10 @@ def _check(config: Config) -> list[str]:
             problems.append(f"collectors.kernel.{key} is {size}; it must be a power of two of at least 65536")
     if not 1 <= kernel.poll_ms <= 1000:
         problems.append(f"collectors.kernel.poll_ms is {kernel.poll_ms}; it must lie in 1..1000")
+    if not 1 <= config.agent.poll_ms <= 1000:
+        problems.append(f"agent.poll_ms is {config.agent.poll_ms}; it must lie in 1..1000")
+    if config.agent.retention_days < 1:
+        problems.append(f"agent.retention_days is {config.agent.retention_days}; it must be at least 1")
     return problems
 
 

@@ -201,6 +201,7 @@ struct mm_struct {
 };
 
 struct task_struct {
+	void *stack;
 	unsigned int flags;
 	int exit_code;
 	int pid;
@@ -279,6 +280,7 @@ struct pt_regs {
 	unsigned long si;
 	unsigned long dx;
 	unsigned long r10;
+	unsigned long orig_ax;
 };
 #define IW_ARG0 di
 #define IW_ARG1 si

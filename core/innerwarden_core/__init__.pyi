@@ -8,6 +8,9 @@ opens a file or a socket: only file descriptors and buffers cross into this pack
 from collections.abc import Sequence
 from typing import Any, final
 
+from innerwarden_core.authlog import AuthDedup as AuthDedup
+from innerwarden_core.authlog import AuthParser as AuthParser
+
 ABI_VERSION: int
 FIELDS: dict[str, int]
 """Field name -> field id. Wire members (see iw_event.h) and the derived fields:
@@ -163,7 +166,7 @@ class Engine:
         """Wait at most timeout_ms, then consume; priority follows the order of `rings`. The GIL is released throughout."""
     def feed(self, records: bytes | bytearray | memoryview) -> list[Hit]:
         """Run contiguous records, each 8-aligned, header first, through the same path as the ring."""
-    def feed_auth_lines(self, chunk: bytes | memoryview, parser: "AuthParser") -> tuple[list[Hit], int]:
+    def feed_auth_lines(self, chunk: bytes | memoryview, parser: AuthParser) -> tuple[list[Hit], int]:
         """Parse whole lines natively and run their records; returns hits and bytes consumed."""
     def seed_process(
         self, pid: int, start_ns: int, ppid: int, parent_start_ns: int, uid: int, login_uid: int,
@@ -178,18 +181,3 @@ class Engine:
     def take_captured(self) -> bytes: ...
     def stats(self) -> dict[str, Any]:
         """records and bytes per kind, malformed by reason, evictions per table, hits, suppressed, hits_lost."""
-
-@final
-class AuthParser:
-    """sshd, PAM, sudo, su and account-tool lines -> log records, in RFC 3164 and RFC 3339 syslog form.
-
-    `year` and `utc_offset_s` complete RFC 3164 times; `now_s` bounds the year guess (no time in the future).
-    """
-
-    def __init__(self, *, now_s: int, utc_offset_s: int = 0, source_id: int = 0) -> None: ...
-    def parse(self, line: bytes) -> bytes | None:
-        """One line -> one record, or None when the line says nothing about authentication."""
-    def parse_message(self, ts_ns: int, host: bytes, program: bytes, pid: int, message: bytes) -> bytes | None:
-        """The same for a line already split, as journald delivers it."""
-    def stats(self) -> dict[str, int]:
-        """lines, matched, ignored, malformed, too_long."""

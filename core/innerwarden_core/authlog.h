@@ -3,6 +3,7 @@
 #ifndef IW_AUTHLOG_H
 #define IW_AUTHLOG_H
 
+#include "authlog_dedup.h"
 #include "authlog_local.h"
 #include "authlog_sshd_lines.h"
 #include "authlog_time.h"
@@ -23,7 +24,7 @@ static inline struct iw_span iw_unrepeat(struct iw_line *l, struct iw_span s)
 	if (!iw_skip(&inner, "message repeated ") || !iw_number(&inner, IW_AUTH_REPEAT_MAX, &times) || !times ||
 	    !iw_skip(&inner, " times: ["))
 		return s;
-	l->repeat = (uint32_t)times;
+	l->repeat = l->told = (uint32_t)times;
 	if (inner.len && inner.at[inner.len - 1] == ']')
 		inner.len--;
 	return iw_trim(inner);
@@ -41,9 +42,10 @@ static inline void iw_judge(struct iw_auth *auth, struct iw_line *l)
 
 		s = at < 0 ? s : iw_span_from(s, (size_t)at + 2);
 	}
-	l->repeat = 1;
+	l->repeat = l->told = 1;
 	if (s.len > 20 && s.at[0] == 'm')
 		s = iw_unrepeat(l, s);
+	l->said = s;
 	if (iw_starts(s, "pam_")) {
 		iw_pam(l, s);
 	} else if (s.len && s.at[0] == 'P' && iw_pam_more(l, s)) {
@@ -62,6 +64,8 @@ static inline void iw_judge(struct iw_auth *auth, struct iw_line *l)
 		iw_dropbear(l, s);
 	} else if (iw_is_account_tool(p)) {
 		iw_account_tool(l, s);
+	} else if (iw_is(p, "vsftpd") && iw_starts(s, "[")) {
+		iw_vsftpd(l, s);
 	} else if (iw_starts(s, "authentication failure;")) {
 		iw_pam_said(l, s, p, 0);
 	}
@@ -178,7 +182,7 @@ static inline struct iw_str iw_put(struct iw_tail_writer *w, struct iw_span s, s
 		s.len = limit;
 		w->cut = 1;
 	}
-	if (s.at >= w->copied.at && s.at + s.len <= w->copied.at + w->copied.len) {
+	if (w->copied.len && s.at >= w->copied.at && s.at + s.len <= w->copied.at + w->copied.len) {
 		out.off = (iw_u32)(w->copied_at + (size_t)(s.at - w->copied.at));
 	} else if (s.len <= w->room - w->used) {
 		memcpy(w->record + w->used, s.at, s.len);
@@ -239,6 +243,15 @@ static inline size_t iw_finish(struct iw_auth *auth, struct iw_line *l, char *ou
 	size_t written;
 
 	iw_judge(auth, l);
+	if (l->kind && auth->dedup) {
+		/* What a message stands for by itself ("PAM 2 more ...") is not how often it was told. */
+		uint32_t fresh = iw_dedup_new(auth, l->program, l->said, l->ts_ns, l->told);
+
+		if (!fresh)
+			l->kind = 0;
+		else if (fresh < l->told)
+			l->repeat = fresh;
+	}
 	written = l->kind ? iw_write(auth, l, out, room) : 0;
 	if (written)
 		auth->matched++;

@@ -2,7 +2,12 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef extern from "authlog_base.h" nogil:
+    struct iw_dedup:
+        uint64_t duplicates
+        uint64_t evicted
     struct iw_auth:
+        iw_dedup *dedup
+        int64_t side
         int64_t now_s
         int64_t utc_offset_s
         uint32_t source_id
@@ -13,8 +18,13 @@ cdef extern from "authlog_base.h" nogil:
         uint64_t too_long
 
 
+cdef class AuthDedup:
+    cdef iw_dedup table
+
+
 cdef class AuthParser:
     cdef iw_auth auth
+    cdef AuthDedup shared  # keeps what auth.dedup points into alive
     cdef char *scratch
     # One line without its newline -> bytes written at `out`, 0 when the line says nothing. `out` must be
     # 8-aligned; room of IW_RECORD_MAX always suffices.

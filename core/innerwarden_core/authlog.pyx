@@ -52,15 +52,42 @@ cdef iw_span span(bytes text):
     return out
 
 
+cdef class AuthDedup:
+    """What two parsers of the same messages share, so that each message counts once (authlog_dedup.h).
+
+    Bounded: 8,192 messages of the last minute. Both parsers and this belong to one thread.
+    """
+
+    def __cinit__(self):
+        memset(&self.table, 0, sizeof(self.table))
+
+    def stats(self):
+        """duplicates (messages not counted again), evicted (messages that may count twice)."""
+        return {"duplicates": self.table.duplicates, "evicted": self.table.evicted}
+
+
 cdef class AuthParser:
     """sshd, PAM, sudo, su and account-tool lines -> log records; the module's docstring says which.
 
-    `year` and `utc_offset_s` complete RFC 3164 times; `now_s` bounds the year guess (no time in the future).
+    `now_s` and `utc_offset_s` complete RFC 3164 times: the newest year that is not in the future. With `dedup`
+    two parsers, one of them `second`, drop what the other one already told.
     """
 
-    def __cinit__(self, *, int64_t now_s, int64_t utc_offset_s=0, uint32_t source_id=0):
+    def __cinit__(
+        self,
+        *,
+        int64_t now_s,
+        int64_t utc_offset_s=0,
+        uint32_t source_id=0,
+        AuthDedup dedup=None,
+        bint second=False,
+    ):
         memset(&self.auth, 0, sizeof(self.auth))
         self.auth.source_id = source_id
+        self.shared = dedup
+        if dedup is not None:
+            self.auth.dedup = &dedup.table
+            self.auth.side = -1 if second else 1
         iw_auth_set_now(&self.auth, now_s, utc_offset_s)
         self.scratch = <char *>malloc(ROOM)
         if self.scratch == NULL:

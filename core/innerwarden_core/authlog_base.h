@@ -30,8 +30,10 @@ struct iw_line {
 	struct iw_span host, program, message;
 	struct iw_span user, method, reason, command, src_host;
 	uint64_t ts_ns;
+	struct iw_span said; /* the message without "message repeated" around it */
 	uint32_t pid;
-	uint32_t repeat;
+	uint32_t repeat; /* events that it stands for */
+	uint32_t told;   /* times that it was logged; 1 unless it says "message repeated" */
 	uint16_t kind; /* 0: nothing */
 	uint16_t port;
 	uint16_t family;
@@ -57,7 +59,25 @@ struct iw_connection {
 	uint8_t ip[16];
 };
 
+#define IW_DEDUP_WAYS 4
+#define IW_DEDUP_SETS 2048
+#define IW_DEDUP_S 60 /* an rsyslog that folds repeated messages tells them this late at most */
+
+/* Two sources carry the same messages; `balance` is how many of this one the first told more than the second. */
+struct iw_dedup_entry {
+	uint64_t key; /* of program and message; 0: empty */
+	int64_t seen_s;
+	int64_t balance;
+};
+
+struct iw_dedup {
+	uint64_t duplicates, evicted;
+	struct iw_dedup_entry entries[IW_DEDUP_SETS][IW_DEDUP_WAYS];
+};
+
 struct iw_auth {
+	struct iw_dedup *dedup; /* NULL: the only source */
+	int64_t side;           /* +1 or -1 */
 	int64_t now_s;
 	int64_t utc_offset_s;
 	int64_t day_s;       /* UTC of the cached RFC 3164 day's local midnight */

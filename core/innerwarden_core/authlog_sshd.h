@@ -281,6 +281,7 @@ static inline void iw_probe(struct iw_connection *c, struct iw_line *l, struct i
 /* A connection's end: the attempt itself when a refused user had no verdict yet, a probe when nothing was tried. */
 static inline void iw_sshd_end(struct iw_connection *c, struct iw_line *l, int invalid, int last)
 {
+	iw_begin(c);
 	iw_share_source(c, l);
 	l->kind = IW_KIND_SSH_DISCONNECT;
 	l->reason = l->preauth ? IW_LIT("preauth") : IW_LIT("closed");
@@ -365,6 +366,8 @@ static inline void iw_sshd_disconnecting(struct iw_connection *c, struct iw_line
 	} else if (!iw_starts(s, ": ") && !iw_starts(s, "from ")) {
 		return;
 	}
+	/* Whoever is thrown out for nonsense before a login probes, whether or not the suffix says preauth. */
+	l->preauth |= iw_starts(s, ": bad ");
 	iw_sshd_end(c, l, invalid, 0);
 	if (l->kind == IW_KIND_SSH_LOGIN_FAILED)
 		return;

@@ -154,6 +154,20 @@ static inline void iw_sshd_bad(struct iw_connection *c, struct iw_line *l, struc
 	}
 }
 
+/* "SSH: Server;Ltype: Kex;Remote: A-port;..." (HPN patches): says nothing itself, but knows the address. */
+static inline void iw_sshd_hpn(struct iw_connection *c, struct iw_line *l, struct iw_span s)
+{
+	long at = iw_find(s, IW_LIT(";Remote: "), 0);
+	const char *dash;
+
+	if (at < 0)
+		return;
+	s = iw_until(iw_span_from(s, (size_t)at + 9), ';');
+	dash = memrchr(s.at, '-', s.len);
+	if (dash && iw_set_source(l, (struct iw_span){ s.at, (size_t)(dash - s.at) }))
+		iw_share_source(c, l);
+}
+
 static inline void iw_sshd_rest(struct iw_connection *c, struct iw_line *l, struct iw_span s)
 {
 	if (iw_skip(&s, "Did not receive identification string from "))
@@ -194,6 +208,8 @@ static inline void iw_sshd_rest(struct iw_connection *c, struct iw_line *l, stru
 		iw_sshd_access_denied(c, l, s);
 	else if (iw_skip(&s, "Authentication "))
 		iw_sshd_authentication(c, l, s);
+	else if (iw_starts(s, "SSH: Server;"))
+		iw_sshd_hpn(c, l, s);
 }
 
 /* One message of sshd, sshd-session or sshd-auth. `s` has neither suffix nor severity any more. */

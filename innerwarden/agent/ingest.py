@@ -89,6 +89,7 @@ class Ingest:
         self._tail = Tail(path, writer.run(ReadCursor()))
         self._pieces: list[Piece] = []
         self._alone = 0
+        self._problem: str | None = None
 
     def close(self) -> None:
         self._tail.close()
@@ -100,6 +101,7 @@ class Ingest:
         """
         if not self._pieces:
             self._pieces = self._tail.pieces()
+            self._tell_problem()
         if not self._pieces and self._tail.notes == Notes():
             return None
         limit = 1 if self._alone else BATCH_ROWS
@@ -118,6 +120,13 @@ class Ingest:
         if operation.bad or operation.notes.bad:
             self._report(operation)
         return done
+
+    def _tell_problem(self) -> None:
+        """Once per trouble: a findings file that may not be read looks like a quiet machine otherwise."""
+        problem = self._tail.problem
+        if problem and problem != self._problem:
+            logger.error("findings cannot be read, incidents are missing: %s", problem)
+        self._problem = problem
 
     def _collect(self, limit: int) -> tuple[IngestBatch, int]:
         incidents, telemetry, bad = [], [], []

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import msgspec
@@ -60,6 +61,8 @@ class Tail:
         self._idle_size = -1
         self._name = str(path)
         self.notes = Notes()
+        self.problem: str | None = None
+        """Why a findings file that is there cannot be read; None when none is refused."""
 
     @property
     def file(self) -> str:
@@ -180,7 +183,7 @@ class Tail:
         return self._open(same[0] if same and held else files[0], 0, False)
 
     def _open(self, file: _File, offset: int, skipping: bool) -> bool:
-        fd = _open_checked(file)
+        fd = self._open_checked(file)
         if fd < 0:
             return False
         self.close()
@@ -210,12 +213,28 @@ class Tail:
             if not files or (place and place[0] == len(files) - 1):
                 return None
             following = files[place[0] + 1] if place else files[0]
-            fd = _open_checked(following)
+            fd = self._open_checked(following)
             if fd >= 0:
                 if not place:
                     self.notes.missed_files += 1
                 return following, fd
         return None
+
+    def _open_checked(self, file: _File) -> int:
+        """A descriptor of exactly this inode, or -1 when the name means another file by now or is refused."""
+        try:
+            fd = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return -1
+        except OSError as error:
+            self.problem = f"{file.path}: {error.strerror}"
+            return -1
+        self.problem = None
+        status = os.fstat(fd)
+        if (status.st_dev, status.st_ino) != (file.device, file.inode):
+            os.close(fd)
+            return -1
+        return fd
 
     def _scan(self) -> list[_File]:
         """Oldest first; repeated until two looks agree, so that a rotation in between cannot hide a file."""
@@ -246,21 +265,9 @@ class Tail:
                 status = path.stat()
             except OSError:
                 continue
-            files.append(_File(path, status.st_dev, status.st_ino))
+            if stat.S_ISREG(status.st_mode):
+                files.append(_File(path, status.st_dev, status.st_ino))
         return files
-
-
-def _open_checked(file: _File) -> int:
-    """A descriptor of exactly this inode, or -1 when the name means another file by now."""
-    try:
-        fd = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-    except OSError:
-        return -1
-    status = os.fstat(fd)
-    if (status.st_dev, status.st_ino) != (file.device, file.inode):
-        os.close(fd)
-        return -1
-    return fd
 
 
 def _signature_fits(fd: int, cursor: Cursor) -> bool:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 TICK_S = 0.1
 AGENT_START_S = 20.0
 SENSOR_START_S = 20.0
+PRINTED_AT_ONCE = 100
 
 
 class Foreground:
@@ -124,6 +125,8 @@ class Foreground:
             if self._sensor.watch() is not None:
                 raise UnavailableError("the sensor could not start", "Its reason is printed above")
             self._stop.wait(0.02)
+        if not self._stop.is_set():
+            self._say(f"sensor: no report within {SENSOR_START_S:.0f} s; going on without it")
 
     def _watch(self, seconds: float | None) -> int:
         end = None if seconds is None else time.monotonic() + seconds
@@ -158,10 +161,15 @@ class Foreground:
 
     def _print_incidents(self) -> None:
         """Incidents that arrived since the last look, oldest first."""
-        for row in reversed(self._rows(100)):
-            if row.id > self._last_id:
-                self._last_id = row.id
-                self._print_incident(row)
+        newest = self._rows(1)
+        if not newest or newest[0].id <= self._last_id:
+            return
+        new = [row for row in self._rows(PRINTED_AT_ONCE) if row.id > self._last_id]
+        if len(new) == PRINTED_AT_ONCE:
+            self._say("more incidents than can be printed; `innerwarden incidents` lists them all")
+        for row in reversed(new):
+            self._last_id = row.id
+            self._print_incident(row)
 
     def _print_incident(self, row: IncidentRow) -> None:
         techniques = f" [{', '.join(row.fields.attack)}]" if row.fields.attack else ""

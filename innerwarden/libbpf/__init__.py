@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ctypes bindings of libbpf, as tables; the only place that knows ctypes."""
+
+from innerwarden.libbpf.library import load
+from innerwarden.libbpf.maps import Map
+from innerwarden.libbpf.objects import Link, Object, Program, RunStats, enable_stats
+
+__all__ = ["Link", "Map", "Object", "Program", "RunStats", "enable_stats", "load"]

@@ -122,3 +122,12 @@ def render(template: str, values: Mapping[str, object]) -> str:
             value = values.get(name)
             parts.append("(not known)" if value is None or value == "" else str(value))
     return "".join(parts)
+
+
+def check_templates(spec: DetectorSpec) -> None:
+    """Raises ValueError naming the template that could not be rendered."""
+    for template in (spec.summary, *spec.checks):
+        try:
+            placeholders(template)
+        except ValueError as error:
+            raise ValueError(f"template {template!r}: {error}") from error

@@ -100,7 +100,7 @@ def run_case(modules: ModuleSet, spec: DetectorSpec, case: Case) -> Result:
     others: dict[str, int] = {}
     last: dict[tuple[str, ...], int] = {}
     # Record by record, so that a Python detector sees the process table of that moment.
-    for record in _split(records_of(case)):
+    for record in split(records_of(case)):
         hits += engine.feed(record)
     for hit in hits:
         owner = modules.specs[hit.owner]
@@ -114,7 +114,8 @@ def run_case(modules: ModuleSet, spec: DetectorSpec, case: Case) -> Result:
     return Result(case=case, findings=len(mine), hits=tuple(mine), others=others)
 
 
-def _split(records: bytes) -> list[bytes]:
+def split(records: bytes) -> list[bytes]:
+    """Contiguous records one by one."""
     out, offset = [], 0
     while offset < len(records):
         size = int.from_bytes(records[offset : offset + 4], "little")

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from innerwarden_core import Correlation, NativeDetector, Rule
@@ -21,6 +23,8 @@ from innerwarden.modules.python import PythonModule, load_python
 from innerwarden.rules.compiled import Saved, compile_or_load
 from innerwarden.rules.program import CompiledCorrelation, CompiledRule, RuleSource
 from innerwarden.rules.watch import Watch, watch_of
+
+Built = TypeVar("Built")
 
 
 class Module(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,12 +169,15 @@ def _assemble(found: _Found, saved: Saved, config: Config) -> ModuleSet:
         if name in found.python:
             python[name] = found.python[name].detector(spec.parameters)
         elif name in found.natives:
-            natives.append(NativeDetector(name, found.natives[name].native, spec.parameters))
+            code = found.natives[name].native
+            natives += _built(name, partial(NativeDetector, name, code, spec.parameters), problems)
+    native_rules = [one for rule in rules for one in _built(rule.owner, rule.native, problems)]
+    native_correlations = [one for c in correlations for one in _built(c.owner, c.native, problems)]
     return ModuleSet(
         modules=tuple(found.modules),
         specs=specs,
-        rules=[rule.native() for rule in rules],
-        correlations=[correlation.native() for correlation in correlations],
+        rules=native_rules,
+        correlations=native_correlations,
         natives=natives,
         python=python,
         problems=tuple(problems),
@@ -178,6 +185,15 @@ def _assemble(found: _Found, saved: Saved, config: Config) -> ModuleSet:
         compiled_rules=rules,
         compiled_correlations=correlations,
     )
+
+
+def _built(owner: str, build: Callable[[], Built], problems: list[str]) -> list[Built]:
+    """The engine's own object, or none and a problem when the engine refuses a value."""
+    try:
+        return [build()]
+    except ValueError as error:
+        problems.append(f"detector {owner}: the engine refuses it: {error}")
+        return []
 
 
 def _override(spec: DetectorSpec, config: Config, problems: list[str]) -> DetectorSpec | None:

@@ -92,7 +92,7 @@ def read(directory: Path) -> tuple[Manifest | None, list[str]]:
     try:
         manifest = msgspec.convert(tree, Manifest)
     except msgspec.ValidationError as error:
-        return None, [f"{path}:{line_of(text, _key(str(error)))}: {error}"]
+        return None, [f"{path}:{_line(text, str(error))}: {error}"]
     return manifest, [f"{path}:{line_of(text, key)}: {what}" for key, what in _problems(manifest, directory)]
 
 
@@ -151,11 +151,10 @@ def line_of(text: str, key: str) -> int:
     return 1
 
 
-def _key(message: str) -> str:
-    """The innermost key that a msgspec message names."""
+def _line(text: str, message: str) -> int:
+    """Line of the innermost key that a msgspec message names."""
     quoted = message.split("`")[1::2]
+    names = [part for part in quoted if not part.startswith("$")]
     for part in reversed(quoted):
-        words = [word for word in part.replace("[...]", "").strip("$.").split(".") if word]
-        if words:
-            return words[-1]
-    return ""
+        names += reversed([word for word in part.replace("[...]", "").strip("$.").split(".") if word])
+    return next((line for name in names if (line := line_of(text, name)) > 1), 1)

@@ -10,7 +10,7 @@ import msgspec
 from innerwarden_core import NATIVE_DETECTORS
 
 from innerwarden.errors import RuleError
-from innerwarden.model.detector import DetectorSpec
+from innerwarden.model.detector import DetectorSpec, check_templates
 from innerwarden.modules.manifest import line_of, toml_line
 
 
@@ -34,7 +34,8 @@ def read_native(path: Path, module: str) -> NativeSpec:
         )
     try:
         spec = msgspec.convert({**tree, "form": "native", "module": module}, DetectorSpec)
-    except msgspec.ValidationError as error:
+        check_templates(spec)
+    except ValueError as error:
         raise RuleError(f"{path}:1: {error}", "See docs/module-authoring.md for a detector's keys") from error
     defaults = NATIVE_DETECTORS[native]
     for name in spec.parameters:

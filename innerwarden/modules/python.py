@@ -13,7 +13,7 @@ from types import ModuleType
 import msgspec
 
 from innerwarden.errors import RuleError
-from innerwarden.model.detector import Detector, DetectorSpec
+from innerwarden.model.detector import Detector, DetectorSpec, check_templates
 
 #: The only package outside the standard library that a detector may import.
 SDK = "innerwarden.sdk"
@@ -38,6 +38,10 @@ def load_python(path: Path, module: str) -> PythonModule:
         raise RuleError(f"{path}:1: id {spec.id!r} is not the file's name", "Make them equal")
     if not spec.kinds:
         raise RuleError(f"{path}:1: the spec names no kinds", "Name at least one")
+    try:
+        check_templates(spec)
+    except ValueError as error:
+        raise RuleError(f"{path}:1: {error}", "Name plain fields in braces; double other braces") from error
     classes = [
         value
         for value in vars(loaded).values()

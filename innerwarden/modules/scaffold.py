@@ -34,7 +34,7 @@ _RULE = """\
 title: Network scanner started
 id: {uuid}
 status: experimental
-description: Replace this rule by your own; field names are those of docs/rules.md or Sigma's.
+description: Replace this rule by your own; field names are those of docs/module-authoring.md or Sigma's.
 logsource:
   category: process_creation
   product: linux
@@ -87,8 +87,9 @@ _README = """\
 
 ## Overview
 
-Say here what an attacker does that this module sees, from which events it knows, and why a person should care. The
-example detector `{detector}` reports that a network scanner was started for another machine than this one.
+Say here what an attacker does that this module sees, from which events it knows, and why a person
+should care. The example detector `{detector}` reports that a network scanner was started for another
+machine than this one.
 
 ## Configuration
 
@@ -101,7 +102,8 @@ cooldown_s = 300
 
 ## Security
 
-Say here what the module reads, that it changes nothing, and whose input it handles. The example detector only observes.
+Say here what the module reads, that it changes nothing, and whose input it handles. The example
+detector only observes.
 """
 
 

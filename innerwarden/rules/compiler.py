@@ -14,7 +14,7 @@ from sigma.exceptions import SigmaError
 from sigma.rule import SigmaDetections, SigmaRule
 
 from innerwarden.errors import RuleError
-from innerwarden.model.detector import MATURITIES, DetectorSpec
+from innerwarden.model.detector import MATURITIES, DetectorSpec, check_templates
 from innerwarden.model.severity import Severity
 from innerwarden.rules.backend import FieldError, compile_rule, expression_of
 from innerwarden.rules.correlation import compile_correlation
@@ -113,10 +113,11 @@ def _rule(document: Document) -> Named:
         extension = document.extension
         if extension.kinds:
             source = source_of_kinds(extension.kinds, source)
+        expression = expression_of(sigma.detection, source)
         _detections_exist(sigma.detection, document)
         rule = compile_rule(
             document.owner,
-            expression_of(sigma.detection, source),
+            expression,
             source,
             group_by=tuple(resolve(name, source).name for name in extension.group_by),
             cooldown_s=extension.cooldown_s if extension.emit else 0,
@@ -154,8 +155,9 @@ def compile_prefilter(source: RuleSource) -> CompiledRule:
     with located(document):
         where = source_of_kinds(source.kinds)
         detections = SigmaDetections.from_dict(tree)
+        expression = expression_of(detections, where)
         _detections_exist(detections, document)
-        return compile_rule(source.stem, expression_of(detections, where), where)
+        return compile_rule(source.stem, expression, where)
 
 
 def _rule_spec(entry: Named, module: str) -> DetectorSpec:
@@ -204,12 +206,12 @@ def _spec(
             raise RuleError("the rule has no level", "Add one of " + ", ".join(LEVELS))
         status = sigma.status.name.lower() if sigma.status else "experimental"
         tags = [str(tag) for tag in sigma.tags]
-        return DetectorSpec(
+        spec = DetectorSpec(
             id=document.owner,
             title=sigma.title,
             severity=Severity(LEVELS[sigma.level.name.lower()]),
             kinds=kinds,
-            summary=extension.summary,
+            summary=extension.summary or _plain(sigma.description or sigma.title),
             attack=tuple(t[7:].upper() for t in tags if t.startswith("attack.t")),
             blind_spots=extension.blind_spots,
             false_positives=tuple(sigma.falsepositives or ()),
@@ -223,6 +225,13 @@ def _spec(
             form="sigma",
             module=module,
         )
+        check_templates(spec)
+        return spec
+
+
+def _plain(text: str) -> str:
+    """Text as a template that says just this text; rules of others have no summary of ours."""
+    return " ".join(text.replace("{", "{{").replace("}", "}}").split())
 
 
 def compile_file(path: Path) -> Compiled:

@@ -23,7 +23,7 @@ from sigma.types import (
 
 from innerwarden.errors import RuleError
 from innerwarden.model.vocabulary import Field, FieldType
-from innerwarden.rules.expression import Expression, Or, Test
+from innerwarden.rules.expression import And, Expression, Not, Or, Test
 from innerwarden.rules.pipeline import NUMBER_NAMES, Source, resolve, suggest
 
 _COMPARE = {
@@ -110,9 +110,9 @@ def string_test(field: Field, value: SigmaString) -> Test:
             marks.append(True)
     cased = isinstance(value, SigmaCasedString)
     literal = "".join(part for part, mark in zip(parts, marks, strict=True) if not mark)
-    if not literal.isascii() and not cased:
+    if not cased and any(_folds(character) for character in literal):
         raise RuleError(
-            f"{field.name}: {literal!r} has characters outside ASCII, whose case the engine does not fold",
+            f"{field.name}: {literal!r} has letters outside ASCII, whose case the engine does not fold",
             "Add the modifier cased, with every spelling that matters",
         )
     shape = "".join(part if mark else "s" for part, mark in zip(parts, marks, strict=True))
@@ -129,15 +129,29 @@ def string_test(field: Field, value: SigmaString) -> Test:
     return Test(field.name, "glob", ("".join(escaped).encode(),), cased)
 
 
+def _folds(character: str) -> bool:
+    """A letter with two cases that the engine, which folds ASCII only, would not see as equal."""
+    if character.isascii():
+        return False
+    return not character.lower() == character.upper() == character.casefold() == character
+
+
 def _escape(text: str) -> str:
     """Literal text inside an engine glob, where backslash makes the next byte literal."""
     return "".join("\\" + c if c in "\\*?" else c for c in text)
 
 
-def _cidr(field: Field, value: SigmaCIDRExpression) -> Test:
+MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+
+
+def _cidr(field: Field, value: SigmaCIDRExpression) -> Expression:
     if field.type is not FieldType.IP:
         raise RuleError(f"{field.name} is not an address; cidr does not apply", "Name an address field")
-    return Test(field.name, "cidr", (str(value.network).encode(),))
+    test = Test(field.name, "cidr", (str(value.network).encode(),))
+    if isinstance(value.network, ipaddress.IPv6Network) and MAPPED.subnet_of(value.network):
+        # Records hold v4 in v4-mapped form, which such a network covers; the rule means v6 only.
+        return And((test, Not(Test(field.name, "cidr", (b"0.0.0.0/0",)))))
+    return test
 
 
 def _field_reference(field: Field, value: SigmaFieldReference, source: Source) -> Test:

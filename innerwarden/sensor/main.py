@@ -15,19 +15,22 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from innerwarden_core import Engine, Ring
 
 from innerwarden import paths
 from innerwarden.clock import boot_to_realtime_ns, realtime_ns
 from innerwarden.config import Config
 from innerwarden.errors import UnavailableError
-from innerwarden.model.health import CollectorHealth, RingHealth
+from innerwarden.model.health import CollectorHealth, HookHealth, RingHealth
 from innerwarden.modules.loader import ModuleSet, load_modules
 from innerwarden.sensor import collectors, procfs
+from innerwarden.sensor.collectors import CollectorSet
 from innerwarden.sensor.detection.host import DetectionHost
 from innerwarden.sensor.health import Reporter, Snapshot
 from innerwarden.sensor.loader import KernelSource
@@ -83,7 +86,7 @@ class Sensor:
         self.kernel_absent = ""
         self._rings: list[Ring] = []
         self._ring_bytes: dict[str, int] = {}
-        self.collectors: collectors.CollectorSet | None = None
+        self.collectors: CollectorSet | None = None
 
     def start(self) -> None:
         """Attach the kernel source (or say why not), seed the process table, open the log sources."""
@@ -154,12 +157,13 @@ class Sensor:
     def snapshot(self) -> Snapshot:
         """Counters of every room; see `Snapshot`."""
         stats = self.engine.stats()
+        records: dict[str, int] = stats.get("records", {})
         table = stats.get("processes", {})
         return Snapshot(
             now_ns=realtime_ns(),
-            totals={k: v for k, v in stats.get("records", {}).items() if v},
+            totals={kind: count for kind, count in records.items() if count},
             lost=self._lost(stats),
-            hooks=list(self.kernel.hooks) if self.kernel else [],
+            hooks=self._hook_health(records),
             rings=[
                 RingHealth(
                     name=r.name,
@@ -185,9 +189,24 @@ class Sensor:
             "detector_errors": self.host.errors,
         }
         if self.kernel is not None:
-            for kind, counts in self.kernel.stats().items():
-                lost[f"kernel.{kind}"] = counts.lost
+            for kind, count in self.kernel.stats().get("lost", {}).items():
+                lost[f"kernel.{kind}"] = count
         return {place: count for place, count in lost.items() if count}
+
+    def _hook_health(self, records: dict[str, int]) -> list[HookHealth]:
+        """A hook is `working` once a record that only it can have made reached the engine."""
+        if self.kernel is None:
+            return []
+        attached = [hook for hook in self.kernel.hooks if hook.state == "attached"]
+        makers = Counter(kind for hook in attached for kind in hook.kind.split(", "))
+        told = []
+        for hook in self.kernel.hooks:
+            kinds = hook.kind.split(", ") if hook.state == "attached" else []
+            fires = sum(records.get(kind, 0) for kind in kinds)
+            alone = any(records.get(kind, 0) and makers[kind] == 1 for kind in kinds)
+            canary = "working" if alone else "unconfirmed" if kinds else "absent"
+            told.append(msgspec.structs.replace(hook, fires=fires, canary=canary))
+        return told
 
     def _collector_health(self) -> list[CollectorHealth]:
         kernel = CollectorHealth(

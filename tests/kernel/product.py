@@ -86,7 +86,7 @@ class Product:
             check=False,
         )
         assert done.returncode in (0, 1), done.stderr
-        return list(json.loads(done.stdout)["data"]["incidents"])
+        return list(json.loads(done.stdout)["data"])
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:

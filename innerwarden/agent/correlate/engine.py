@@ -6,14 +6,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-import apsw
 import msgspec
 
 from innerwarden.agent.correlate.keys import UserOf, keys_of, of_kinds
 from innerwarden.agent.correlate.rule import ChainRule
 from innerwarden.agent.correlate.story import tell
 from innerwarden.agent.state.chains import Chain, ChainStore
-from innerwarden.agent.state.tx import Stored, Tx
+from innerwarden.agent.state.tx import DatabaseError, Stored, Tx
 from innerwarden.clock import NS
 
 logger = logging.getLogger(__name__)
@@ -38,9 +37,9 @@ class Correlator:
         completed = 0
         for rule, index in self._places.get(incident.finding.detector, ()):
             try:
-                with tx.db:  # a savepoint: a failing rule leaves no half progress
+                with tx.savepoint():  # a failing rule leaves no half progress
                     completed += _Run(tx, rule, self._user_of).feed(index, incident)
-            except apsw.Error:
+            except DatabaseError:
                 raise
             except Exception:
                 logger.exception("correlation rule failed rule=%s incident_row=%d", rule.id, incident.id)

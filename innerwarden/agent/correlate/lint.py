@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
+from innerwarden.agent.correlate.registry import find_rules
 from innerwarden.agent.correlate.rule import ChainRule, Join
+from innerwarden.config import Config
 from innerwarden.model.severity import Severity
 
 #: Kinds that come from a log line: they name no process of this machine by pid and start time.
@@ -40,6 +43,14 @@ def lint(rules: Sequence[ChainRule], specs: Mapping[str, Spec]) -> list[str]:
         seen.add(rule.id)
         problems += [f"{rule.id}: {text}" for text in found]
     return problems
+
+
+def lint_installation(directories: Sequence[Path], config: Config) -> list[str]:
+    """lint() over the shipped rules and the modules of these directories under this configuration."""
+    # Compiling modules needs pySigma and the native core, which the running agent never loads.
+    from innerwarden.modules.loader import load_modules
+
+    return lint(find_rules(), load_modules(directories, config).specs)
 
 
 def joins_of(spec: Spec) -> set[Join]:

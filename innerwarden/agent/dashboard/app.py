@@ -11,9 +11,10 @@ import falcon
 import msgspec
 
 from innerwarden.agent.dashboard import view
-from innerwarden.agent.dashboard.auth import Door, Login, Logout, Sessions, Throttle, TokenCheck
+from innerwarden.agent.dashboard.auth import Door, Sessions, Throttle, TokenCheck
 from innerwarden.agent.dashboard.context import Context
 from innerwarden.agent.dashboard.html import el, join
+from innerwarden.agent.dashboard.login import Login, Logout
 from innerwarden.agent.dashboard.page import plain_page
 from innerwarden.agent.dashboard.security import Guard
 from innerwarden.agent.dashboard.types import Pulse

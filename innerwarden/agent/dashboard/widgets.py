@@ -39,9 +39,10 @@ def state(word: str, field: str) -> Html:
     )
 
 
-def moment(ts: str, field: str = "ts") -> Html:
-    """UTC to the second; the script adds how long ago that was."""
-    return el("time", f"{ts[:10]} {ts[11:19]} UTC", datetime=ts, title=ts, data_field=field)
+def moment(ts: str, field: str = "ts", *, brief: bool = False) -> Html:
+    """UTC to the second, or only the time of day; the script adds how long ago that was."""
+    text = ts[11:19] if brief else f"{ts[:10]} {ts[11:19]} UTC"
+    return el("time", text, datetime=ts, title=ts, data_field=field)
 
 
 def incident_href(incident_id: str) -> str:
@@ -143,7 +144,7 @@ def sensor_line(sensor: SensorState, prefix: str = "sensor") -> Html:
     return el(
         "p",
         state(sensor.state, f"{prefix}.state"),
-        " ",
+        ": ",
         _part(sensor.hooks_working, sensor.hooks_total, f"{prefix}.hooks_working", f"{prefix}.hooks_total"),
         " kernel hooks proven, ",
         _part(

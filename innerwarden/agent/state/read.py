@@ -25,7 +25,7 @@ _TELEMETRY = msgspec.json.Decoder(Telemetry)
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 _ROW = (
-    "SELECT i.id, i.incident_id, i.ts_ns, i.severity, i.detector, i.title, i.summary,"
+    "SELECT i.id, i.incident_id, i.ts_ns, i.stored_ns, i.severity, i.detector, i.title, i.summary,"
     " i.status, i.source, i.fields FROM incidents AS i"
 )
 
@@ -183,14 +183,15 @@ def _struct(kind: type[_S], row: tuple[object, ...]) -> _S:
 
 
 def _incident(row: tuple[object, ...]) -> IncidentRow:
-    number, incident_id, ts_ns, rank, detector, title, summary, status, source, fields = msgspec.convert(
-        row, tuple[int, str, int, int, str, str, str, str, str, bytes]
+    number, incident_id, ts_ns, stored_ns, rank, detector, title, summary, status, source, fields = (
+        msgspec.convert(row, tuple[int, str, int, int, int, str, str, str, str, str, bytes])
     )
     return IncidentRow(
         id=number,
         incident_id=incident_id,
         ts_ns=ts_ns,
         ts=rfc3339(ts_ns),
+        stored_ns=stored_ns,
         severity=_SEVERITIES[rank],
         detector=detector,
         title=title,

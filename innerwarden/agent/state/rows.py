@@ -10,12 +10,14 @@ from innerwarden.model.severity import Severity
 
 
 class IncidentRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored incident. `id` grows with arrival; `source` is sensor or correlation."""
+    """A stored incident. `id` grows with arrival; `source` is sensor or correlation. `ts_ns` is event time,
+    `stored_ns` the moment from which it could be read."""
 
     id: int
     incident_id: str
     ts_ns: int
     ts: str
+    stored_ns: int
     severity: Severity
     detector: str
     title: str

@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 
 import apsw
 import msgspec
 
 from innerwarden.agent.state.rows import TaskRow
-from innerwarden.clock import rfc3339
+from innerwarden.clock import realtime_ns, rfc3339
 from innerwarden.model.finding import Finding, IncidentFields
 from innerwarden.model.severity import Severity
 
 BAD_LINES_KEPT = 200
+#: What SQLite raises: nothing that the caller of a Tx may swallow.
+DatabaseError = apsw.Error
 _SEVERITIES = tuple(Severity)
 _FIELDS = msgspec.json.Decoder(IncidentFields)
 
@@ -60,15 +63,20 @@ class Tx:
         self.now_ns = now_ns
         """Wall time of this transaction; event times come from the rows."""
 
+    def savepoint(self) -> AbstractContextManager[object]:
+        """What happens inside is undone when it raises; the transaction goes on."""
+        return self.db
+
     def insert_incident(self, new: NewIncident) -> Stored | None:
         """None when this incident_id is already there."""
         f = new.finding.fields
         row = self.db.execute(
-            "INSERT INTO incidents (incident_id, ts_ns, severity, detector, source, title, summary, fields)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (incident_id) DO NOTHING RETURNING id",
+            "INSERT INTO incidents (incident_id, ts_ns, stored_ns, severity, detector, source, title, summary,"
+            " fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (incident_id) DO NOTHING RETURNING id",
             (
                 f.incident_id,
                 new.ts_ns,
+                realtime_ns(),
                 new.finding.severity.rank,
                 new.finding.detector,
                 new.source,

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Log sources: one module each, found by scanning this package (see base.py for what a collector is).
+
+The sensor calls `load(config.collectors, data_dir, engine)` once, then `poll()` from its loop, `save()` after
+what poll gave is on disk (so that a crash repeats lines instead of losing them), `close()` at the end.
+
+auth.log and the journal usually carry the same messages. When both are read, each message counts once: the
+two parsers share an `AuthDedup` that compares the sources as multisets of messages within a minute.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from innerwarden_core import AuthDedup, Engine, Hit
+
+from innerwarden import paths
+from innerwarden.config import CollectorsConfig
+from innerwarden.model.health import CollectorHealth
+from innerwarden.sensor.collectors.base import Collector, Context
+from innerwarden.sensor.collectors.cursors import CursorStore
+
+logger = logging.getLogger(__name__)
+
+#: After so many exceptions in a row a collector is given up and says why in its health.
+MAX_FAILURES = 5
+
+
+class CollectorSet:
+    """Every collector that is switched on, polled in turn."""
+
+    def __init__(
+        self, collectors: list[Collector], engine: Engine, store: CursorStore, dedup: AuthDedup
+    ) -> None:
+        self.collectors = collectors
+        self.dedup = dedup
+        self.store = store
+        self._engine = engine
+        self._failures: dict[str, int] = {}
+        self._given_up: dict[str, str] = {}
+
+    def poll(self) -> list[Hit]:
+        """What every source has to say now. A collector that keeps raising is given up; the others go on."""
+        hits: list[Hit] = []
+        for collector in self.collectors:
+            if collector.id in self._given_up:
+                continue
+            try:
+                hits += collector.poll(self._engine)
+                self._failures.pop(collector.id, None)
+            except Exception as error:
+                count = self._failures[collector.id] = self._failures.get(collector.id, 0) + 1
+                logger.exception("collector raised collector=%s in_a_row=%d", collector.id, count)
+                if count >= MAX_FAILURES:
+                    self._given_up[collector.id] = f"given up after {count} errors: {error!r}"
+        return hits
+
+    def health(self) -> list[CollectorHealth]:
+        return [self._health(collector) for collector in self.collectors]
+
+    def _health(self, collector: Collector) -> CollectorHealth:
+        report = collector.health()
+        if collector.id in self._given_up:
+            return msgspec.structs.replace(report, state="absent", reason=self._given_up[collector.id])
+        return report
+
+    def save(self) -> None:
+        """Store the cursors; cheap when nothing moved."""
+        places = {c.id: place for c in self.collectors if (place := c.cursor()) is not None}
+        self.store.save(places)
+
+    def close(self) -> None:
+        """Save, then release every source."""
+        self.save()
+        for collector in self.collectors:
+            collector.close()
+
+
+def modules() -> Iterator[str]:
+    """Names of the modules here that make a collector."""
+    for info in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        if hasattr(module, "create"):
+            yield info.name
+
+
+def load(config: CollectorsConfig, data_dir: Path, engine: Engine) -> CollectorSet:
+    """Open every log source that the configuration switches on. Never raises for a source that is absent."""
+    store = CursorStore(paths.sensor_state(data_dir))
+    dedup = AuthDedup()
+    collectors: list[Collector] = []
+    for name in modules():
+        module = importlib.import_module(f"{__name__}.{name}")
+        context = Context(config=config, cursor=store.get(module.ID), dedup=dedup)
+        collector: Collector | None = module.create(context)
+        if collector is not None:
+            collectors.append(collector)
+    return CollectorSet(collectors, engine, store, dedup)

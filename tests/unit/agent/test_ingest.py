@@ -13,6 +13,7 @@ from innerwarden.agent import ingest as ingest_module
 from innerwarden.agent.ingest import Ingest
 from innerwarden.agent.state.tx import Stored, Tx
 from innerwarden.agent.state.writer import StorageError, Writer
+from innerwarden.agent.tail import Tail
 from innerwarden.model.entity import EntityRef
 from innerwarden.model.severity import Severity
 from tests.unit.agent.support import (
@@ -146,6 +147,41 @@ def test_rotation_while_running_finishes_the_old_file_first(tmp_path: Path) -> N
         append(tmp_path, finding(key="c"))
         drain()
         assert keys(tmp_path) == ["a", "b", "c"]
+
+
+def test_a_line_between_the_last_read_and_the_rotation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    following = Tail._following
+    late = [finding(key="b")]
+
+    def rotate_first(tail: Tail) -> object:
+        if late:
+            append(tmp_path, late.pop())
+            rotate(tmp_path)
+            append(tmp_path, finding(key="c"))
+        return following(tail)
+
+    monkeypatch.setattr(Tail, "_following", rotate_first)
+    append(tmp_path, finding(key="a"))
+    ingest_all(tmp_path)
+    assert keys(tmp_path) == ["a", "b", "c"]
+
+
+def test_a_file_that_may_not_be_read_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A symbolic link is refused like a file without permission; root may read all others."""
+    aside = tmp_path / "aside"
+    aside.write_bytes(line(finding(key="a")))
+    paths.findings(tmp_path).symlink_to(aside)
+    with ingesting(tmp_path) as drain:
+        for _ in range(3):
+            drain()
+        paths.findings(tmp_path).unlink()
+        append(tmp_path, finding(key="b"))
+        drain()
+    assert [r.message for r in caplog.records if "cannot be read" in r.message] != []
+    assert len([r for r in caplog.records if "cannot be read" in r.message]) == 1
+    assert keys(tmp_path) == ["b"]
 
 
 def test_several_rotations_while_the_agent_was_down(tmp_path: Path) -> None:

@@ -92,11 +92,15 @@ def test_a_child_that_ignores_sigterm_is_killed(monkeypatch: object) -> None:
 
 
 def test_a_child_follows_a_killed_parent() -> None:
-    inner = "from innerwarden.ctl.children import follow_parent; follow_parent(); import time; time.sleep(60)"
+    inner = (
+        "import time\nfrom innerwarden.ctl.children import follow_parent\nfollow_parent()\n"
+        "print(1, flush=True); time.sleep(60)"
+    )
     outer = (
         "import subprocess, sys, time\nfrom innerwarden.ctl.children import Child\n"
         f"child = Child('x', [sys.executable, '-c', {inner + chr(10)!r}], print)\nchild.start()\n"
-        "time.sleep(1); print(child.pid, flush=True); time.sleep(60)"
+        "while not child.lines: time.sleep(0.01)\n"
+        "print(child.pid, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen(python(outer), stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None

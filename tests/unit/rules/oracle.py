@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A slow, obvious evaluator of pySigma's own condition tree: what a rule means, without our compiler.
 
-Sigma's text compares without regard to (ASCII) case, `*` is any run, `?` one character; a field that is absent
-satisfies nothing but null.
+Sigma's text compares without regard to (ASCII) case, `*` is any run, `?` one character; a field that
+is absent satisfies nothing but null.
 """
 
 from __future__ import annotations

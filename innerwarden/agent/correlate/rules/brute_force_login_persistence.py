@@ -33,6 +33,7 @@ RULE = ChainRule(
                     "shell_startup_change",
                     "ld_preload_change",
                     "user_created",
+                    "password_file_change",
                 }
             ),
             join=(Join.USER, Join.PROCESS),

@@ -74,7 +74,7 @@ def _hooks(health: SensorHealth) -> Html:
 
 def _hook(hook: HookHealth) -> tuple[Html, ...]:
     reason = el("p", hook.reason, class_="note", data_field="health.hooks.reason") if hook.reason else None
-    proven = moment(hook.canary_ts, "health.hooks.canary_ts") if hook.canary_ts else None
+    proven = moment(hook.canary_ts, "health.hooks.canary_ts", brief=True) if hook.canary_ts else None
     lost = [technique(attack, "health.hooks.lost_techniques") for attack in hook.lost_techniques]
     return (
         join(el("span", hook.name, class_="mono", data_field="health.hooks.name"), reason),

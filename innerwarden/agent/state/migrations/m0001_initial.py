@@ -6,7 +6,8 @@ SQL = """
 CREATE TABLE incidents (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     incident_id TEXT    NOT NULL UNIQUE,
-    ts_ns       INTEGER NOT NULL,
+    ts_ns       INTEGER NOT NULL,                   -- event time
+    stored_ns   INTEGER NOT NULL,                   -- wall time at which it could first be read here
     severity    INTEGER NOT NULL CHECK (severity BETWEEN 0 AND 5),
     detector    TEXT    NOT NULL,
     source      TEXT    NOT NULL CHECK (source IN ('sensor', 'correlation')),

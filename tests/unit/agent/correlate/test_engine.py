@@ -175,6 +175,17 @@ def test_steps_that_arrive_in_the_wrong_order_within_the_skew(tmp_path: Path) ->
     assert len(correlations(tmp_path)) == 1
 
 
+@pytest.mark.parametrize(("crontab_s", "stories"), [(56, 1), (54, 0)])
+@pytest.mark.parametrize("login_first", [True, False])
+def test_clocks_of_two_sources_may_differ_by_the_skew(
+    tmp_path: Path, crontab_s: float, stories: int, login_first: bool
+) -> None:
+    steps = [login(60), crontab(crontab_s)] if login_first else [crontab(crontab_s), login(60)]
+    append(tmp_path, brute(0), *steps)
+    ingest_all(tmp_path)
+    assert len(correlations(tmp_path)) == stories
+
+
 def test_all_steps_reversed_within_the_skew(tmp_path: Path) -> None:
     append(tmp_path, *reversed([brute(0), login(1), crontab(2)]))
     ingest_all(tmp_path)
@@ -199,6 +210,22 @@ def test_chains_that_are_over_go(tmp_path: Path) -> None:
     assert _rows(tmp_path, "chains") == 0
     assert _rows(tmp_path, "chain_keys") == 0
     assert _rows(tmp_path, "chain_waiting") == 0
+
+
+def test_open_chains_are_bounded_and_evictions_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("innerwarden.agent.state.maintain.CHAINS_KEPT", 3)
+    append(tmp_path, *(brute(n, EntityRef.ip(f"192.0.2.{n}")) for n in range(10)))
+    ingest_all(tmp_path)
+    _expire(tmp_path, wall_s=0)
+    assert _rows(tmp_path, "chains") == 3
+    with reading(tmp_path) as reader:
+        assert reader.counters()["chains_evicted"] == 7
+    newest = EntityRef.ip("192.0.2.9")
+    append(tmp_path, login(ip=newest), crontab())
+    ingest_all(tmp_path)
+    assert len(correlations(tmp_path)) == 1
 
 
 def test_a_failing_rule_is_counted_and_the_incident_is_kept(

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from innerwarden import paths
-from innerwarden.agent.correlate.lint import lint
+from innerwarden.agent.correlate.lint import lint, lint_installation
 from innerwarden.agent.correlate.registry import find_rules
 from innerwarden.agent.correlate.rule import ChainRule, Join, Step
-from innerwarden.config import Config
+from innerwarden.config import Config, DetectorConfig
 from innerwarden.model.severity import Severity
 
 
@@ -41,12 +41,14 @@ RULE = ChainRule(
 
 
 def test_every_shipped_rule_can_fire() -> None:
-    from innerwarden.modules.loader import load_modules
+    assert len(find_rules()) >= 3
+    assert lint_installation([paths.REPOSITORY / "modules"], Config()) == []
 
-    loaded = load_modules([paths.REPOSITORY / "modules"], Config())
-    rules = find_rules()
-    assert len(rules) >= 3
-    assert lint(rules, loaded.specs) == []
+
+def test_a_disabled_detector_is_missed() -> None:
+    config = Config(detectors={"web_server_shell": DetectorConfig(enabled=False)})
+    (problem,) = lint_installation([paths.REPOSITORY / "modules"], config)
+    assert problem.startswith("web_shell_outbound: ") and "web_server_shell" in problem
 
 
 def test_a_good_rule_has_no_problem() -> None:

@@ -14,6 +14,7 @@ from innerwarden.agent.state.connection import APPLICATION_ID, open_read_only, o
 from innerwarden.agent.state.migrate import latest, upgrade, version_of
 from innerwarden.agent.state.read import Reader
 from innerwarden.errors import StateError
+from tests.unit.agent.support import append, finding, ingest_all
 
 
 def test_a_new_file_is_migrated_and_private(tmp_path: Path) -> None:
@@ -39,6 +40,19 @@ def test_a_damaged_file_is_refused_and_kept(tmp_path: Path, size: int) -> None:
         open_writer(path)
     assert path.read_bytes() == data
     assert "mv " in refused.value.remedy
+
+
+def test_damage_deep_in_the_file_is_found_at_the_start(tmp_path: Path) -> None:
+    append(tmp_path, *(finding(key=str(n), summary="x" * 500) for n in range(300)))
+    ingest_all(tmp_path)
+    path = tmp_path / "state.db"
+    data = bytearray(path.read_bytes())
+    for page in range(len(data) // 8192, len(data) // 4096):
+        data[page * 4096 : page * 4096 + 200] = b"\xa5" * 200
+    path.write_bytes(data)
+    with pytest.raises(StateError, match="damaged"):
+        open_writer(path)
+    assert path.read_bytes() == data
 
 
 def test_the_remedy_works_as_written(tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find literals of which a rule needs at least one to match: what the gram index looks for.
+
+For a decision graph, walked from its end: a match from node i needs a literal of the node's own test, or
+whatever a match from its true branch needs; and, when the test fails, whatever a match from its false branch
+needs. So one pass gives a set of tests of which every matching record satisfies at least one; the rule is
+looked at only when the record holds a literal of that set.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from innerwarden_core.rules import OPERATORS, field_shape
+
+MATCH, NO_MATCH = -1, -2
+MIN_LITERAL = 2
+MAX_LITERALS = 512
+#: A short literal is in many texts: it counts as this many long ones.
+SHORT_COST = 8
+
+_WHOLE = {OPERATORS[name] for name in ("equals", "contains", "startswith", "endswith")}
+
+
+class PredicateLike(Protocol):
+    field: int
+    operator: int
+    literals: tuple[bytes, ...]
+    key: tuple[object, ...]
+
+
+class RuleLike(Protocol):
+    predicates: Sequence[PredicateLike]
+    nodes: Sequence[tuple[int, int, int]]
+
+
+Anchor = tuple[int, bytes]
+"""(field id, folded literal)"""
+
+
+def glob_literal(pattern: bytes) -> bytes:
+    """The longest run of literal bytes in a wildcard pattern."""
+    runs, current, i = [b""], bytearray(), 0
+    while i < len(pattern):
+        byte = pattern[i : i + 1]
+        if byte == b"\\" and pattern[i + 1 : i + 2] in (b"*", b"?", b"\\"):
+            current += pattern[i + 1 : i + 2]
+            i += 2
+            continue
+        if byte in (b"*", b"?"):
+            runs.append(bytes(current))
+            current.clear()
+        else:
+            current += byte
+        i += 1
+    return max([*runs, bytes(current)], key=len)
+
+
+def literals_of(predicate: PredicateLike) -> tuple[Anchor, ...] | None:
+    """What the field's text must hold one of, when the test is true; None when there is no such thing."""
+    if field_shape(predicate.field) != "text":
+        return None
+    if predicate.operator in _WHOLE:
+        found = [literal.lower() for literal in predicate.literals]
+    elif predicate.operator == OPERATORS["glob"]:
+        found = [glob_literal(pattern).lower() for pattern in predicate.literals]
+    else:
+        return None
+    if any(len(literal) < MIN_LITERAL for literal in found):
+        return None
+    return tuple((predicate.field, literal) for literal in found)
+
+
+def anchors(rules: Iterable[RuleLike]) -> list[frozenset[Anchor] | None]:
+    """For each rule its anchors; None when it must be looked at always, empty when it can never match."""
+    rules = list(rules)
+    tests: dict[object, tuple[Anchor, ...] | None] = {}
+    used: Counter[Anchor] = Counter()
+    for rule in rules:
+        for predicate in rule.predicates:
+            if predicate.key not in tests:
+                tests[predicate.key] = literals_of(predicate)
+            used.update(tests[predicate.key] or ())
+
+    def cost(anchor: Anchor) -> int:
+        return used[anchor] + (1 if len(anchor[1]) >= 4 else SHORT_COST)
+
+    return [_of_rule(rule, tests, cost) for rule in rules]
+
+
+def _of_rule(rule, tests, cost):  # type: ignore[no-untyped-def]
+    needed = {MATCH: None, NO_MATCH: frozenset()}
+    for index in range(len(rule.nodes) - 1, -1, -1):
+        predicate, on_true, on_false = rule.nodes[index]
+        own = tests[rule.predicates[predicate].key]
+        if_true = needed[on_true]
+        if own is not None and if_true != frozenset():
+            candidate = frozenset(own)
+            if if_true is None or sum(map(cost, candidate)) < sum(map(cost, if_true)):
+                if_true = candidate
+        if_false = needed[on_false]
+        both = None if if_true is None or if_false is None else if_true | if_false
+        needed[index] = None if both is not None and len(both) > MAX_LITERALS else both
+    return needed[0]

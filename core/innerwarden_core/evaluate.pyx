@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One predicate against one record. Absent fields are false for every operator but is_null."""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp
+
+from innerwarden_core.fields cimport IW_SHAPE_IP, IW_SHAPE_STR, IW_SHAPE_U64, iw_value
+from innerwarden_core.rules cimport *
+from innerwarden_core.text cimport glob_match, memmem
+from innerwarden_core.view cimport view_folded, view_get
+
+
+cdef inline bint text_true(uint32_t op, const iw_value *value, const iw_literal *literal) noexcept nogil:
+    if op == OP_GLOB:
+        return glob_match(value.data, value.size, literal.data, literal.size)
+    if literal.size > value.size:
+        return False
+    if op == OP_EQUALS:
+        return literal.size == value.size and memcmp(value.data, literal.data, literal.size) == 0
+    if op == OP_CONTAINS:
+        return memmem(value.data, value.size, literal.data, literal.size) != NULL
+    if op == OP_STARTSWITH:
+        return memcmp(value.data, literal.data, literal.size) == 0
+    return memcmp(value.data + value.size - literal.size, literal.data, literal.size) == 0
+
+
+cdef inline bint number_true(uint32_t op, uint64_t value, uint64_t literal) noexcept nogil:
+    if op == OP_EQ:
+        return value == literal
+    if op == OP_NE:
+        return value != literal
+    if op == OP_LT:
+        return value < literal
+    if op == OP_LE:
+        return value <= literal
+    if op == OP_GT:
+        return value > literal
+    if op == OP_GE:
+        return value >= literal
+    if op == OP_BIT_ALL:
+        return value & literal == literal
+    return value & literal != 0
+
+
+cdef bint in_network(const uint8_t *address, const iw_literal *network) noexcept nogil:
+    cdef uint32_t whole = network.size >> 3, rest = network.size & 7
+    if memcmp(address, network.data, whole):
+        return False
+    return rest == 0 or (address[whole] ^ network.data[whole]) >> (8 - rest) == 0
+
+
+cdef bint same(const iw_value *one, const iw_value *other) noexcept nogil:
+    if one.shape != other.shape or one.shape == 0:
+        return False
+    if one.shape == IW_SHAPE_U64:
+        return one.number == other.number
+    return one.size == other.size and memcmp(one.data, other.data, one.size) == 0
+
+
+cdef bint predicate_true(const iw_predicate *predicate, const iw_literal *literals, iw_view *view) noexcept nogil:
+    """Any one literal suffices, for every operator."""
+    cdef uint32_t op = predicate.op, i
+    cdef const iw_literal *literal = literals + predicate.first
+    cdef const iw_value *value
+    if op <= OP_GLOB:
+        value = view_get(view, predicate.field) if predicate.cased else view_folded(view, predicate.field)
+        if value.shape != IW_SHAPE_STR:
+            return False
+        for i in range(predicate.count):
+            if text_true(op, value, literal + i):
+                return True
+        return False
+    value = view_get(view, predicate.field)
+    if op == OP_EXISTS:
+        return value.shape != 0
+    if op == OP_IS_NULL:
+        return value.shape == 0
+    if op == OP_CIDR:
+        for i in range(predicate.count):
+            if value.shape == IW_SHAPE_IP and in_network(value.data, literal + i):
+                return True
+        return False
+    if op == OP_FIELD_EQUALS:
+        if not predicate.cased:
+            value = view_folded(view, predicate.field)
+        for i in range(predicate.count):
+            if same(value, view_get(view, literal[i].number) if predicate.cased
+                    else view_folded(view, literal[i].number)):
+                return True
+        return False
+    if value.shape != IW_SHAPE_U64:
+        return False
+    for i in range(predicate.count):
+        if number_true(op, value.number, literal[i].number):
+            return True
+    return False

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    GRAM_BITS = 16
+
+# Literals of one width of gram (4 bytes; 2 for literals too short for 4).
+cdef struct iw_gram_entry:
+    uint32_t gram
+    uint32_t chain          # next entry with the same hash, plus 1; 0 at the end
+    const uint8_t *literal
+    uint32_t size
+    uint32_t at             # where in the literal the gram is
+    uint32_t first          # its rules in `rules`
+    uint32_t count
+
+cdef struct iw_grams:
+    uint32_t width
+    uint32_t entry_count
+    iw_gram_entry *entries
+    uint32_t *heads         # 1 << GRAM_BITS, entry index plus 1
+    uint64_t *bitmap        # the same as bits: 8 KiB, which stays in the first-level cache
+    uint32_t *rules
+
+# Called with a rule's index; may be called several times for one.
+cdef struct iw_candidates:
+    uint64_t *stamps        # per rule: the record for which it already is a candidate
+    uint64_t stamp
+    uint32_t *list
+    uint32_t count
+
+cdef bint grams_build(iw_grams *grams, uint32_t width, list literals) except 0
+cdef void grams_free(iw_grams *grams) noexcept
+cdef void grams_scan(
+    const iw_grams *grams, const uint8_t *text, uint32_t size, iw_candidates *out,
+) noexcept nogil

@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes by (tgid, start time), with the parent that each had at birth.
+
+A pid alone is never a key: it is reused. Entries whose start time comes from /proc have clock-tick (10 ms)
+resolution and become exact with the first kernel record of the process; within one tick a pid can not be
+reused. Exited processes stay, because ancestry and late records need them, until their slot is wanted:
+exited ones go first, oldest exit first, then the live one that was seen least recently.
+
+One heap block per exec holds the strings; no other record allocates.
+"""
+
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy
+
+cdef enum:
+    NONE = 0x7FFFFFFF
+    TICK_NS = 10000000  # USER_HZ is 100 on every Linux architecture that we build for
+    IMAGE_TRIES = 64    # evictions that one image may cost before it is refused
+
+
+cdef bint table_init(iw_table *table, uint32_t entries, uint64_t byte_limit) noexcept:
+    """Allocate; False when there is no memory. `entries` below 16 become 16."""
+    cdef uint32_t heads = 16, i
+    entries = max(entries, <uint32_t>16)
+    while heads < entries:
+        heads *= 2
+    table.slots = <iw_process *>calloc(entries, sizeof(iw_process))
+    table.heads = <uint32_t *>malloc(heads * sizeof(uint32_t))
+    if table.slots == NULL or table.heads == NULL:
+        return False
+    table.capacity = entries
+    table.head_mask = heads - 1
+    table.byte_limit = byte_limit
+    for i in range(heads):
+        table.heads[i] = NONE
+    for i in range(entries):
+        table.slots[i].next = i + 1 if i + 1 < entries else <uint32_t>NONE
+    table.live.first = table.live.last = table.gone.first = table.gone.last = NONE
+    return True
+
+
+cdef void table_free(iw_table *table) noexcept:
+    cdef uint32_t i
+    if table.slots != NULL:
+        for i in range(table.capacity):
+            if table.slots[i].used:
+                drop_image(table, &table.slots[i])
+    free(table.slots)
+    free(table.heads)
+    table.slots = NULL
+    table.heads = NULL
+
+
+cdef inline uint32_t bucket(const iw_table *table, uint32_t pid) noexcept nogil:
+    return (pid * 0x9E3779B1U >> 7) & table.head_mask
+
+
+cdef inline iw_list *list_of(iw_table *table, const iw_process *process) noexcept nogil:
+    return &table.gone if process.exited else &table.live
+
+
+cdef void detach(iw_table *table, iw_process *process) noexcept nogil:
+    cdef iw_list *chain = list_of(table, process)
+    if process.previous != NONE:
+        table.slots[process.previous].next = process.next
+    else:
+        chain.first = process.next
+    if process.next != NONE:
+        table.slots[process.next].previous = process.previous
+    else:
+        chain.last = process.previous
+
+
+cdef void append(iw_table *table, iw_process *process) noexcept nogil:
+    cdef iw_list *chain = list_of(table, process)
+    cdef uint32_t index = <uint32_t>(process - table.slots)
+    process.next = NONE
+    process.previous = chain.last
+    if chain.last != NONE:
+        table.slots[chain.last].next = index
+    else:
+        chain.first = index
+    chain.last = index
+
+
+cdef void mark_exited(iw_table *table, iw_process *process) noexcept nogil:
+    if not process.exited:
+        detach(table, process)
+        process.exited = 1
+        append(table, process)
+
+
+cdef void drop_image(iw_table *table, iw_process *process) noexcept nogil:
+    cdef iw_image *image = process.image
+    process.image = NULL
+    if image == NULL:
+        return
+    image.references -= 1
+    if image.references == 0:
+        table.bytes -= sizeof(iw_image) + image.exe_size + image.argv_size + image.cwd_size
+        free(image)
+
+
+cdef void evict(iw_table *table) noexcept nogil:
+    """Free one slot; the caller knows that there is one in use."""
+    cdef uint32_t index = table.gone.first
+    cdef uint32_t *link
+    cdef iw_process *process
+    if index != NONE:
+        table.evicted_exited += 1
+    else:
+        index = table.live.first
+        table.evicted_live += 1
+    process = &table.slots[index]
+    detach(table, process)
+    link = &table.heads[bucket(table, process.pid)]
+    while link[0] != index:
+        link = &table.slots[link[0]].chain
+    link[0] = process.chain
+    drop_image(table, process)
+    process.used = 0
+    process.next = table.free
+    table.free = index
+    table.entries -= 1
+
+
+cdef iw_process *table_find(const iw_table *table, uint32_t pid, uint64_t start_ns) noexcept nogil:
+    """The process, or NULL. `start_ns` 0 asks for the pid's latest. Cost: one chain of a few slots."""
+    cdef uint32_t index = table.heads[bucket(table, pid)]
+    cdef iw_process *process
+    cdef iw_process *found = NULL
+    while index != NONE:
+        process = &table.slots[index]
+        index = process.chain
+        if process.pid != pid:
+            continue
+        if start_ns == 0:
+            if found == NULL or process.start_ns > found.start_ns:
+                found = process
+        elif process.start_ns == start_ns:
+            return process
+        elif process.start_ns // TICK_NS == start_ns // TICK_NS and (
+            process.coarse or start_ns % TICK_NS == 0
+        ):
+            found = process
+    return found
+
+
+cdef iw_process *table_parent(const iw_table *table, const iw_process *process) noexcept nogil:
+    """The parent at birth, or NULL when the table does not know it (any more)."""
+    if process.ppid == 0 or (process.ppid == process.pid and process.parent_start_ns == process.start_ns):
+        return NULL
+    return table_find(table, process.ppid, process.parent_start_ns)
+
+
+cdef iw_process *table_insert(iw_table *table, uint32_t pid, uint64_t start_ns) noexcept nogil:
+    """A fresh live entry. Live entries with the same pid must have died unseen and are marked so."""
+    cdef uint32_t head = bucket(table, pid)
+    cdef uint32_t index = table.heads[head]
+    cdef iw_process *process
+    while index != NONE:
+        process = &table.slots[index]
+        index = process.chain
+        if process.pid == pid and process.start_ns < start_ns:
+            mark_exited(table, process)
+    if table.free == NONE:
+        evict(table)
+    index = table.free
+    process = &table.slots[index]
+    table.free = process.next
+    process.start_ns = start_ns
+    process.parent_start_ns = 0
+    process.exec_ts_ns = 0
+    process.image = NULL
+    process.pid = pid
+    process.ppid = 0
+    process.uid = 0
+    process.login_uid = 0xFFFFFFFFU
+    process.used = 1
+    process.exited = 0
+    process.born = 0
+    process.coarse = 0
+    process.comm[0] = 0
+    process.chain = table.heads[head]
+    table.heads[head] = index
+    append(table, process)
+    table.entries += 1
+    return process
+
+
+cdef iw_process *table_see(iw_table *table, const iw_header *header) noexcept nogil:
+    """The acting process of a kernel record, inserted when it is new; NULL when the record has no task."""
+    cdef iw_process *process
+    if header.pid == 0:
+        return NULL
+    process = table_find(table, header.pid, header.start_ns)
+    if process == NULL:
+        process = table_insert(table, header.pid, header.start_ns)
+        process.ppid = header.ppid
+        process.parent_start_ns = header.parent_start_ns
+        process.uid = header.uid
+        memcpy(process.comm, header.comm, 16)
+        return process
+    if process.coarse and header.start_ns:
+        process.start_ns = header.start_ns
+        process.coarse = 0
+    if not process.exited:
+        detach(table, process)
+        append(table, process)
+    return process
+
+
+cdef inline const uint8_t *tail(const void *record, const iw_str *string) noexcept nogil:
+    return <const uint8_t *>record + string.off
+
+
+cdef void table_exec(iw_table *table, const iw_process_exec *record) noexcept nogil:
+    """A new image. A thread that is not the leader takes over the leader's pid and start time at exec, so
+    (pid, start) of the record already names the right entry."""
+    cdef iw_process *process = table_see(table, &record.h)
+    if process == NULL:
+        return
+    process.exec_ts_ns = record.h.ts_ns
+    process.uid = record.h.uid
+    process.login_uid = record.login_uid
+    memcpy(process.comm, record.h.comm, 16)
+    table_set_image(
+        table, process,
+        tail(record, &record.exe_path), record.exe_path.len,
+        tail(record, &record.argv), record.argv.len,
+        tail(record, &record.cwd), record.cwd.len,
+        record.exec_flags,
+    )
+
+
+cdef void table_set_image(
+    iw_table *table, iw_process *process, const uint8_t *exe, uint32_t exe_size, const uint8_t *argv,
+    uint32_t argv_size, const uint8_t *cwd, uint32_t cwd_size, uint32_t exec_flags,
+) noexcept nogil:
+    """Copy the strings. Over the byte limit others are evicted; when that is not enough, none are kept."""
+    cdef iw_image *image
+    cdef uint8_t *at
+    cdef uint64_t size
+    cdef uint32_t tries = 0
+    argv_size = min(argv_size, <uint32_t>KEPT_ARGV)
+    size = sizeof(iw_image) + <uint64_t>exe_size + argv_size + cwd_size
+    drop_image(table, process)
+    # To the end of its list, so that an eviction for its own strings never hits the process itself.
+    detach(table, process)
+    append(table, process)
+    while table.bytes + size > table.byte_limit and tries < IMAGE_TRIES and table.entries > 1:
+        if table.gone.first == NONE and table.live.first == <uint32_t>(process - table.slots):
+            break
+        if table.gone.first == <uint32_t>(process - table.slots):
+            break
+        evict(table)
+        tries += 1
+    image = NULL
+    if table.bytes + size <= table.byte_limit:
+        image = <iw_image *>malloc(size)
+    if image == NULL:
+        table.images_refused += 1
+        return
+    table.bytes += size
+    image.references = 1
+    image.exec_flags = exec_flags
+    image.exe_size = exe_size
+    image.argv_size = argv_size
+    image.cwd_size = cwd_size
+    at = <uint8_t *>image + sizeof(iw_image)
+    if exe_size:
+        memcpy(at, exe, exe_size)
+    if argv_size:
+        memcpy(at + exe_size, argv, argv_size)
+    if cwd_size:
+        memcpy(at + exe_size + argv_size, cwd, cwd_size)
+    process.image = image
+
+
+cdef void table_fork(iw_table *table, const iw_process_fork *record) noexcept nogil:
+    """The child, with its parent fixed for good, running what the parent runs."""
+    cdef iw_process *parent = table_see(table, &record.h)
+    cdef iw_process *child
+    cdef iw_image *image = NULL
+    cdef uint32_t login_uid = 0xFFFFFFFFU
+    if parent == NULL or record.child_pid == 0:
+        return
+    if parent.image != NULL:
+        image = parent.image
+        image.references += 1  # ours: the parent itself may be evicted by the insertion
+    login_uid = parent.login_uid
+    child = table_find(table, record.child_pid, record.child_start_ns)
+    if child == NULL or record.child_start_ns == 0:
+        child = table_insert(table, record.child_pid, record.child_start_ns)
+    if child.coarse and record.child_start_ns:
+        child.start_ns = record.child_start_ns
+        child.coarse = 0
+    if not child.born:
+        child.ppid = record.h.pid
+        child.parent_start_ns = record.h.start_ns
+        child.born = 1
+    if child.exec_ts_ns == 0 and child.image == NULL:
+        child.uid = record.h.uid
+        child.login_uid = login_uid
+        memcpy(child.comm, record.h.comm, 16)
+        child.image = image
+    elif image != NULL:
+        drop_reference(table, image)
+
+
+cdef void drop_reference(iw_table *table, iw_image *image) noexcept nogil:
+    cdef iw_process holder
+    holder.image = image
+    drop_image(table, &holder)
+
+
+cdef void table_exit(iw_table *table, const iw_process_exit *record) noexcept nogil:
+    cdef iw_process *process = table_see(table, &record.h)
+    if process != NULL:
+        mark_exited(table, process)
+
+
+cdef void table_credential(iw_table *table, const iw_credential_change *record) noexcept nogil:
+    cdef iw_process *process = table_find(table, record.h.pid, record.h.start_ns)
+    if process != NULL:
+        process.uid = record.h.uid

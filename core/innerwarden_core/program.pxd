@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from innerwarden_core.fields cimport iw_value
+from innerwarden_core.grams cimport iw_candidates, iw_grams
+from innerwarden_core.view cimport iw_view
+
+cdef enum:
+    KINDS = 128
+
+cdef struct iw_literal:
+    const uint8_t *data     # bytes; for OP_CIDR the 16 address bytes
+    uint32_t size           # bytes; for OP_CIDR the prefix length
+    uint64_t number
+
+cdef struct iw_predicate:
+    uint32_t field
+    uint8_t op
+    uint8_t cased
+    uint8_t shared          # several rules ask: worth remembering per record
+    uint32_t first          # its literals
+    uint32_t count
+
+cdef struct iw_node:
+    uint32_t predicate
+    int32_t on_true
+    int32_t on_false
+
+cdef struct iw_binding:
+    uint32_t window
+    uint32_t step
+    uint32_t group
+
+cdef struct iw_rule:
+    uint32_t owner
+    uint32_t first          # its nodes
+    uint32_t group
+    uint32_t binding_first
+    uint32_t binding_count
+    uint8_t emit
+    uint64_t owner_hash
+    uint64_t cooldown_ns
+
+# A tuple of group-by fields; rules and correlations with the same tuple share one, and its hash per record.
+cdef struct iw_group:
+    uint32_t first          # its fields
+    uint32_t count
+    uint64_t stamp
+    uint64_t hash
+    uint8_t complete        # no field of it is absent
+
+cdef struct iw_index:
+    uint32_t field
+    iw_grams wide
+    iw_grams narrow
+
+cdef struct iw_dispatch:
+    uint32_t always_first
+    uint32_t always_count
+    uint32_t index_first
+    uint32_t index_count
+
+cdef struct iw_program:
+    iw_literal *literals
+    iw_predicate *predicates
+    uint64_t *remembered    # per predicate: stamp << 1 | result
+    iw_node *nodes
+    iw_rule *rules
+    uint32_t rule_count
+    uint64_t *stamps        # per rule
+    uint32_t *matches       # room for all rules
+    uint32_t *always
+    iw_binding *bindings
+    iw_group *groups
+    uint32_t *group_fields
+    iw_index *indexes
+    uint32_t index_count
+    iw_dispatch kinds[KINDS]
+
+cdef uint32_t program_match(iw_program *program, iw_view *view) noexcept nogil
+cdef const iw_group *program_group(
+    iw_program *program, iw_view *view, uint32_t index, uint64_t seed,
+) noexcept nogil
+cdef uint64_t hash_value(const iw_value *value, uint64_t seed) noexcept nogil
+
+
+cdef class Program:
+    cdef iw_program program
+    cdef readonly list owners   # owner index -> id
+    cdef dict _owner_ids
+    cdef dict _groups
+    cdef list _group_fields
+    cdef list _keep             # bytes objects that literals point into
+    cdef dict _numbers          # predicate key -> [its number, how often it is used]
+    cdef uint32_t owner_id(self, str owner) except? 0xFFFFFFFF
+    cdef uint32_t group_id(self, tuple fields) except? 0xFFFFFFFF
+    cdef void *array(self, size_t count, size_t size) except NULL

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from innerwarden_core.fields cimport iw_value
+from innerwarden_core.proctable cimport iw_process, iw_table
+from innerwarden_core.record cimport iw_header
+
+cdef enum:
+    VIEW_CELLS = 192    # at least IW_FIELD_TOTAL, checked at import
+    # One record's strings folded once and joined once: argv, its joined form, both folded, and the rest of the
+    # record folded, plus what the table knows of actor and parents. Only pages that are used become resident.
+    VIEW_SCRATCH = 1048576
+
+cdef struct iw_cell:
+    uint64_t stamp          # of the record that `value` belongs to
+    uint64_t folded_stamp
+    iw_value value
+    iw_value folded
+
+cdef struct iw_view:
+    uint64_t stamp          # changes with every record; never 0, never wraps in practice
+    uint32_t used           # bytes of scratch
+    const uint8_t *record
+    const iw_header *header
+    const iw_table *table
+    iw_process *actor       # NULL: unknown
+    iw_process *parent
+    uint8_t actor_known     # actor was looked up for this record
+    uint8_t parent_known
+    uint8_t *scratch
+    iw_cell cells[VIEW_CELLS]
+
+cdef bint view_init(iw_view *view, const iw_table *table) noexcept
+cdef void view_free(iw_view *view) noexcept
+cdef void view_begin(iw_view *view, const iw_header *header) noexcept nogil
+cdef iw_process *view_actor(iw_view *view) noexcept nogil
+cdef iw_process *view_parent(iw_view *view) noexcept nogil
+cdef void view_resolve(iw_view *view, uint32_t field, iw_cell *cell) noexcept nogil
+cdef void view_fold(iw_view *view, iw_cell *cell) noexcept nogil
+
+cdef inline const iw_value *view_get(iw_view *view, uint32_t field) noexcept nogil:
+    """The field's value for this record, looked up at most once. Valid until view_begin."""
+    cdef iw_cell *cell = &view.cells[field]
+    if cell.stamp != view.stamp:
+        cell.stamp = view.stamp
+        view_resolve(view, field, cell)
+    return &cell.value
+
+cdef inline const iw_value *view_folded(iw_view *view, uint32_t field) noexcept nogil:
+    """The same with ASCII letters in lower case."""
+    cdef iw_cell *cell = &view.cells[field]
+    view_get(view, field)
+    if cell.folded_stamp != view.stamp:
+        cell.folded_stamp = view.stamp
+        view_fold(view, cell)
+    return &cell.folded

@@ -1,0 +1,403 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sliding windows of event time: how often, how many different values, which steps in which order.
+
+A window ends at the newest event time of its key and holds what is at most `timespan_ns` older. Events may come
+late; those older than the window are counted in `late` and change nothing. After a window has fired it is empty.
+
+Exactness:
+- event_count up to EXACT_LIMIT: every time stamp is kept, counts are exact.
+- event_count above: 32 counters of timespan/32 and the one under way. The window is up to 1/32 too long, so nothing
+  that should fire is missed.
+- value_count: 64-bit hashes of up to threshold (or threshold + 1) values, each with its latest time.
+- temporal: the latest event of each step. temporal_ordered: the LOG_EVENTS latest events of the key; when more
+  lie in the window, one of two neighbours of the same step goes first, then the oldest.
+
+One table per correlation: hash chains into a dense pool, so that memory follows the number of keys. When the
+pool is full, the least recently used of the next eight slots gives way, and is counted.
+"""
+
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcmp, memcpy, memmove, memset
+
+from innerwarden_core.atomics cimport iw_prefetch
+from innerwarden_core.fields cimport IW_SHAPE_IP, IW_SHAPE_STR, IW_SHAPE_U64
+from innerwarden_core.rules cimport Correlation
+from innerwarden_core.text cimport format_ip, format_number
+
+from innerwarden_core.rules import CONDITIONS
+
+cdef enum:
+    EVICTION_LOOK = 8
+
+
+cdef inline bint holds(uint32_t condition, uint64_t count, uint64_t threshold) noexcept nogil:
+    if condition == CONDITION_GE:
+        return count >= threshold
+    if condition == CONDITION_GT:
+        return count > threshold
+    if condition == CONDITION_LT:
+        return count < threshold
+    if condition == CONDITION_LE:
+        return count <= threshold
+    if condition == CONDITION_EQ:
+        return count == threshold
+    return count != threshold
+
+
+cdef inline iw_slot *slot_at(const iw_window *window, uint32_t index) noexcept nogil:
+    return <iw_slot *>(window.slots + <uint64_t>index * window.stride)
+
+
+cdef void window_prefetch_head(const iw_window *window, uint64_t key) noexcept nogil:
+    iw_prefetch(&window.heads[key & window.head_mask])
+
+
+cdef void window_prefetch_slot(const iw_window *window, uint64_t key) noexcept nogil:
+    cdef uint32_t link = window.heads[key & window.head_mask]
+    if link:
+        iw_prefetch(slot_at(window, link - 1))
+        iw_prefetch(<uint8_t *>slot_at(window, link - 1) + 64)
+
+
+cdef uint32_t evict(iw_window *window) noexcept nogil:
+    """Unlink the least recently used of the next few slots; returns its index."""
+    cdef uint32_t i, index, victim = window.hand % window.capacity
+    cdef uint32_t *link
+    for i in range(EVICTION_LOOK):
+        index = (window.hand + i) % window.capacity
+        if slot_at(window, index).newest_ns < slot_at(window, victim).newest_ns:
+            victim = index
+    window.hand = (window.hand + EVICTION_LOOK) % window.capacity
+    link = &window.heads[slot_at(window, victim).key & window.head_mask]
+    while link[0] != victim + 1:
+        link = &slot_at(window, link[0] - 1).chain
+    link[0] = slot_at(window, victim).chain
+    window.evicted += 1
+    return victim
+
+
+cdef iw_slot *slot_of(iw_window *window, uint64_t key) noexcept nogil:
+    """The key's slot, made when it is new."""
+    cdef uint32_t *head = &window.heads[key & window.head_mask]
+    cdef uint32_t link = head[0], index
+    cdef iw_slot *slot
+    while link:
+        slot = slot_at(window, link - 1)
+        if slot.key == key:
+            return slot
+        link = slot.chain
+    if window.used < window.capacity:
+        index = window.used
+        window.used += 1
+    else:
+        index = evict(window)
+    slot = slot_at(window, index)
+    memset(slot, 0, window.stride)
+    slot.key = key
+    slot.chain = head[0]
+    head[0] = index + 1
+    return slot
+
+
+cdef void clear(iw_window *window, iw_slot *slot) noexcept nogil:
+    """Empty a window that fired. Samples stay readable for the caller; the next event starts anew."""
+    slot.head = 0
+    slot.length = 0
+    slot.mask = 0
+    slot.total = 0
+    slot.bucket = 0
+    if window.kind == WINDOW_BUCKETS:
+        memset(slot + 1, 0, BUCKETS * sizeof(uint32_t))
+
+
+cdef bint is_empty(const iw_slot *slot) noexcept nogil:
+    return slot.length == 0 and slot.mask == 0 and slot.total == 0
+
+
+cdef void keep_sample(iw_window *window, iw_slot *slot, const iw_value *value) noexcept nogil:
+    """Remember a value's text, unless it is one of the four remembered."""
+    cdef iw_samples *samples = <iw_samples *>(<uint8_t *>slot + window.samples_at)
+    cdef iw_sample *place
+    cdef char text[48]
+    cdef const uint8_t *data = value.data
+    cdef uint32_t size = value.size, i
+    if value.shape == IW_SHAPE_U64:
+        size = format_number(value.number, text)
+        data = <uint8_t *>text
+    elif value.shape == IW_SHAPE_IP:
+        size = format_ip(value.data, text)
+        data = <uint8_t *>text
+    elif value.shape != IW_SHAPE_STR:
+        return
+    size = min(size, <uint32_t>SAMPLE_BYTES)
+    for i in range(samples.count):
+        if samples.items[i].size == size and memcmp(samples.items[i].text, data, size) == 0:
+            return
+    place = &samples.items[samples.next % SAMPLES]
+    samples.next += 1
+    samples.count = min(samples.count + 1, <uint32_t>SAMPLES)
+    place.size = <uint8_t>size
+    memcpy(place.text, data, size)
+
+
+cdef bint add_count(iw_window *window, iw_slot *slot, const iw_event *event, iw_fired *out) noexcept nogil:
+    cdef uint64_t *stamps = <uint64_t *>(slot + 1)
+    cdef uint32_t cap = window.cap, copies, i, at
+    cdef uint64_t oldest
+    while slot.length and stamps[slot.head] + window.timespan_ns < slot.newest_ns:
+        slot.head = slot.head + 1 if slot.head + 1 < cap else 0
+        slot.length -= 1
+    copies = min(event.weight, cap)
+    for i in range(copies):
+        if slot.length == cap:
+            slot.head = slot.head + 1 if slot.head + 1 < cap else 0
+            slot.length -= 1
+        at = slot.head + slot.length
+        at = at - cap if at >= cap else at
+        slot.length += 1
+        insert_stamp(stamps, cap, slot.head, at, event.ts_ns)
+    out.count = <uint64_t>slot.length + event.weight - copies
+    out.first_ts_ns = stamps[slot.head]
+    return holds(window.condition, out.count, window.threshold)
+
+
+cdef inline void insert_stamp(uint64_t *stamps, uint32_t cap, uint32_t head, uint32_t at, uint64_t ts) noexcept nogil:
+    """Put `ts` at place `at` of the circle, or earlier when it came late."""
+    cdef uint32_t before
+    while at != head:
+        before = at - 1 if at else cap - 1
+        if stamps[before] <= ts:
+            break
+        stamps[at] = stamps[before]
+        at = before
+    stamps[at] = ts
+
+
+cdef bint add_bucket(iw_window *window, iw_slot *slot, const iw_event *event, iw_fired *out) noexcept nogil:
+    cdef uint32_t *counters = <uint32_t *>(slot + 1)
+    cdef uint64_t number = event.ts_ns // window.bucket_ns, i
+    if slot.total == 0 or number > slot.bucket + BUCKETS - 1:
+        memset(counters, 0, BUCKETS * sizeof(uint32_t))
+        slot.total = 0
+        slot.bucket = number
+    while slot.bucket < number:
+        slot.bucket += 1
+        slot.total -= counters[slot.bucket % BUCKETS]
+        counters[slot.bucket % BUCKETS] = 0
+    if number + BUCKETS <= slot.bucket:
+        window.late += 1
+        return False
+    counters[number % BUCKETS] += event.weight
+    slot.total += event.weight
+    out.count = slot.total
+    out.first_ts_ns = event.ts_ns
+    for i in range(BUCKETS):
+        number = slot.bucket - (BUCKETS - 1) + i
+        if slot.bucket >= BUCKETS - 1 - i and counters[number % BUCKETS]:
+            out.first_ts_ns = number * window.bucket_ns
+            break
+    return holds(window.condition, out.count, window.threshold)
+
+
+cdef bint add_value(iw_window *window, iw_slot *slot, const iw_event *event, iw_fired *out) noexcept nogil:
+    cdef iw_distinct *values = <iw_distinct *>(slot + 1)
+    cdef uint32_t i = 0, kept = 0, oldest = 0
+    cdef bint known = False
+    for i in range(slot.length):
+        if values[i].ts_ns + window.timespan_ns < slot.newest_ns:
+            continue
+        values[kept] = values[i]
+        if values[kept].hash == event.value:
+            known = True
+            values[kept].ts_ns = max(values[kept].ts_ns, event.ts_ns)
+        if values[kept].ts_ns < values[oldest].ts_ns:
+            oldest = kept
+        kept += 1
+    if not known:
+        if kept == window.cap:
+            values[oldest].hash = event.value
+            values[oldest].ts_ns = event.ts_ns
+        else:
+            values[kept].hash = event.value
+            values[kept].ts_ns = event.ts_ns
+            kept += 1
+    slot.length = kept
+    out.count = kept
+    out.first_ts_ns = event.ts_ns
+    for i in range(kept):
+        out.first_ts_ns = min(out.first_ts_ns, values[i].ts_ns)
+    return holds(window.condition, out.count, window.threshold)
+
+
+cdef bint add_temporal(iw_window *window, iw_slot *slot, const iw_event *event, iw_fired *out) noexcept nogil:
+    cdef iw_moment *steps = <iw_moment *>(slot + 1)
+    cdef uint32_t i
+    if not slot.mask >> event.step & 1 or event.ts_ns >= steps[event.step].ts_ns:
+        set_moment(&steps[event.step], event)
+        slot.mask |= 1U << event.step
+    for i in range(window.step_count):
+        if not slot.mask >> i & 1 or steps[i].ts_ns + window.timespan_ns < slot.newest_ns:
+            return False
+    out.count = window.step_count
+    out.step_count = window.step_count
+    out.first_ts_ns = steps[0].ts_ns
+    for i in range(window.step_count):
+        out.steps[i] = steps[i]
+        out.first_ts_ns = min(out.first_ts_ns, steps[i].ts_ns)
+    return True
+
+
+cdef inline void set_moment(iw_moment *moment, const iw_event *event) noexcept nogil:
+    moment.ts_ns = event.ts_ns
+    moment.start_ns = event.start_ns
+    moment.pid = event.pid
+    moment.step = event.step
+    moment.sequence = event.sequence
+
+
+cdef inline bint before(const iw_moment *one, const iw_event *event) noexcept nogil:
+    """Order of the log: time, then arrival, then the later step first, so that one record is never two steps."""
+    if one.ts_ns != event.ts_ns:
+        return one.ts_ns < event.ts_ns
+    if one.sequence != event.sequence:
+        return one.sequence < event.sequence
+    return one.step > event.step
+
+
+cdef void make_room(iw_slot *slot, iw_moment *log) noexcept nogil:
+    """Drop the earlier of the first two neighbours of one step, else the oldest."""
+    cdef uint32_t i, victim = 0
+    for i in range(slot.length - 1):
+        if log[i].step == log[i + 1].step:
+            victim = i
+            break
+    memmove(log + victim, log + victim + 1, (slot.length - victim - 1) * sizeof(iw_moment))
+    slot.length -= 1
+
+
+cdef bint add_ordered(iw_window *window, iw_slot *slot, const iw_event *event, iw_fired *out) noexcept nogil:
+    cdef iw_moment *log = <iw_moment *>(slot + 1)
+    cdef uint32_t kept = 0, i, at
+    for i in range(slot.length):
+        if log[i].ts_ns + window.timespan_ns >= slot.newest_ns:
+            log[kept] = log[i]
+            kept += 1
+    slot.length = kept
+    if kept == LOG_EVENTS:
+        make_room(slot, log)
+    at = slot.length
+    while at > 0 and not before(&log[at - 1], event):
+        log[at] = log[at - 1]
+        at -= 1
+    set_moment(&log[at], event)
+    slot.length += 1
+    return chain(window, slot, log, out)
+
+
+cdef bint chain(iw_window *window, const iw_slot *slot, const iw_moment *log, iw_fired *out) noexcept nogil:
+    """One pass over the log in time order. paths[s] is the latest-starting way to step s so far; everything in
+    the log is within one timespan, so any complete way fires."""
+    cdef uint8_t paths[STEPS_MAX][STEPS_MAX]
+    cdef uint32_t reached = 0, i, step
+    for i in range(slot.length):
+        step = log[i].step
+        if step == 0:
+            paths[0][0] = <uint8_t>i
+        elif reached >> (step - 1) & 1:
+            memcpy(paths[step], paths[step - 1], step)
+            paths[step][step] = <uint8_t>i
+        else:
+            continue
+        reached |= 1U << step
+    if not reached >> (window.step_count - 1) & 1:
+        return False
+    out.count = window.step_count
+    out.step_count = window.step_count
+    for i in range(window.step_count):
+        out.steps[i] = log[paths[window.step_count - 1][i]]
+    out.first_ts_ns = out.steps[0].ts_ns
+    return True
+
+
+cdef bint window_add(iw_window *window, const iw_event *event, iw_fired *out) noexcept nogil:
+    """Take one event in; True when the condition now holds, and then `out` says why and the key starts anew."""
+    cdef iw_slot *slot = slot_of(window, event.key)
+    cdef bint fired
+    if is_empty(slot):
+        slot.newest_ns = event.ts_ns
+        if window.samples_at:
+            (<iw_samples *>(<uint8_t *>slot + window.samples_at)).count = 0
+            (<iw_samples *>(<uint8_t *>slot + window.samples_at)).next = 0
+    elif event.ts_ns + window.timespan_ns < slot.newest_ns:
+        window.late += 1
+        return False
+    elif event.ts_ns > slot.newest_ns:
+        slot.newest_ns = event.ts_ns
+    out.step_count = 0
+    out.samples = NULL
+    if window.samples_at and event.sample != NULL:
+        keep_sample(window, slot, event.sample)
+    if window.kind == WINDOW_COUNT:
+        fired = add_count(window, slot, event, out)
+    elif window.kind == WINDOW_BUCKETS:
+        fired = add_bucket(window, slot, event, out)
+    elif window.kind == WINDOW_VALUES:
+        fired = add_value(window, slot, event, out)
+    elif window.kind == WINDOW_TEMPORAL:
+        fired = add_temporal(window, slot, event, out)
+    else:
+        fired = add_ordered(window, slot, event, out)
+    if fired:
+        if window.samples_at:
+            out.samples = <iw_samples *>(<uint8_t *>slot + window.samples_at)
+        clear(window, slot)
+    return fired
+
+
+cdef class Window:
+    """One correlation's table, kept over a configure that does not change the correlation."""
+
+    def __cinit__(self):
+        memset(&self.window, 0, sizeof(iw_window))
+
+    def __init__(self, Correlation source not None, uint32_t capacity):
+        cdef iw_window *w = &self.window
+        cdef uint32_t payload, heads = 16
+        self.key = source.key
+        w.timespan_ns = source.timespan_ns
+        w.threshold = source.threshold
+        w.condition = CONDITIONS.index(source.operator)
+        w.step_count = len(source.rules)
+        w.value_field = source.value_field
+        w.sample_field = source.sample_field
+        # ge fires, and empties, as soon as threshold is reached; the others may have to tell one more.
+        w.cap = max(1, source.threshold if source.operator == "ge" else source.threshold + 1)
+        if source.kind == "event_count" and source.threshold <= EXACT_LIMIT:
+            w.kind, payload = WINDOW_COUNT, w.cap * sizeof(uint64_t)
+        elif source.kind == "event_count":
+            w.kind, payload = WINDOW_BUCKETS, (BUCKETS + 1) * sizeof(uint32_t)
+            w.bucket_ns = max(1, source.timespan_ns // (BUCKETS - 1))
+        elif source.kind == "value_count":
+            w.kind, payload = WINDOW_VALUES, w.cap * sizeof(iw_distinct)
+        elif source.kind == "temporal":
+            w.kind, payload = WINDOW_TEMPORAL, w.step_count * sizeof(iw_moment)
+        else:
+            w.kind, payload = WINDOW_ORDERED, LOG_EVENTS * sizeof(iw_moment)
+        w.stride = sizeof(iw_slot) + payload
+        if source.sample_field >= 0:
+            w.samples_at = w.stride
+            w.stride += sizeof(iw_samples)
+        w.stride = (w.stride + 7) & ~7
+        w.capacity = max(capacity, <uint32_t>EVICTION_LOOK)
+        while heads < w.capacity:
+            heads *= 2
+        w.head_mask = heads - 1
+        w.heads = <uint32_t *>calloc(heads, sizeof(uint32_t))
+        # Not cleared: a slot is when it is first used, and pages never used never become resident.
+        w.slots = <uint8_t *>malloc(<size_t>w.capacity * w.stride)
+        if w.heads == NULL or w.slots == NULL:
+            raise MemoryError()
+
+    def __dealloc__(self):
+        free(self.window.heads)
+        free(self.window.slots)

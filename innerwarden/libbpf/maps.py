@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One BPF map: typed by its own key and value sizes; keys and values are bytes."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+from collections.abc import Iterator, Sequence
+
+from innerwarden.errors import BpfError, UsageError
+from innerwarden.libbpf.library import Library
+
+ANY = 0
+PER_CPU_TYPES = (5, 6, 10)  # BPF_MAP_TYPE_PERCPU_HASH, _PERCPU_ARRAY, _LRU_PERCPU_HASH
+
+
+class Map:
+    """Lookup, update and delete through the map's descriptor; valid until its object is closed."""
+
+    def __init__(self, library: Library, pointer: int) -> None:
+        self._library = library
+        self._pointer = pointer
+        self.name: str = library.bpf_map__name(pointer).decode()
+        self.type: int = library.bpf_map__type(pointer)
+        self.key_size: int = library.bpf_map__key_size(pointer)
+        self.value_size: int = library.bpf_map__value_size(pointer)
+
+    @property
+    def fd(self) -> int:
+        descriptor: int = self._library.bpf_map__fd(self._pointer)
+        return descriptor
+
+    @property
+    def max_entries(self) -> int:
+        entries: int = self._library.bpf_map__max_entries(self._pointer)
+        return entries
+
+    def resize(self, max_entries: int) -> None:
+        """Before load only."""
+        self._library.bpf_map__set_max_entries(self._pointer, max_entries)
+
+    def write_initial(self, offset: int, data: bytes) -> None:
+        """Before load only: overwrite part of a global data section's first contents."""
+        size = ctypes.c_size_t()
+        address = self._library.bpf_map__initial_value(self._pointer, ctypes.byref(size))
+        if not address or offset + len(data) > size.value:
+            raise BpfError(f"{self.name} holds {size.value} bytes, cannot set {len(data)} at {offset}")
+        ctypes.memmove(address + offset, data, len(data))
+
+    def _key(self, key: bytes) -> bytes:
+        if len(key) != self.key_size:
+            raise UsageError(f"map {self.name} has keys of {self.key_size} bytes, got {len(key)}")
+        return key
+
+    def _value(self, value: bytes) -> bytes:
+        if len(value) != self.value_size:
+            raise UsageError(f"map {self.name} has values of {self.value_size} bytes, got {len(value)}")
+        return value
+
+    def lookup(self, key: bytes) -> bytes | None:
+        """The value, or None when there is none. Per-CPU maps: see `lookup_cpus`."""
+        values = self._lookup(key, self.value_size)
+        return values
+
+    def _lookup(self, key: bytes, size: int) -> bytes | None:
+        out = ctypes.create_string_buffer(size)
+        try:
+            self._library.bpf_map_lookup_elem(self.fd, self._key(key), out)
+        except BpfError as error:
+            if error.errno == errno.ENOENT:
+                return None
+            raise
+        return out.raw
+
+    def lookup_cpus(self, key: bytes) -> list[bytes]:
+        """One value per possible CPU of a per-CPU map; empty when the key is absent."""
+        if self.type not in PER_CPU_TYPES:
+            raise UsageError(f"map {self.name} is not per-CPU")
+        stride = (self.value_size + 7) & ~7
+        count = self._library.libbpf_num_possible_cpus()
+        raw = self._lookup(key, stride * count)
+        if raw is None:
+            return []
+        return [raw[i * stride : i * stride + self.value_size] for i in range(count)]
+
+    def update(self, key: bytes, value: bytes, flags: int = ANY) -> None:
+        self._library.bpf_map_update_elem(self.fd, self._key(key), self._value(value), flags)
+
+    def delete(self, key: bytes) -> bool:
+        """True when the key was there."""
+        try:
+            self._library.bpf_map_delete_elem(self.fd, self._key(key))
+        except BpfError as error:
+            if error.errno == errno.ENOENT:
+                return False
+            raise
+        return True
+
+    def keys(self) -> Iterator[bytes]:
+        """Every key; one deleted during the walk may restart it at the beginning (the kernel's rule)."""
+        key: bytes | None = None
+        out = ctypes.create_string_buffer(self.key_size)
+        while True:
+            try:
+                self._library.bpf_map_get_next_key(self.fd, key, out)
+            except BpfError as error:
+                if error.errno == errno.ENOENT:
+                    return
+                raise
+            key = out.raw
+            yield key
+
+    def update_batch(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
+        """Insert or replace many entries in one call, or one by one where the kernel or map type lacks it."""
+        if not entries:
+            return
+        keys = b"".join(self._key(key) for key, _ in entries)
+        values = b"".join(self._value(value) for _, value in entries)
+        count = ctypes.c_uint32(len(entries))
+        try:
+            self._library.bpf_map_update_batch(self.fd, keys, values, ctypes.byref(count), None)
+        except BpfError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, 524):  # 524: ENOTSUPP inside the kernel
+                raise
+            for key, value in entries:
+                self.update(key, value)

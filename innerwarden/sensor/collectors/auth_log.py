@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The authentication log file, usually /var/log/auth.log (Debian) or /var/log/secure (Red Hat)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from innerwarden_core import Engine, Hit
+
+from innerwarden.model.health import CollectorHealth
+from innerwarden.sensor.collectors.base import SOURCE_AUTH_LOG, Clocked, Context, decode_cursor
+from innerwarden.sensor.collectors.tail import Cursor, Tail
+
+ID = "auth_log"
+
+
+class AuthLog:
+    """Whole lines go to the native parser; Python sees only the chunks."""
+
+    id = ID
+
+    def __init__(self, path: Path, context: Context) -> None:
+        self.tail = Tail(path, decode_cursor(context.cursor, Cursor), monotonic=context.monotonic)
+        self._clock = Clocked(SOURCE_AUTH_LOG, context)
+
+    def poll(self, engine: Engine) -> list[Hit]:
+        hits: list[Hit] = []
+        parser = self._clock.refresh()
+        for chunk in self.tail.chunks():
+            found, _consumed = engine.feed_auth_lines(chunk, parser)
+            hits += found
+        return hits
+
+    def health(self) -> CollectorHealth:
+        parsed, tail = self._clock.parser.stats(), self.tail.stats
+        reason = self.tail.absent or (
+            "" if parsed["lines"] else f"no line in {self.tail.path} since the start"
+        )
+        if tail.gaps:
+            reason = (
+                reason + "; " if reason else ""
+            ) + f"{tail.gaps} rotated file(s) gone before they were read"
+        state = "absent" if self.tail.absent else "working" if parsed["lines"] else "unconfirmed"
+        return CollectorHealth(
+            id=self.id,
+            state=state,
+            reason=reason,
+            lines=parsed["lines"],
+            matched=parsed["matched"],
+            malformed=parsed["malformed"],
+            lost=parsed["too_long"] + tail.too_long,
+        )
+
+    def cursor(self) -> Cursor | None:
+        return self.tail.cursor()
+
+    def close(self) -> None:
+        self.tail.close()
+
+
+def create(context: Context) -> AuthLog | None:
+    config = context.config.auth_log
+    return AuthLog(Path(config.path), context) if config.enabled else None

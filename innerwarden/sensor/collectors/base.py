@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every collector is: a source of log text that the engine's own thread polls.
+
+A collector is one module of this package with `create(context) -> Collector | None` (None: switched off).
+`poll` must return within a few ms and never raise for what the source contains.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import msgspec
+from innerwarden_core import AuthDedup, AuthParser, Engine, Hit
+
+from innerwarden.config import CollectorsConfig
+from innerwarden.model.health import CollectorHealth
+
+C = TypeVar("C", bound=msgspec.Struct)
+
+#: `source_id` of records, by collector.
+SOURCE_AUTH_LOG = 1
+SOURCE_JOURNALD = 2
+
+
+class Collector(Protocol):
+    """One log source."""
+
+    id: str
+
+    def poll(self, engine: Engine) -> list[Hit]:
+        """Read what is new and run it through the engine."""
+
+    def health(self) -> CollectorHealth:
+        """Never guesses: working only after a line arrived."""
+
+    def cursor(self) -> msgspec.Struct | None:
+        """Where to go on after a restart; None before there is such a place."""
+
+    def close(self) -> None:
+        """Release descriptors and end own children."""
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What `create` gets. `cursor` is the raw JSON of this collector's last cursor; `dedup` is shared by the
+    collectors that may carry the same messages."""
+
+    config: CollectorsConfig
+    cursor: bytes | None = None
+    dedup: AuthDedup | None = None
+    monotonic: Callable[[], float] = time.monotonic
+
+
+def decode_cursor(raw: bytes | None, shape: type[C]) -> C | None:
+    """The cursor, or None when there is none or it has another shape."""
+    if raw is None:
+        return None
+    try:
+        return msgspec.json.decode(raw, type=shape)
+    except msgspec.MsgspecError:
+        return None
+
+
+def utc_offset_s(at_s: float) -> int:
+    """This machine's zone at that moment, east positive."""
+    return time.localtime(at_s).tm_gmtoff
+
+
+class Clocked:
+    """An AuthParser whose year guess and zone follow the wall clock, checked once a minute."""
+
+    PERIOD_S = 60.0
+
+    def __init__(self, source_id: int, context: Context, *, second: bool = False) -> None:
+        now = time.time()
+        self.parser = AuthParser(
+            now_s=int(now),
+            utc_offset_s=utc_offset_s(now),
+            source_id=source_id,
+            dedup=context.dedup,
+            second=second,
+        )
+        self._monotonic = context.monotonic
+        self._next = context.monotonic() + self.PERIOD_S
+
+    def refresh(self) -> AuthParser:
+        """The parser, with the time of now."""
+        if self._monotonic() >= self._next:
+            self._next = self._monotonic() + self.PERIOD_S
+            now = time.time()
+            self.parser.set_now(int(now), utc_offset_s(now))
+        return self.parser

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The maps that user space and the kernel programs share: watched names, own processes, counters."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+
+from innerwarden.libbpf import Map
+from innerwarden.libbpf.btf import Btf
+from innerwarden.model._wire import Kind
+from innerwarden.sensor.kernel_watch import DIR, READ
+
+KEY_BYTES = 32
+FILTER_BYTES = 2048
+_U32 = struct.Struct("<I")
+_WORDS = struct.Struct("<4Q")
+_MASK = (1 << 64) - 1
+#: 2^64 divided by the golden ratio; common.bpf.c computes the same.
+_MULTIPLIER = 0x9E3779B97F4A7C15
+ZERO_KEY = bytes(4)
+
+#: Kinds whose records kernel programs make.
+KERNEL_KINDS = tuple(kind for kind in Kind if kind < 64)
+
+
+def watch_key(name: str | bytes) -> bytes:
+    """The first 32 bytes of a file name, zero-padded."""
+    raw = name.encode() if isinstance(name, str) else name
+    return raw[:KEY_BYTES].ljust(KEY_BYTES, b"\0")
+
+
+def filter_bit(key: bytes) -> int:
+    """Index of a key's bit in the filter."""
+    a, b, c, d = _WORDS.unpack(key)
+    return (((a + b * 3 + c * 5 + d * 7) * _MULTIPLIER) & _MASK) >> 50
+
+
+def wants_directory_reads(names: Mapping[bytes, int], qualified: int) -> bool:
+    """Must every open for reading look at its directories?
+
+    A directory watched for reads serves the qualified names when there are any; only without them does it
+    stand for every file below it, which costs three more names on each open.
+    """
+    plain_readable = any(flags & DIR and flags & READ for flags in names.values())
+    return plain_readable and not any(flags & qualified for flags in names.values())
+
+
+class WatchList:
+    """The watched names; replaced as a whole, added before removed: a name that stays is never missing."""
+
+    def __init__(self, names: Map, bits: Map) -> None:
+        self._names = names
+        self._bits = bits
+
+    def set(self, names: Mapping[bytes, int] | Mapping[str, int]) -> None:
+        wanted: dict[bytes, int] = {}
+        for name, flags in names.items():
+            key = watch_key(name)
+            wanted[key] = wanted.get(key, 0) | flags
+        present = set(self._names.keys())
+        bits = bytearray(FILTER_BYTES)
+        for key in wanted.keys() | present:
+            _set_bit(bits, filter_bit(key))
+        self._bits.update(ZERO_KEY, bytes(bits))
+        self._names.update_batch([(key, _U32.pack(flags)) for key, flags in wanted.items()])
+        for key in present - wanted.keys():
+            self._names.delete(key)
+        bits = bytearray(FILTER_BYTES)
+        for key in wanted:
+            _set_bit(bits, filter_bit(key))
+        self._bits.update(ZERO_KEY, bytes(bits))
+
+
+def _set_bit(bits: bytearray, index: int) -> None:
+    bits[index >> 3] |= 1 << (index & 7)
+
+
+class Counters:
+    """Sums struct iw_counters over CPUs; member places come from the object's own BTF."""
+
+    def __init__(self, stats: Map, btf: Btf) -> None:
+        self._stats = stats
+        _size, members = btf.structs("iw_counters")["iw_counters"]
+        self._places = {m.name: m.offset for m in members if m.size == 8 * 64}
+
+    def read(self) -> dict[str, dict[str, int]]:
+        """made, lost, filtered, unpaired -> dotted kind -> count since load."""
+        values = self._stats.lookup_cpus(ZERO_KEY)
+        found: dict[str, dict[str, int]] = {}
+        for name, offset in self._places.items():
+            rows = [struct.unpack_from("<64Q", value, offset) for value in values]
+            found[name] = {dotted(kind): sum(row[kind] for row in rows) for kind in KERNEL_KINDS}
+        return found
+
+
+_DOTTED: dict[Kind, str] = {}
+
+
+def dotted(kind: Kind) -> str:
+    """`process.exec` for Kind.PROCESS_EXEC."""
+    if not _DOTTED:
+        from innerwarden.model._wire import KINDS
+
+        _DOTTED.update({value: name for name, value in KINDS.items()})
+    return _DOTTED[kind]

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names of files and directories whose opens, renames and deletes the kernel reports. Data, with reasons.
+
+The kernel compares single names (a path's components), which costs one bit test for a name that nobody wants;
+rules then look at the whole path. A name is here because its volume on a working host is small.
+"""
+
+from __future__ import annotations
+
+READ = 1
+WRITE = 2
+NAMESPACE = 4
+#: The entry is a directory's name: it stands for files up to three levels below.
+DIR = 8
+#: The name counts only below a directory that is watched for the same thing.
+QUALIFIED = 16
+
+CHANGE = WRITE | NAMESPACE
+
+#: (reason, flags, names). Flags of a name that appears twice are joined.
+GROUPS: tuple[tuple[str, int, str], ...] = (
+    ("password hashes (T1003.008)", READ | CHANGE, "shadow gshadow shadow- gshadow- opasswd"),
+    ("accounts (T1136.001); read by everybody, so changes only", CHANGE, "passwd group passwd- group-"),
+    ("who may become root (T1548.003)", READ | CHANGE, "sudoers"),
+    ("the same, as drop-ins, and polkit's", CHANGE | DIR, "sudoers.d polkit-1"),
+    (
+        "private keys (T1552.004)",
+        READ | CHANGE,
+        "id_rsa id_dsa id_ecdsa id_ed25519 id_ecdsa_sk id_ed25519_sk",
+    ),
+    (
+        "host keys (T1552.004)",
+        READ | CHANGE,
+        "ssh_host_rsa_key ssh_host_ecdsa_key ssh_host_ed25519_key ssh_host_dsa_key",
+    ),
+    ("logins without password (T1098.004)", CHANGE, "authorized_keys authorized_keys2 .rhosts .shosts"),
+    ("anything below a user's ssh directory (T1098.004)", CHANGE | DIR, ".ssh"),
+    ("ssh server policy (T1556)", CHANGE, "sshd_config"),
+    ("ssh server drop-ins (T1556)", CHANGE | DIR, "sshd_config.d"),
+    ("stored passwords and tokens (T1552.001)", READ, ".git-credentials .netrc .pgpass .my.cnf .vault-token"),
+    (
+        "cloud and cluster secrets (T1552.001): common names, so only in these directories",
+        READ | QUALIFIED,
+        "credentials config config.json token access_tokens.db application_default_credentials.json",
+    ),
+    (
+        "directories that make those names secrets",
+        READ | DIR,
+        ".aws .kube .docker serviceaccount gcloud .azure",
+    ),
+    ("browser passwords and cookies (T1555.003, T1539)", READ, "logins.json key4.db cookies.sqlite"),
+    ("browser passwords and cookies of Chromium (T1555.003)", READ, "Login_Data Cookies"),
+    ("keyrings and wallets (T1555)", READ, "login.keyring wallet.dat"),
+    ("other processes' memory (T1055.009, T1003.007) and the kernel's", READ | WRITE, "mem kmem kcore port"),
+    ("scheduled tasks (T1053.003)", CHANGE, "crontab anacrontab"),
+    (
+        "scheduled tasks as drop-ins and spools (T1053.003, T1053.002)",
+        CHANGE | DIR,
+        "cron.d cron.hourly cron.daily cron.weekly cron.monthly crontabs atjobs",
+    ),
+    (
+        "services and timers (T1543.002, T1053.006): /etc/systemd/system and user units",
+        CHANGE | DIR,
+        "system user system-generators",
+    ),
+    ("boot scripts (T1037.004)", CHANGE, "rc.local"),
+    ("boot scripts as drop-ins (T1037.004)", CHANGE | DIR, "init.d rc.d"),
+    ("code loaded into every program (T1574.006)", CHANGE, "ld.so.preload ld.so.conf ld.so.cache"),
+    ("library search as drop-ins (T1574.006)", CHANGE | DIR, "ld.so.conf.d"),
+    ("authentication modules and their policy (T1556.003)", CHANGE | DIR, "pam.d security"),
+    (
+        "shell start files (T1546.004)",
+        CHANGE,
+        ".bashrc .bash_profile .bash_login .bash_logout .profile .zshrc .zprofile .zshenv .zlogin "
+        "profile bash.bashrc environment",
+    ),
+    ("shell start files as drop-ins (T1546.004)", CHANGE | DIR, "profile.d"),
+    (
+        "desktop and network start-up (T1547.013, T1546)",
+        CHANGE | DIR,
+        "autostart dispatcher.d if-up.d update-motd.d",
+    ),
+    ("device rules that run programs (T1546.017)", CHANGE | DIR, "rules.d"),
+    ("package manager hooks (T1546.016)", CHANGE | DIR, "apt.conf.d"),
+    ("modules at boot (T1547.006)", CHANGE | DIR, "modules-load.d modprobe.d"),
+    ("name resolution (T1565.001)", CHANGE, "hosts nsswitch.conf resolv.conf"),
+    (
+        "kernel settings that run a program as root (T1611, T1547.006)",
+        WRITE,
+        "core_pattern modprobe release_agent uevent_helper notify_on_release",
+    ),
+    (
+        "tracing and audit switches (T1562.001)",
+        WRITE,
+        "ftrace_enabled kprobes_enabled set_event_pid audit.rules auditd.conf",
+    ),
+    ("shell histories (T1070.003)", NAMESPACE, ".bash_history .zsh_history .python_history"),
+    ("login records (T1070.002)", NAMESPACE, "wtmp btmp utmp lastlog"),
+    (
+        "logs (T1070.002): writing is normal, truncating is seen in the open's flags",
+        CHANGE,
+        "auth.log secure syslog messages kern.log audit.log",
+    ),
+    ("deletes and renames of any log (T1070.002)", NAMESPACE | DIR, "log journal"),
+    ("web roots (T1505.003)", CHANGE | DIR, "html htdocs public_html webapps wwwroot"),
+)
+
+
+def default_names() -> dict[bytes, int]:
+    """Name -> flags. Underscores in `Login_Data` stand for the space that the table's format cannot hold."""
+    names: dict[bytes, int] = {}
+    for _reason, flags, group in GROUPS:
+        for word in group.split():
+            name = b"Login Data" if word == "Login_Data" else word.encode()
+            names[name] = names.get(name, 0) | flags
+    return names

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernel source: check the object, load what this kernel takes, attach each hook, say what is blind."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import struct
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from innerwarden import paths
+from innerwarden.config import KernelConfig
+from innerwarden.errors import BpfError, LayoutError, UnavailableError
+from innerwarden.libbpf import Link, Object, btf, tracefs
+from innerwarden.model import _wire
+from innerwarden.model.health import HookHealth
+from innerwarden.sensor.kernel_hooks import CGROUP, HOOKS, TP_BTF, TRACEPOINT, Hook
+from innerwarden.sensor.kernel_maps import KERNEL_KINDS, Counters, WatchList, wants_directory_reads
+from innerwarden.sensor.kernel_watch import QUALIFIED, default_names
+from innerwarden.sensor.kernel_xdp import XdpList
+
+log = logging.getLogger(__name__)
+
+LOCKDOWN = Path("/sys/kernel/security/lockdown")
+MOUNTS = Path("/proc/self/mounts")
+RINGS = (("iw_ring_prio", "prio"), ("iw_ring_bulk", "bulk"))
+_WAKE_FRACTION = 8  # a sleeping consumer is woken when an eighth of the ring is pending
+
+
+def obstacle() -> UnavailableError | None:
+    """Why no kernel program can be loaded here, or None."""
+    if os.geteuid() != 0:
+        return UnavailableError(
+            "kernel programs need root (CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, CAP_SYS_RESOURCE)",
+            "Run the sensor as root; the log collectors work without",
+        )
+    if not btf.VMLINUX.exists():
+        return UnavailableError(
+            "this kernel has no BTF (/sys/kernel/btf/vmlinux), which kernel programs are fitted with",
+            "Use a kernel built with CONFIG_DEBUG_INFO_BTF, as Debian's are; the log collectors work without",
+        )
+    with suppress(OSError):
+        if "[confidentiality]" in LOCKDOWN.read_text():
+            return UnavailableError(
+                "kernel lockdown is in confidentiality mode, which forbids reading kernel memory",
+                "Boot with lockdown=integrity; the log collectors work without",
+            )
+    if not paths.bpf_object().exists():
+        return UnavailableError(
+            f"no kernel object for this machine at {paths.bpf_object()}", "Build it with `make bpf`"
+        )
+    return None
+
+
+def check_layout(layout: btf.Btf) -> None:
+    """Compare every record of the object with what user space decodes; raises LayoutError at the first."""
+    found = layout.structs("iw_")
+    for kind in KERNEL_KINDS:
+        name = _wire.RECORD_OF[kind]
+        if name not in found:
+            raise LayoutError(f"the kernel object does not declare struct {name}", "Run `make bpf`")
+        size, members = found[name]
+        if size != _wire.SIZES[name]:
+            raise LayoutError(
+                f"struct {name} has {size} bytes in the kernel object and {_wire.SIZES[name]} here",
+                "Run `make gen bpf` so that both come from the same header",
+            )
+        header = {m.name: m.offset for m in found["iw_header"][1]}
+        places = header | {m.name: m.offset for m in members if m.name != "h"}
+        for field, offset, _shape in _wire.LAYOUT[name]:
+            if places.get(field) != offset:
+                raise LayoutError(
+                    f"{name}.{field} is at byte {places.get(field)} in the kernel object and {offset} here",
+                    "Run `make gen bpf` so that both come from the same header",
+                )
+
+
+def cgroup2_root() -> Path | None:
+    """Mount point of the cgroup v2 hierarchy, which may lie beside v1's."""
+    with suppress(OSError):
+        for line in MOUNTS.read_text().splitlines():
+            _source, place, kind = line.split(" ")[:3]
+            if kind == "cgroup2":
+                return Path(place)
+    return None
+
+
+class KernelSource:
+    """Owns the loaded object and its links. One thread calls `start` and `close`."""
+
+    def __init__(self, config: KernelConfig, image: bytes | None = None) -> None:
+        self._config = config
+        self._image = image
+        self._object: Object | None = None
+        self._links: list[tuple[Hook, Link]] = []
+        self._counters: Counters | None = None
+        self._watch: WatchList | None = None
+        self._refused: dict[str, str] = {}
+        self.rings: list[tuple[int, int, str]] = []
+        self.hooks: list[HookHealth] = []
+        self.xdp: XdpList | None = None
+
+    def start(self) -> None:
+        """Load and attach; records flow from here on. Raises UnavailableError, LayoutError or BpfError."""
+        if (problem := obstacle()) is not None:
+            raise problem
+        image = self._image if self._image is not None else paths.bpf_object().read_bytes()
+        layout = btf.of_object(image)
+        check_layout(layout)
+        names = default_names()
+        try:
+            self._object = loaded = self._load(image, layout, names)
+            self._counters = Counters(loaded.maps["iw_stats"], layout)
+            self._watch = WatchList(loaded.maps["iw_watch_name"], loaded.maps["iw_watch_filter"])
+            self._watch.set(names)
+            self.add_self(os.getpid())
+            self.rings = [(loaded.maps[m].fd, loaded.maps[m].max_entries, name) for m, name in RINGS]
+            self.xdp = None if "iw_xdp" in self._refused else XdpList(loaded)
+            self._attach_all(loaded)
+        except BaseException:
+            self.close()
+            raise
+
+    def _load(self, image: bytes, layout: btf.Btf, names: Mapping[bytes, int]) -> Object:
+        """Loading is all or nothing: leave out what the kernel refuses and load the rest again."""
+        for hook in HOOKS:
+            if hook.attach == TP_BTF and not btf.kernel_has_type(f"btf_trace_{hook.target}"):
+                self._refused[hook.program] = f"this kernel has no tracepoint {hook.target}"
+        while True:
+            opened = Object(image)
+            try:
+                self._configure(opened, layout, names)
+                opened.load()
+                return opened
+            except BpfError as error:
+                name = opened.refused_program()
+                opened.close()
+                if name is None or name in self._refused or error.errno == errno.EPERM:
+                    raise
+                self._refused[name] = error.problem
+                log.warning("kernel refuses a program program=%s errno=%d", name, error.errno)
+            except BaseException:
+                opened.close()
+                raise
+
+    def _configure(self, opened: Object, layout: btf.Btf, names: Mapping[bytes, int]) -> None:
+        for name in self._refused:
+            opened.programs[name].set_autoload(False)
+        sizes = (self._config.prio_ring_bytes, self._config.bulk_ring_bytes)
+        for (map_name, _name), size in zip(RINGS, sizes, strict=True):
+            opened.maps[map_name].resize(size)
+        constants = layout.variables(".rodata")
+        section = opened.section_map(".rodata")
+        wake = struct.pack("<2Q", *(size // _WAKE_FRACTION for size in sizes))
+        section.write_initial(constants["iw_ring_wake_bytes"].offset, wake)
+        reads = struct.pack("<I", wants_directory_reads(names, QUALIFIED))
+        section.write_initial(constants["iw_watch_dir_reads"].offset, reads)
+
+    def _attach_all(self, loaded: Object) -> None:
+        cgroup = cgroup2_root()
+        cgroup_fd = -1
+        try:
+            if cgroup is not None:
+                cgroup_fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY)
+            attached = set()
+            for hook in HOOKS:
+                if hook.instead_of in attached:
+                    continue
+                state, reason = self._attach(loaded, hook, cgroup_fd)
+                if state == "attached":
+                    attached.add(hook.name)
+                self.hooks.append(
+                    HookHealth(
+                        name=hook.name,
+                        kind=", ".join(hook.kinds),
+                        state=state,
+                        reason=reason,
+                        lost_techniques=() if state == "attached" else hook.techniques,
+                    )
+                )
+        finally:
+            if cgroup_fd >= 0:
+                os.close(cgroup_fd)
+
+    def _attach(self, loaded: Object, hook: Hook, cgroup_fd: int) -> tuple[str, str]:
+        """State and reason of one hook."""
+        if reason := self._refused.get(hook.program):
+            return ("absent" if "no tracepoint" in reason else "failed"), reason
+        program = loaded.programs[hook.program]
+        try:
+            if hook.attach == TRACEPOINT:
+                if not (tracefs.events() / "syscalls" / hook.target).is_dir():
+                    return "absent", f"this kernel has no tracepoint syscalls:{hook.target}"
+                link = program.attach_tracepoint("syscalls", hook.target)
+            elif hook.attach == CGROUP:
+                if cgroup_fd < 0:
+                    return "absent", "no cgroup v2 hierarchy is mounted"
+                link = program.attach_cgroup(cgroup_fd)
+            else:
+                link = program.attach()
+        except (BpfError, UnavailableError) as error:
+            log.warning("hook not attached hook=%s reason=%s", hook.name, error.problem)
+            return "failed", error.problem
+        self._links.append((hook, link))
+        return "attached", ""
+
+    def stats(self) -> dict[str, dict[str, int]]:
+        """made, lost, filtered, unpaired -> dotted kind -> count; empty when not started."""
+        return self._counters.read() if self._counters is not None else {}
+
+    def watch_names(self, names: Mapping[bytes, int] | Mapping[str, int]) -> None:
+        """Replace the watched names (see kernel_watch for the flags)."""
+        if self._watch is not None:
+            self._watch.set(names)
+
+    def add_self(self, tgid: int) -> None:
+        """Leave a process of ours out of file.open and kernel.bpf records; nothing else is ever left out."""
+        if self._object is not None:
+            self._object.maps["iw_self"].update(struct.pack("<I", tgid), struct.pack("<I", 1))
+
+    def run_stats(self) -> dict[str, tuple[int, int]]:
+        """Program -> (runs, ns) while `libbpf.enable_stats` is on."""
+        if self._object is None:
+            return {}
+        loaded = {n: p for n, p in self._object.programs.items() if n not in self._refused}
+        stats = {name: program.stats() for name, program in loaded.items()}
+        return {name: (found.run_count, found.run_time_ns) for name, found in stats.items()}
+
+    def close(self) -> None:
+        """Detach everything and free it; the rings' descriptors are invalid afterwards. Safe to call twice.
+
+        A classic tracepoint waits for RCU grace periods when its last user leaves (72 ms seen), so they are
+        detached side by side.
+        """
+        links, self._links = self._links, []
+        threads = [threading.Thread(target=_detach, args=(hook, link)) for hook, link in links]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if self.xdp is not None:
+            self.xdp.close()
+        self.rings, self.xdp, self._counters, self._watch = [], None, None, None
+        if self._object is not None:
+            self._object.close()
+            self._object = None
+
+
+def _detach(hook: Hook, link: Link) -> None:
+    try:
+        link.destroy()
+    except BpfError as error:
+        log.warning("hook not detached hook=%s reason=%s", hook.name, error.problem)

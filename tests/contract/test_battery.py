@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every shipped detector must pass, whatever its form."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from innerwarden_core import AuthParser, Engine
+
+from innerwarden import paths
+from innerwarden.clock import parse_rfc3339
+from innerwarden.config import Config
+from innerwarden.model.finding import Finding
+from innerwarden.model.severity import Severity
+from innerwarden.modules.cases import Case, read_cases, records_of, run_case, split
+from innerwarden.modules.factory import BOOT_BASE_NS, REAL_BASE_NS
+from innerwarden.modules.loader import load_modules
+from innerwarden.modules.python import import_problems
+from innerwarden.modules.validator import check_spec, validate
+from innerwarden.sensor.detection.host import DetectionHost
+
+ROOT = paths.REPOSITORY / "modules"
+MODULES = load_modules([ROOT], Config())
+SPECS = sorted(MODULES.specs.values(), key=lambda spec: spec.id)
+ALL_CASES = [
+    pytest.param(spec, case, id=f"{spec.id}: {case.name}")
+    for spec in SPECS
+    for case in read_cases(ROOT / spec.module / "tests" / f"{spec.id}.toml")
+]
+
+#: What the operator must see exactly once; the rest of a test's events may give building blocks only.
+MUST_EXIST = {
+    "ssh_bruteforce",
+    "credential_stuffing",
+    "login_after_failures",
+    "download_pipe_shell",
+    "web_server_shell",
+    "new_suid_execution",
+    "cron_persistence",
+    "systemd_persistence",
+    "authorized_keys_change",
+    "kernel_module_load",
+    "log_deletion",
+    "password_file_change",
+    "crypto_miner",
+    "reverse_shell",
+    "sensitive_read_then_connect",
+    "suspicious_exec_origin",
+}
+BUILDING_BLOCKS = {"download_tool", "chmod_executable"}
+
+
+def test_the_promised_detectors_ship() -> None:
+    assert set(MODULES.specs) >= MUST_EXIST | BUILDING_BLOCKS
+
+
+@pytest.mark.parametrize(
+    "directory", sorted(p.parent for p in ROOT.glob("*/module.toml")), ids=lambda p: p.name
+)
+def test_module_validates(directory: Path) -> None:
+    assert validate(directory, run_cases=False) == []
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda s: s.id)
+def test_spec_is_complete(spec) -> None:
+    assert check_spec(spec, spec.id) == []
+    assert spec.maturity != "stable", "nothing starts as stable"
+    assert spec.cooldown_s > 0
+    assert all(
+        name.endswith(("_count", "_s", "_bytes", "_pct", "_port", "_ns")) for name in spec.parameters
+    ), "a parameter's name ends with its unit"
+
+
+@pytest.mark.parametrize(("spec", "case"), ALL_CASES)
+def test_case(spec, case: Case) -> None:
+    result = run_case(MODULES, spec, case)
+    assert result.findings == case.expect, (result.hits, result.others)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda s: s.id)
+def test_cases_hold_a_benign_and_a_firing_one(spec) -> None:
+    cases = read_cases(ROOT / spec.module / "tests" / f"{spec.id}.toml")
+    assert any(case.expect == 0 for case in cases)
+    assert any(case.expect == 1 for case in cases)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda s: s.id)
+def test_every_detector_can_fire(spec) -> None:
+    """Dead-rule lint: the compiled form exists, and a correlation's parts do too."""
+    rules = {rule.owner: rule for rule in MODULES.compiled_rules}
+    correlations = {c.owner: c for c in MODULES.compiled_correlations}
+    if spec.id in correlations:
+        assert set(correlations[spec.id].rules) <= set(rules)
+    elif spec.form != "native":
+        assert rules[spec.id].kinds
+        assert rules[spec.id].nodes
+
+
+def findings_of(case: Case) -> list[Finding]:
+    """The case through the detection host, as the product tells it."""
+    engine = Engine(boot_to_realtime_ns=REAL_BASE_NS - BOOT_BASE_NS)
+    engine.configure(MODULES.rules, MODULES.correlations, MODULES.natives)
+    host = DetectionHost(
+        MODULES.specs,
+        engine,
+        host_name="test",
+        boot_to_realtime_ns=REAL_BASE_NS - BOOT_BASE_NS,
+        python={name: type(one)(one.parameters) for name, one in MODULES.python.items()},
+    )
+    found: list[Finding] = []
+    if case.lines:
+        chunk = "".join(line + "\n" for line in case.lines).encode()
+        found += host.findings(engine.feed_auth_lines(chunk, AuthParser(now_s=1_800_000_000))[0])
+    for record in split(records_of(case)):
+        found += host.findings(engine.feed(record))
+    assert host.errors == 0
+    return found
+
+
+@pytest.mark.parametrize(
+    ("spec", "case"), [param for param in ALL_CASES if param.values[1].expect and param.values[1].expect > 0]
+)
+def test_a_finding_is_one_story_that_a_person_can_read(spec, case: Case) -> None:
+    found = findings_of(case)
+    mine = [finding for finding in found if finding.detector == spec.id]
+    assert len(mine) == case.expect
+    others = [f for f in found if f.detector != spec.id and f.severity.at_least(Severity.MEDIUM)]
+    assert others == [], "one attack is one incident"
+    for finding in mine:
+        fields = finding.fields
+        assert "(not known)" not in fields.summary, fields.summary
+        assert "{" not in fields.summary.replace(spec.summary, "")
+        assert fields.attack
+        assert fields.evidence
+        assert fields.recommended_checks
+        assert fields.incident_id.startswith(f"{spec.id}:")
+        assert parse_rfc3339(finding.ts) > 0
+
+
+def test_shipped_python_imports_only_the_sdk() -> None:
+    for path in ROOT.glob("*/detectors/*.py"):
+        assert import_problems(path) == []
+
+
+def test_no_shipped_detector_trusts_a_process_name() -> None:
+    """comm is whatever the process says; no rule and no Python detector may look at it."""
+    for rule in MODULES.compiled_rules:
+        assert not {"comm", "parent_comm"} & {predicate.field for predicate in rule.predicates}, rule.owner
+    for path in ROOT.glob("*/detectors/*.py"):
+        names = {n.attr for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute)}
+        assert "comm" not in names, path

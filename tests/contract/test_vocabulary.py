@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vocabulary and the engine name the same fields, both ways."""
+
+from __future__ import annotations
+
+from innerwarden_core import FIELDS
+
+from innerwarden.model._wire import KINDS, LAYOUT, MEANING, RECORD_OF
+from innerwarden.model.details import DETAILS
+from innerwarden.model.vocabulary import NOT_FIELDS, VOCABULARY, FieldType
+from innerwarden.rules.pipeline import CATEGORIES, CONSTANTS, SERVICES
+
+
+def test_every_field_of_the_wire_and_of_the_engine_is_in_the_vocabulary() -> None:
+    assert set(MEANING) - NOT_FIELDS - set(VOCABULARY) == set()
+    assert set(FIELDS) - set(VOCABULARY) == set()
+
+
+def test_everything_in_the_vocabulary_is_a_field_of_the_engine() -> None:
+    assert set(VOCABULARY) - set(FIELDS) == set()
+
+
+def test_types_and_kinds_are_those_of_the_record() -> None:
+    numbers = {"u16", "u32", "u64"}
+    for dotted, kind in KINDS.items():
+        for name, _, shape in LAYOUT[RECORD_OF[kind]]:
+            if name in NOT_FIELDS or name.startswith("reserved"):
+                continue
+            field = VOCABULARY[name]
+            assert dotted in field.kinds
+            assert not field.derived
+            assert (shape in numbers) == (field.type in (FieldType.NUMBER, FieldType.FLAGS)), name
+            assert (shape == "ip") == (field.type is FieldType.IP), name
+
+
+def test_every_entry_says_what_it_means() -> None:
+    for field in VOCABULARY.values():
+        assert field.meaning
+        assert field.kinds
+        for flag, bit in field.flags.items():
+            assert flag.islower()
+            assert bit & (bit - 1) == 0
+
+
+def test_a_sigma_name_means_one_field_in_a_category() -> None:
+    seen: dict[tuple[str, str], str] = {}
+    for field in VOCABULARY.values():
+        for name, categories in field.sigma.items():
+            for category in categories:
+                assert category in CATEGORIES, category
+                assert seen.setdefault((name, category), field.name) == field.name
+                assert field.kinds & set(CATEGORIES[category][0]), (name, category)
+    assert {category for category, _ in CONSTANTS} <= set(CATEGORIES)
+
+
+def test_details_have_the_records_fields() -> None:
+    for dotted, shape in DETAILS.items():
+        wire = {name for name, _, _ in LAYOUT[RECORD_OF[KINDS[dotted]]]}
+        wire = {name for name in wire - NOT_FIELDS if not name.startswith("reserved")}
+        assert set(shape.__struct_fields__) == wire
+
+
+def test_log_sources_name_kinds_that_exist() -> None:
+    for kinds in [*(kinds for kinds, _ in CATEGORIES.values()), *SERVICES.values()]:
+        assert set(kinds) <= set(KINDS)
