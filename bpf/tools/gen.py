@@ -188,7 +188,8 @@ SHAPE_CODES = {"u16": 1, "u32": 2, "u64": 3, "ip": 4, "comm": 5, "str": 6}
 def field_table(header: Header) -> str:
     names = header.field_names()
     top = max(kind.value for kind in header.kinds)
-    out = [f"/* {NOTE} */", "#ifndef IW_FIELDS_H", "#define IW_FIELDS_H", '#include "iw_event.h"', ""]
+    out = [f"/* {NOTE} */", "#ifndef IW_FIELDS_H", "#define IW_FIELDS_H"]
+    out += ["#include <stddef.h>", "", '#include "iw_event.h"', ""]
     out += [f"#define IW_SHAPE_{shape.upper()} {code}" for shape, code in SHAPE_CODES.items()]
     out += [f"#define IW_FIELD_COUNT {len(names)}", f"#define IW_KIND_TOP {top}", ""]
     out += [f"#define IW_FIELD_{name.upper()} {index}" for index, name in enumerate(names)]
@@ -200,14 +201,19 @@ def field_table(header: Header) -> str:
     out += [f"\t[{k.constant}] = sizeof(struct {k.record})," for k in header.kinds]
     out += ["};", "", "static const char *const iw_kind_names[IW_KIND_TOP + 1] = {"]
     out += [f'\t[{k.constant}] = "{k.dotted}",' for k in header.kinds]
+    out += ["};", "", "static const char *const iw_kind_structs[IW_KIND_TOP + 1] = {"]
+    out += [f'\t[{k.constant}] = "{k.record}",' for k in header.kinds]
     out += ["};", ""]
     out.append("static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = {")
     for kind in header.kinds:
         out.append(f"\t[{kind.constant}] = {{")
+        shared = header.records["iw_header"].members
         for member in header.flat(header.records[kind.record]):
             if member.name in names:
+                # offsetof, not our own number: the table is the C compiler's view, compared in tests.
+                place = f"offsetof(struct {kind.record}, {'h.' if member in shared else ''}{member.name})"
                 code = SHAPE_CODES[member.shape]
-                out.append(f"\t\t[IW_FIELD_{member.name.upper()}] = {{{member.offset}, {code}, 0}},")
+                out.append(f"\t\t[IW_FIELD_{member.name.upper()}] = {{{place}, {code}, 0}},")
         out.append("\t},")
     out += ["};", "", "#endif"]
     return "\n".join(out) + "\n"

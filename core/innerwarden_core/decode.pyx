@@ -10,8 +10,9 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from innerwarden_core.fields cimport (
-    IW_FIELD_ARGV, IW_SHAPE_IP, IW_SHAPE_U64, iw_field_name, iw_kind_name, iw_value, wire_value,
+    IW_FIELD_ARGV, IW_SHAPE_IP, IW_SHAPE_U64, iw_field_name, iw_kind_name, iw_kind_struct, iw_value, wire_value,
 )
+from innerwarden_core.record cimport IW_ABI_VERSION
 from innerwarden_core.text cimport format_ip, to_str
 
 MALFORMED_NAMES = ("", "short", "size", "kind", "fixed_part", "string")
@@ -66,6 +67,15 @@ cdef int check_record(const uint8_t *data, size_t room, uint32_t limit) noexcept
 
 FIELD_IDS = {iw_field_name(i).decode(): i for i in range(IW_FIELD_COUNT)}
 KIND_NAMES = {k: iw_kind_name(k).decode() for k in range(IW_KIND_TOP + 1) if iw_fixed_size(k)}
+ABI_VERSION = IW_ABI_VERSION
+# Struct -> bytes and struct -> {field: offset}, as the C compiler of this extension laid them out.
+SIZES = {iw_kind_struct(k).decode(): iw_fixed_size(k) for k in KIND_NAMES}
+LAYOUT = {
+    iw_kind_struct(k).decode(): {
+        name: iw_place(k, i).offset for name, i in FIELD_IDS.items() if iw_place(k, i).shape
+    }
+    for k in KIND_NAMES
+}
 
 
 cdef object value_object(const iw_value *value):
@@ -113,6 +123,8 @@ cdef class Record:
     def argv(self):
         """The arguments; empty when the record has none."""
         cdef iw_value value
+        value.shape = value.size = 0
+        value.data = NULL
         wire_value(self.data, self.kind, IW_FIELD_ARGV, &value)
         if value.shape == 0 or value.size == 0:
             return []

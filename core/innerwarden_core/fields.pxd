@@ -44,6 +44,8 @@ cdef extern from *:
     static inline const char *iw_field_name(uint32_t field) { return iw_field_names[field]; }
     static inline const char *iw_kind_name(uint32_t kind)
     { return kind <= IW_KIND_TOP ? iw_kind_names[kind] : 0; }
+    static inline const char *iw_kind_struct(uint32_t kind)
+    { return kind <= IW_KIND_TOP ? iw_kind_structs[kind] : 0; }
     #endif
     """
     enum:
@@ -62,6 +64,7 @@ cdef extern from *:
     uint32_t iw_fixed_size(uint32_t kind) noexcept nogil
     const char *iw_field_name(uint32_t field) noexcept nogil
     const char *iw_kind_name(uint32_t kind) noexcept nogil
+    const char *iw_kind_struct(uint32_t kind) noexcept nogil
 
 
 cdef struct iw_value:

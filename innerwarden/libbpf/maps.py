@@ -59,13 +59,13 @@ class Map:
 
     def lookup(self, key: bytes) -> bytes | None:
         """The value, or None when there is none. Per-CPU maps: see `lookup_cpus`."""
-        values = self._lookup(key, self.value_size)
-        return values
+        return self._lookup(key, self.value_size)
 
     def _lookup(self, key: bytes, size: int) -> bytes | None:
         out = ctypes.create_string_buffer(size)
+        checked = self._key(key)
         try:
-            self._library.bpf_map_lookup_elem(self.fd, self._key(key), out)
+            self._library.bpf_map_lookup_elem(self.fd, checked, out)
         except BpfError as error:
             if error.errno == errno.ENOENT:
                 return None
@@ -84,12 +84,14 @@ class Map:
         return [raw[i * stride : i * stride + self.value_size] for i in range(count)]
 
     def update(self, key: bytes, value: bytes, flags: int = ANY) -> None:
-        self._library.bpf_map_update_elem(self.fd, self._key(key), self._value(value), flags)
+        checked = self._key(key), self._value(value)
+        self._library.bpf_map_update_elem(self.fd, *checked, flags)
 
     def delete(self, key: bytes) -> bool:
         """True when the key was there."""
+        checked = self._key(key)
         try:
-            self._library.bpf_map_delete_elem(self.fd, self._key(key))
+            self._library.bpf_map_delete_elem(self.fd, checked)
         except BpfError as error:
             if error.errno == errno.ENOENT:
                 return False

@@ -33,7 +33,8 @@ def watch_key(name: str | bytes) -> bytes:
 def filter_bit(key: bytes) -> int:
     """Index of a key's bit in the filter."""
     a, b, c, d = _WORDS.unpack(key)
-    return (((a + b * 3 + c * 5 + d * 7) * _MULTIPLIER) & _MASK) >> 50
+    bit: int = (((a + b * 3 + c * 5 + d * 7) * _MULTIPLIER) & _MASK) >> 50
+    return bit
 
 
 def wants_directory_reads(names: Mapping[bytes, int], qualified: int) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A second, slow reader of the kernel rings, and the runner of triggers: the independent witness of the tests.
+"""A second, slow reader of the kernel rings, and the runner of triggers: the tests' independent witness.
 
 It shares nothing with the engine but the generated layout, so that a mistake in the engine cannot hide here.
 """

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import pty
 import socket
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from innerwarden.model._wire import ARGV_CHUNK, ARGV_MAX, ExecFlag, Flag
-from tests.kernel.reader import Decoded, Witness, check_header, trigger
+from tests.kernel.reader import PRELUDE, Decoded, Witness, check_header, trigger
 
 pytestmark = pytest.mark.kernel
 
@@ -56,7 +57,8 @@ def test_exec_carries_the_whole_identity(witness: Witness, tmp_path: Path) -> No
         "status = dict(l.split(':', 1) for l in open('/proc/self/status'))\n"
         "say(cap=int(status['CapEff'], 16), cmdline=open('/proc/self/cmdline').read(), cwd=os.getcwd(),"
         " login=int(open('/proc/self/loginuid').read()), session=int(open('/proc/self/sessionid').read()),"
-        " exe=os.readlink('/proc/self/exe'), tty=int(open('/proc/self/stat').read().rsplit(')',1)[1].split()[4]))",
+        " exe=os.readlink('/proc/self/exe'),"
+        " tty=int(open('/proc/self/stat').read().rsplit(')', 1)[1].split()[4]))",
         cwd=tmp_path,
     )
     after = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
@@ -64,7 +66,7 @@ def test_exec_carries_the_whole_identity(witness: Witness, tmp_path: Path) -> No
     check_header(record, truth | {"cpu": record.cpu})
     assert record.ring == "prio"
     assert before < record.ts_ns < after
-    status = os.stat(truth["exe"])
+    status = Path(truth["exe"]).stat()
     assert record.exe_path.decode() == truth["exe"]
     assert record.filename.decode() == sys.executable
     assert record.cwd.decode() == truth["cwd"] == str(tmp_path)
@@ -99,7 +101,7 @@ def test_script_names_itself_and_its_interpreter(witness: Witness, tmp_path: Pat
     assert record.filename.decode() == str(script)
     assert record.exe_path.decode() == os.path.realpath("/bin/sh")
     assert record.exec_flags & ExecFlag.SCRIPT
-    assert record.exe_inode == os.stat("/bin/sh").st_ino
+    assert record.exe_inode == Path("/bin/sh").stat().st_ino
 
 
 def test_memfd_exec(witness: Witness) -> None:
@@ -165,7 +167,7 @@ def test_stdio_socket_and_its_peer(witness: Witness) -> None:
 
 @pytest.mark.parametrize("size", [100, ARGV_CHUNK - 1, ARGV_CHUNK, ARGV_CHUNK + 1, 100_000, ARGV_MAX])
 def test_long_argv_arrives_whole_and_in_order(witness: Witness, size: int) -> None:
-    pad = "".join(chr(97 + i % 26) for i in range(size - len("true") - 2))
+    pad = "".join(chr(97 + i % 26) for i in range(size - len("/bin/true") - 2))
     pid = run_true("/bin/true", pad, executable="/bin/true")
     records = [r for r in witness.drain() if r.pid == pid and r.kind.startswith("process.exec")]
     final = records[-1]
@@ -178,15 +180,20 @@ def test_long_argv_arrives_whole_and_in_order(witness: Witness, size: int) -> No
         assert part.argv_len == len(wanted)
         whole += part.argv
     assert final.argv_len == len(wanted)
-    if len(wanted) <= ARGV_MAX:
-        assert whole == wanted
-        assert not final.flags & Flag.ARGV_INCOMPLETE
-    else:
-        assert whole == wanted[:ARGV_MAX]
-        assert final.flags & Flag.ARGV_INCOMPLETE
+    assert whole == wanted
+    assert not final.flags & Flag.ARGV_INCOMPLETE
     assert [r.sequence for r in records] == list(
         range(records[0].sequence, records[0].sequence + len(records))
     )
+
+
+def test_more_argv_than_is_carried_says_so(witness: Witness) -> None:
+    pid = run_true("/bin/true", "a" * 100_000, "b" * 100_000)
+    records = [r for r in witness.drain() if r.pid == pid and r.kind.startswith("process.exec")]
+    final = records[-1]
+    assert final.argv_len == len("/bin/true") + 1 + 2 * 100_001
+    assert len(final.argv) + sum(len(r.argv) for r in records[:-1]) == ARGV_MAX
+    assert final.flags & Flag.ARGV_INCOMPLETE
 
 
 def test_exec_by_a_thread_keeps_the_process(witness: Witness) -> None:
@@ -310,13 +317,9 @@ def test_fork_with_clone_parent_names_the_birth_parent(witness: Witness) -> None
     ],
 )
 def test_exit_once_per_process_with_its_status(witness: Witness, code: str, status: int, signal: int) -> None:
-    from tests.kernel.reader import PRELUDE
-
     done = subprocess.run(
         [sys.executable, "-S", "-c", PRELUDE + code], capture_output=True, timeout=60, check=False
     )
-    import json
-
     truth = json.loads(done.stdout)
     exits = of(witness.drain(), "process.exit", truth["pid"])
     assert [(e.exit_code, e.exit_signal) for e in exits] == [(status, signal)]
@@ -403,4 +406,4 @@ def test_pid_namespace_shows_host_ids(witness: Witness) -> None:
     records = [r for r in witness.drain() if r.kind == "process.exec" and r.argv == b"inner-true\0"]
     assert len(records) == 1
     assert records[0].ppid == pid and records[0].pid > 1
-    assert records[0].pid_ns != os.stat("/proc/self/ns/pid").st_ino
+    assert records[0].pid_ns != Path("/proc/self/ns/pid").stat().st_ino

@@ -70,7 +70,7 @@ def decode_entry(line: bytes) -> Entry | None:
             message=message,
             cursor=raw.cursor,
         )
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
         return None
 
 

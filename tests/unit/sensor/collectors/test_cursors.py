@@ -27,7 +27,8 @@ def test_what_is_saved_is_there_after_a_restart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"\xff\x00", b"[]", b'{"version":99,"cursors":{}}', b'{"cursors":{"a":}}', b"\0" * 4096]
+    "content",
+    [b"", b"{", b"\xff\x00", b"[]", b'{"version":99,"cursors":{}}', b'{"cursors":{"a":}}', b"\0" * 4096],
 )
 def test_a_corrupt_file_is_set_aside_and_counted(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "cursors.json"

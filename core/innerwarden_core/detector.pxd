@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+from libc.stdint cimport uint32_t, uint64_t
+
+from innerwarden_core.hits cimport iw_hit, iw_hits
+from innerwarden_core.proctable cimport iw_process, iw_table
+from innerwarden_core.record cimport iw_header
+from innerwarden_core.view cimport iw_view
+
+cdef enum:
+    TRACKED_WAYS = 4
+    TRACKED_SETS = 512
+
+# What a detector sees of one record. Nothing of it outlives the call.
+cdef struct iw_scene:
+    const iw_header *record
+    uint64_t ts_ns          # event time on the real-time clock
+    iw_view *view
+    const iw_table *table
+    iw_hits *hits
+
+# State that a detector keeps for one process; `a` to `c` mean what the detector says.
+cdef struct iw_tracked:
+    uint64_t start_ns
+    uint64_t seen_ns        # event time of the last change; the oldest gives way
+    uint64_t a
+    uint64_t b
+    uint64_t c
+    uint32_t pid            # 0: free
+    char text[92]
+
+cdef struct iw_tracker:
+    iw_tracked *slots
+    uint64_t evicted
+
+cdef struct iw_detector:
+    uint32_t owner
+    uint64_t owner_hash
+    uint64_t cooldown_ns
+    uint64_t skipped        # matches that a documented exception dropped
+    iw_tracker tracker
+
+ctypedef void (*iw_handler)(void *state, iw_scene *scene) noexcept nogil
+
+cdef bint tracker_init(iw_tracker *tracker) noexcept
+cdef void tracker_free(iw_tracker *tracker) noexcept
+cdef iw_tracked *tracked_find(const iw_tracker *tracker, uint32_t pid, uint64_t start_ns) noexcept nogil
+cdef iw_tracked *tracked_make(
+    iw_tracker *tracker, uint32_t pid, uint64_t start_ns, uint64_t ts_ns,
+) noexcept nogil
+cdef iw_hit *detector_hit(iw_detector *base, iw_scene *scene, uint64_t key) noexcept nogil
+cdef bint exe_in(const iw_process *process, const char *const *names) noexcept nogil
+
+
+cdef class Detector:
+    """Base of the native detectors: owns the C state that `handler` gets, and says which kinds it wants."""
+    cdef iw_detector base       # the default state; a detector may put more after it
+    cdef iw_handler handler
+    cdef readonly tuple kinds
+    cdef readonly tuple key
+    cdef void *state(self) noexcept

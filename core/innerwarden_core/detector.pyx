@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What native detectors share: bounded per-process state, hits with a cooldown, paths of programs."""
+
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from innerwarden_core.hits cimport hits_allowed, hits_open
+from innerwarden_core.proctable cimport image_exe
+from innerwarden_core.text cimport is_text, iw_mix
+
+
+cdef bint tracker_init(iw_tracker *tracker) noexcept:
+    tracker.slots = <iw_tracked *>calloc(TRACKED_SETS * TRACKED_WAYS, sizeof(iw_tracked))
+    return tracker.slots != NULL
+
+
+cdef void tracker_free(iw_tracker *tracker) noexcept:
+    free(tracker.slots)
+    tracker.slots = NULL
+
+
+cdef inline iw_tracked *set_of(const iw_tracker *tracker, uint32_t pid, uint64_t start_ns) noexcept nogil:
+    return tracker.slots + (iw_mix(start_ns ^ pid) & (TRACKED_SETS - 1)) * TRACKED_WAYS
+
+
+cdef iw_tracked *tracked_find(const iw_tracker *tracker, uint32_t pid, uint64_t start_ns) noexcept nogil:
+    cdef iw_tracked *slots = set_of(tracker, pid, start_ns)
+    cdef uint32_t i
+    for i in range(TRACKED_WAYS):
+        if slots[i].pid == pid and slots[i].start_ns == start_ns:
+            return slots + i
+    return NULL
+
+
+cdef iw_tracked *tracked_make(
+    iw_tracker *tracker, uint32_t pid, uint64_t start_ns, uint64_t ts_ns,
+) noexcept nogil:
+    """The process's state, fresh when there was none; the set's oldest gives way and is counted."""
+    cdef iw_tracked *slots = set_of(tracker, pid, start_ns)
+    cdef iw_tracked *place = tracked_find(tracker, pid, start_ns)
+    cdef uint32_t i
+    if place == NULL:
+        place = slots
+        for i in range(TRACKED_WAYS):
+            if slots[i].seen_ns < place.seen_ns:
+                place = slots + i
+        if place.pid:
+            tracker.evicted += 1
+        memset(place, 0, sizeof(iw_tracked))
+        place.pid = pid
+        place.start_ns = start_ns
+    place.seen_ns = ts_ns
+    return place
+
+
+cdef iw_hit *detector_hit(iw_detector *base, iw_scene *scene, uint64_t key) noexcept nogil:
+    """A hit for the current record, or NULL within the cooldown of `key`."""
+    cdef uint64_t suppressed
+    if not hits_allowed(scene.hits, iw_mix(base.owner_hash ^ key), scene.ts_ns, base.cooldown_ns, &suppressed):
+        return NULL
+    return hits_open(scene.hits, base.owner, scene.record, scene.view.stamp, suppressed)
+
+
+cdef bint exe_in(const iw_process *process, const char *const *names) noexcept nogil:
+    """Whether the process runs one of `names`, full paths, the last NULL. Paths, never comm: comm is forgeable."""
+    if process == NULL or process.image == NULL:
+        return False
+    while names[0] != NULL:
+        if is_text(image_exe(process.image), process.image.exe_size, names[0]):
+            return True
+        names += 1
+    return False
+
+
+cdef class Detector:
+
+    def __cinit__(self):
+        memset(&self.base, 0, sizeof(iw_detector))
+        if not tracker_init(&self.base.tracker):
+            raise MemoryError()
+
+    def __init__(self, dict parameters not None):
+        raise TypeError("a detector is one of the subclasses in innerwarden_core.detectors")
+
+    def __dealloc__(self):
+        tracker_free(&self.base.tracker)
+
+    cdef void *state(self) noexcept:
+        return &self.base
+
+    def stats(self):
+        """Matches that a documented exception dropped, and processes forgotten for want of room."""
+        return {"skipped": self.base.skipped, "evicted": self.base.tracker.evicted}

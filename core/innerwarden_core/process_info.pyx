@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A process-table entry as a Python object."""
+
+from innerwarden_core.decode cimport split_argv
+from innerwarden_core.proctable cimport image_argv, image_cwd, image_exe
+from innerwarden_core.text cimport to_str
+
+
+cdef class ProcessInfo:
+    """A copy of one entry; see the interface file."""
+    cdef readonly unsigned int pid
+    cdef readonly unsigned long long start_ns
+    cdef readonly unsigned int ppid
+    cdef readonly unsigned long long parent_start_ns
+    cdef readonly unsigned int uid
+    cdef readonly unsigned int login_uid
+    cdef readonly str exe_path
+    cdef readonly list argv
+    cdef readonly str comm
+    cdef readonly str cwd
+    cdef readonly unsigned long long exec_ts_ns
+    cdef readonly bint exited
+    cdef readonly unsigned int exec_flags
+
+    def __init__(self):
+        raise TypeError("process entries are made by the engine")
+
+    def __repr__(self):
+        return f"ProcessInfo(pid={self.pid}, start_ns={self.start_ns}, exe_path={self.exe_path!r})"
+
+
+cdef object process_info(const iw_process *process):
+    cdef ProcessInfo out = ProcessInfo.__new__(ProcessInfo)
+    cdef size_t size = 0
+    while size < 16 and process.comm[size]:
+        size += 1
+    out.pid = process.pid
+    out.start_ns = process.start_ns
+    out.ppid = process.ppid
+    out.parent_start_ns = process.parent_start_ns
+    out.uid = process.uid
+    out.login_uid = process.login_uid
+    out.comm = to_str(<const unsigned char *>process.comm, size)
+    out.exec_ts_ns = process.exec_ts_ns
+    out.exited = process.exited
+    out.argv = []
+    if process.image != NULL:
+        out.exec_flags = process.image.exec_flags
+        out.argv = split_argv(image_argv(process.image), process.image.argv_size)
+        if process.image.exe_size:
+            out.exe_path = to_str(image_exe(process.image), process.image.exe_size)
+        if process.image.cwd_size:
+            out.cwd = to_str(image_cwd(process.image), process.image.cwd_size)
+    return out
