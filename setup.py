@@ -40,6 +40,7 @@ setup(
         extensions(),
         include_path=["core"],
         build_dir="build/cython",
+        nthreads=os.cpu_count() or 1,
         language_level=3,
         compiler_directives={
             "boundscheck": DEBUG,

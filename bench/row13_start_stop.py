@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Row 13: from starting the sensor's process to its first finding on disk, and from SIGTERM to its end.
 
-A program in a world-writable directory is run every few milliseconds from the start on, so the first
-finding about it marks the moment at which the whole way works.
+A harmless program with a miner's name is run every few milliseconds from the start on, so the first finding
+about it marks the moment at which the whole way works.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def run(quick: bool) -> list[dict[str, object]]:
     starts, stops = [], []
     with tempfile.TemporaryDirectory(prefix="iw-bench-bait-", dir="/tmp") as directory:
         for number in range(4 if quick else 9):
-            bait = Path(directory) / f"bait{number}"
+            bait = Path(directory) / str(number) / "xmrig"
+            bait.parent.mkdir()
             shutil.copy(child(), bait)
             started, stopped = start_and_stop(bait)
             starts.append(started)

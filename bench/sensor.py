@@ -15,12 +15,13 @@ from pathlib import Path
 from types import TracebackType
 
 from bench.measure import ROOT, Unavailable, need_root, program
-from innerwarden import paths
+from innerwarden import clock, paths
 from innerwarden.model import health
 from innerwarden.model.health import SensorHealth
 
 CONFIG = "[collectors.auth_log]\nenabled = false\n[collectors.journald]\nenabled = false\n"
 READY_WITHIN_S = 20.0
+DRAINED_WITHIN_NS = 100_000_000  # the sensor looks at its rings every 10 ms
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Made:
     median_ns: float
 
 
-def load(*words: str | int | Path, cpu: int = 0) -> Made:
+def load(*words: str | float | Path, cpu: int = 0) -> Made:
     """Run bench/c/load.c pinned to one core; `flood` gets all of them."""
     command = [str(program("load.c", "-pthread")), *map(str, words)]
     if words[0] != "flood":
@@ -103,16 +104,13 @@ class Sensor:
 
     def settled(self) -> SensorHealth:
         """A report that was made after everything that happened before this call was drained."""
-        first = self.report()
-        marks = {first.ts if first else ""}
+        after_ns = clock.realtime_ns() + DRAINED_WITHIN_NS
 
-        def two_newer() -> bool:
+        def newer() -> bool:
             now = self.report()
-            if now is not None:
-                marks.add(now.ts)
-            return len(marks) > 2
+            return now is not None and clock.parse_rfc3339(now.ts) > after_ns
 
-        self.wait(two_newer, "it stopped reporting")
+        self.wait(newer, "it stopped reporting")
         report = self.report()
         assert report is not None
         return report

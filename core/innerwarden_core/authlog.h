@@ -185,7 +185,7 @@ static inline struct iw_str iw_put(struct iw_tail_writer *w, struct iw_span s, s
 	if (w->copied.len && s.at >= w->copied.at && s.at + s.len <= w->copied.at + w->copied.len) {
 		out.off = (iw_u32)(w->copied_at + (size_t)(s.at - w->copied.at));
 	} else if (s.len <= w->room - w->used) {
-		memcpy(w->record + w->used, s.at, s.len);
+		iw_copy(w->record + w->used, s.at, s.len);
 		out.off = (iw_u32)w->used;
 		w->used += s.len;
 	} else {
@@ -206,7 +206,7 @@ static inline size_t iw_write(struct iw_auth *auth, const struct iw_line *l, cha
 	if (room < sizeof(*r) + 8)
 		return 0;
 	w.room = room - 7; /* padding */
-	memset(r, 0, sizeof(*r));
+	iw_zero(r, sizeof(*r));
 	if (text.len > IW_AUTH_MESSAGE_MAX)
 		text.len = IW_AUTH_MESSAGE_MAX;
 	/* user, method, command lie inside the message: one copy serves them all. */
@@ -276,7 +276,7 @@ static inline size_t iw_auth_parse(struct iw_auth *auth, const char *line, size_
 		auth->too_long++;
 		return 0;
 	}
-	memset(&l, 0, sizeof(l));
+	iw_zero(&l, sizeof(l));
 	if (!iw_split(auth, &l, (struct iw_span){ line, length })) {
 		auth->malformed++;
 		return 0;
@@ -296,7 +296,7 @@ static inline size_t iw_auth_parse_message(struct iw_auth *auth, uint64_t ts_ns,
 		auth->too_long++;
 		return 0;
 	}
-	memset(&l, 0, sizeof(l));
+	iw_zero(&l, sizeof(l));
 	l.ts_ns = ts_ns;
 	l.host = host;
 	l.program = program;
@@ -309,7 +309,7 @@ static inline void iw_auth_set_now(struct iw_auth *auth, int64_t now_s, int64_t 
 {
 	auth->now_s = now_s > 0 ? now_s : 0;
 	auth->utc_offset_s = utc_offset_s;
-	auth->day_key = 0;
+	auth->day_text = 0;
 }
 
 #endif /* IW_AUTHLOG_H */

@@ -14,10 +14,15 @@
 
 static inline uint32_t iw_host_hash(struct iw_span host)
 {
-	uint32_t hash = 2166136261u;
+	uint32_t hash = 2166136261u, word;
 	size_t n;
 
-	for (n = 0; n < host.len && n < 64; n++)
+	for (n = 0; n + 4 <= host.len && n < 64; n += 4) {
+		memcpy(&word, host.at + n, 4);
+		hash = (hash ^ word) * 16777619u;
+		hash ^= hash >> 15;
+	}
+	for (; n < host.len && n < 64; n++)
 		hash = (hash ^ (uint8_t)host.at[n]) * 16777619u;
 	return hash;
 }
@@ -52,7 +57,7 @@ static inline void iw_clear_source(struct iw_line *l)
 static inline void iw_share_source(struct iw_connection *c, struct iw_line *l)
 {
 	if (l->family) {
-		if (c->family && memcmp(c->ip, l->ip, 16)) {
+		if (c->family && (memcmp(c->ip, l->ip, 16) || (c->port && l->port && c->port != l->port))) {
 			c->flags = 0;
 			c->pam_failures = 0;
 		}
@@ -104,7 +109,7 @@ static inline int iw_user_from_before(struct iw_span s, size_t end, struct iw_li
 {
 	long at;
 
-	while ((at = iw_find_last(s, IW_LIT(" from "), end)) >= 0) {
+	while ((at = iw_find(s, IW_LIT(" from "), 0)) >= 0 && end-- > 0) {
 		struct iw_span rest = iw_endpoint(iw_span_from(s, (size_t)at + 6), l, need_port);
 
 		if (rest.at && iw_tail_fits(rest, tail)) {
@@ -288,7 +293,7 @@ static inline void iw_sshd_end(struct iw_connection *c, struct iw_line *l, int i
 	if ((c->flags & IW_CONN_INVALID) || (invalid && !(c->flags & IW_CONN_COUNTED))) {
 		l->kind = IW_KIND_SSH_LOGIN_FAILED;
 		l->reason = IW_LIT("invalid_user");
-	} else if (l->preauth && !(c->flags & IW_CONN_COUNTED)) {
+	} else if ((l->preauth || (c->flags & IW_CONN_PROBED)) && !(c->flags & IW_CONN_COUNTED)) {
 		l->kind = IW_KIND_SSH_PROBE;
 	}
 	c->flags = (c->flags & ~IW_CONN_INVALID) | IW_CONN_COUNTED | (last ? IW_CONN_ENDED : 0);

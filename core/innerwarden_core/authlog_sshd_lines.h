@@ -131,9 +131,8 @@ static inline void iw_sshd_kex(struct iw_connection *c, struct iw_line *l, struc
 {
 	iw_probe(c, l, iw_find(s, IW_LIT("invalid protocol identifier"), 0) >= 0 ? IW_LIT("bad_banner") :
 										  IW_LIT("no_banner"));
-	/* The closing line that follows has the address and is the probe of this connection. */
 	if (!l->family)
-		c->flags &= ~IW_CONN_COUNTED;
+		c->flags = (c->flags & ~IW_CONN_COUNTED) | IW_CONN_PROBED;
 }
 
 static inline void iw_sshd_access_denied(struct iw_connection *c, struct iw_line *l, struct iw_span s)

@@ -86,40 +86,44 @@ static inline int iw_infer_day(const struct iw_auth *auth, int month, int day, i
 	return 0;
 }
 
-/* "Nov  2 10:00:00" or "Nov 2 10:00:00"; takes the time from the front of `s`. */
-static inline int iw_time_3164(struct iw_auth *auth, struct iw_span *s, uint64_t *ts_ns)
+/* Local midnight of "Nov  2" or "Nov 2" at the front; returns the bytes that it takes, 0 when it is none. */
+static inline size_t iw_day_3164(const struct iw_auth *auth, const char *p, int64_t *midnight)
 {
-	const char *p = s->at;
 	size_t n = 4;
-	int month, day, clock;
-	uint32_t key;
+	int month = iw_month(p), day;
 
-	if (s->len < 15 || p[3] != ' ')
-		return 0;
 	n += p[n] == ' ';
 	day = p[n] - '0';
-	if (day < 0 || day > 9)
+	if (!month || p[3] != ' ' || day < 0 || day > 9)
 		return 0;
 	if (p[++n] != ' ') {
 		if (p[n] < '0' || p[n] > '9')
 			return 0;
 		day = day * 10 + p[n++] - '0';
 	}
-	if (n + 9 > s->len || p[n] != ' ')
-		return 0;
-	clock = iw_clock(p + n + 1);
-	month = iw_month(p);
-	if (clock < 0 || !month || day < 1 || day > 31)
-		return 0;
-	key = (uint32_t)month << 8 | (uint32_t)day;
-	if (key != auth->day_key) {
-		int64_t midnight;
+	return day && iw_infer_day(auth, month, day, midnight) ? n : 0;
+}
 
-		if (!iw_infer_day(auth, month, day, &midnight))
-			return 0;
-		auth->day_s = midnight;
-		auth->day_key = key;
+/* "Nov  2 10:00:00"; takes the time from the front of `s`. */
+static inline int iw_time_3164(struct iw_auth *auth, struct iw_span *s, uint64_t *ts_ns)
+{
+	uint64_t text = 0;
+	size_t n = 6;
+	int clock;
+
+	if (s->len < 15)
+		return 0;
+	/* PERF: a log has the same day on most lines; its year is worked out once. */
+	memcpy(&text, s->at, 6);
+	if (text != auth->day_text) {
+		n = iw_day_3164(auth, s->at, &auth->day_s);
+		auth->day_text = n == 6 ? text : 0;
 	}
+	if (!n || n + 9 > s->len || s->at[n] != ' ')
+		return 0;
+	clock = iw_clock(s->at + n + 1);
+	if (clock < 0)
+		return 0;
 	*ts_ns = (uint64_t)(auth->day_s + clock) * IW_NS;
 	*s = iw_span_from(*s, n + 9);
 	return 1;

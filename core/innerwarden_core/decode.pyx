@@ -5,65 +5,17 @@ After `check_record` has accepted a record, every field access is a table lookup
 the fixed part is inside the record and so is every string.
 """
 
-from libc.stdint cimport uint16_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from innerwarden_core.fields cimport (
-    IW_FIELD_ARGV, IW_SHAPE_IP, IW_SHAPE_U64, iw_field_name, iw_kind_name, iw_kind_struct, iw_value, wire_value,
+    IW_FIELD_ARGV, IW_FIELD_COUNT, IW_KIND_TOP, IW_SHAPE_IP, IW_SHAPE_STR, IW_SHAPE_U64, iw_field_name, iw_kind_name, iw_kind_struct, iw_place, iw_value,
+    wire_value,
 )
 from innerwarden_core.record cimport IW_ABI_VERSION
 from innerwarden_core.text cimport format_ip, to_str
 
 MALFORMED_NAMES = ("", "short", "size", "kind", "fixed_part", "string")
-
-# Offsets of each kind's strings, so that the check does not walk all fields. Filled once at import.
-cdef uint16_t string_offsets[128][8]
-cdef uint8_t string_counts[128]
-
-
-cdef int find_strings() except -1:
-    cdef uint32_t kind, field
-    cdef iw_field_place place
-    memset(string_counts, 0, sizeof(string_counts))
-    for kind in range(IW_KIND_TOP + 1):
-        for field in range(IW_FIELD_COUNT):
-            place = iw_place(kind, field)
-            if place.shape == IW_SHAPE_STR:
-                if kind >= 128 or string_counts[kind] == 8:
-                    raise ImportError("a record kind has more strings than the decoder's table; raise its size")
-                string_offsets[kind][string_counts[kind]] = place.offset
-                string_counts[kind] += 1
-    return 0
-
-
-find_strings()
-
-
-cdef int check_record(const uint8_t *data, size_t room, uint32_t limit) noexcept nogil:
-    """MALFORMED_NONE, or why the record at `data` (8-aligned, `room` readable bytes) is refused."""
-    cdef const iw_header *header = <const iw_header *>data
-    cdef uint32_t fixed, size, i
-    cdef const uint32_t *string
-    if room < sizeof(iw_header) or header.size > room or header.size < sizeof(iw_header):
-        return MALFORMED_SHORT
-    size = header.size
-    if size & 7 or size > limit:
-        return MALFORMED_SIZE
-    fixed = iw_fixed_size(header.kind)
-    if fixed == 0:
-        return MALFORMED_KIND
-    if size < fixed:
-        return MALFORMED_FIXED
-    for i in range(string_counts[header.kind]):
-        string = <const uint32_t *>(data + string_offsets[header.kind][i])
-        if string[0] == 0:
-            if string[1] != 0:
-                return MALFORMED_STRING
-        elif string[0] < fixed or string[0] > size or string[1] > size - string[0]:
-            return MALFORMED_STRING
-    return MALFORMED_NONE
-
 
 FIELD_IDS = {iw_field_name(i).decode(): i for i in range(IW_FIELD_COUNT)}
 KIND_NAMES = {k: iw_kind_name(k).decode() for k in range(IW_KIND_TOP + 1) if iw_fixed_size(k)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from innerwarden_core.hits cimport iw_hit, iw_hits
 from innerwarden_core.proctable cimport iw_process, iw_table
@@ -18,15 +18,19 @@ cdef struct iw_scene:
     const iw_table *table
     iw_hits *hits
 
-# State that a detector keeps for one process; `a` to `c` mean what the detector says.
+# State that a detector keeps for one process. `own_ns` and `relative_ns` are event times of what the process did
+# and of what one of its relatives did, 0 for never; `alarm_ns` is the time of the last match.
 cdef struct iw_tracked:
     uint64_t start_ns
     uint64_t seen_ns        # event time of the last change; the oldest gives way
-    uint64_t a
-    uint64_t b
-    uint64_t c
+    uint64_t own_ns
+    uint64_t relative_ns
+    uint64_t alarm_ns
+    uint64_t relative_start_ns
+    uint32_t relative_pid
     uint32_t pid            # 0: free
-    char text[92]
+    uint32_t text_size
+    uint8_t text[124]       # evidence, cut to fit
 
 cdef struct iw_tracker:
     iw_tracked *slots
@@ -48,13 +52,20 @@ cdef iw_tracked *tracked_make(
     iw_tracker *tracker, uint32_t pid, uint64_t start_ns, uint64_t ts_ns,
 ) noexcept nogil
 cdef iw_hit *detector_hit(iw_detector *base, iw_scene *scene, uint64_t key) noexcept nogil
+cdef void tracked_note(iw_tracked *tracked, const uint8_t *text, uint32_t size) noexcept nogil
+cdef bint within(uint64_t now_ns, uint64_t then_ns, uint64_t window_ns) noexcept nogil
+cdef uint32_t format_peer(const uint8_t *address, uint16_t port, char *out) noexcept nogil
 cdef bint exe_in(const iw_process *process, const char *const *names) noexcept nogil
+cdef int check_parameters(dict parameters, dict defaults) except -1
 
 
 cdef class Detector:
-    """Base of the native detectors: owns the C state that `handler` gets, and says which kinds it wants."""
-    cdef iw_detector base       # the default state; a detector may put more after it
+    """Base of the native detectors: the kinds that it wants and the function that gets their records.
+
+    `base` is the head of the C state that `handler` gets: the subclass's own struct, or `own`.
+    """
+    cdef iw_detector own
+    cdef iw_detector *base
     cdef iw_handler handler
     cdef readonly tuple kinds
-    cdef readonly tuple key
-    cdef void *state(self) noexcept
+    cdef int adopt(self, iw_detector *base) except -1

@@ -2,11 +2,11 @@
 """What native detectors share: bounded per-process state, hits with a cooldown, paths of programs."""
 
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from libc.string cimport memchr, memcpy, memset
 
 from innerwarden_core.hits cimport hits_allowed, hits_open
 from innerwarden_core.proctable cimport image_exe
-from innerwarden_core.text cimport is_text, iw_mix
+from innerwarden_core.text cimport format_ip, format_number, is_text, iw_mix
 
 
 cdef bint tracker_init(iw_tracker *tracker) noexcept:
@@ -61,6 +61,31 @@ cdef iw_hit *detector_hit(iw_detector *base, iw_scene *scene, uint64_t key) noex
     return hits_open(scene.hits, base.owner, scene.record, scene.view.stamp, suppressed)
 
 
+cdef void tracked_note(iw_tracked *tracked, const uint8_t *text, uint32_t size) noexcept nogil:
+    tracked.text_size = min(size, <uint32_t>sizeof(tracked.text))
+    memcpy(tracked.text, text, tracked.text_size)
+
+
+cdef bint within(uint64_t now_ns, uint64_t then_ns, uint64_t window_ns) noexcept nogil:
+    """Whether `then_ns` (0: never) is at most a window away; either may be the later one."""
+    cdef uint64_t apart = now_ns - then_ns if now_ns >= then_ns else then_ns - now_ns
+    return then_ns != 0 and apart <= window_ns
+
+
+cdef uint32_t format_peer(const uint8_t *address, uint16_t port, char *out) noexcept nogil:
+    """address:port, v6 in brackets; `out` has room for 64 bytes. Returns the length."""
+    cdef uint32_t size = format_ip(address, out + 1), i
+    if memchr(out + 1, c':', size) != NULL:
+        out[0] = c'['
+        out[size + 1] = c']'
+        size += 2
+    else:
+        for i in range(size):
+            out[i] = out[i + 1]
+    out[size] = c':'
+    return size + 1 + format_number(port, out + size + 1)
+
+
 cdef bint exe_in(const iw_process *process, const char *const *names) noexcept nogil:
     """Whether the process runs one of `names`, full paths, the last NULL. Paths, never comm: comm is forgeable."""
     if process == NULL or process.image == NULL:
@@ -72,21 +97,27 @@ cdef bint exe_in(const iw_process *process, const char *const *names) noexcept n
     return False
 
 
-cdef class Detector:
+cdef int check_parameters(dict parameters, dict defaults) except -1:
+    if parameters.keys() != defaults.keys():
+        raise ValueError(f"parameters are {', '.join(defaults)}, not {', '.join(parameters)}")
+    return 0
 
-    def __cinit__(self):
-        memset(&self.base, 0, sizeof(iw_detector))
-        if not tracker_init(&self.base.tracker):
-            raise MemoryError()
+
+cdef class Detector:
 
     def __init__(self, dict parameters not None):
         raise TypeError("a detector is one of the subclasses in innerwarden_core.detectors")
 
-    def __dealloc__(self):
-        tracker_free(&self.base.tracker)
+    cdef int adopt(self, iw_detector *base) except -1:
+        """Take `base` (zeroed, part of this object) as the state's head."""
+        self.base = base
+        if not tracker_init(&base.tracker):
+            raise MemoryError()
+        return 0
 
-    cdef void *state(self) noexcept:
-        return &self.base
+    def __dealloc__(self):
+        if self.base != NULL:
+            tracker_free(&self.base.tracker)
 
     def stats(self):
         """Matches that a documented exception dropped, and processes forgotten for want of room."""

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+from cython cimport final
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from innerwarden_core.chunks cimport iw_chunks
@@ -35,6 +36,7 @@ cdef struct iw_capture:
     uint64_t lost
 
 
+@final
 cdef class Engine:
     cdef iw_table table
     cdef iw_view view

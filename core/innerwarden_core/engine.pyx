@@ -5,6 +5,7 @@ Everything between two `hits_take` runs without the GIL and without Python objec
 from any thread; a lock serialises them, and `drain` does not hold it while it waits.
 """
 
+from cython cimport final
 from libc.errno cimport EEXIST, EINTR, EPERM, errno
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcpy, memset
@@ -61,6 +62,7 @@ cdef enum:
     LINE_MAX = 65536
 
 
+@final
 cdef class Engine:
 
     def __cinit__(self):
@@ -169,7 +171,7 @@ cdef class Engine:
             detector.base.owner = program.owner_id(owner)
             detector.base.owner_hash = self._owner_hash(owner)
             self.natives[i].handler = detector.handler
-            self.natives[i].state = detector.state()
+            self.natives[i].state = detector.base
             for one in detector.kinds:
                 kind = one
                 self.native_lists[kind][self.native_counts[kind]] = <uint8_t>i

@@ -259,6 +259,38 @@ static const char *const iw_kind_names[IW_KIND_TOP + 1] = {
 	[IW_KIND_LOG_LINE] = "log.line",
 };
 
+/* Offsets of a kind's strings, ended by 0: what a consumer has to check. */
+#define IW_STRINGS_MAX 9
+static const iw_u16 iw_kind_strings[IW_KIND_TOP + 1][IW_STRINGS_MAX] = {
+	[IW_KIND_PROCESS_EXEC] = {offsetof(struct iw_process_exec, exe_path), offsetof(struct iw_process_exec, filename), offsetof(struct iw_process_exec, argv), offsetof(struct iw_process_exec, cwd), 0},
+	[IW_KIND_PROCESS_EXEC_ARGV] = {offsetof(struct iw_process_exec_argv, argv), 0},
+	[IW_KIND_PROCESS_FORK] = {0},
+	[IW_KIND_PROCESS_EXIT] = {0},
+	[IW_KIND_NETWORK_CONNECT] = {0},
+	[IW_KIND_NETWORK_BIND] = {0},
+	[IW_KIND_NETWORK_LISTEN] = {0},
+	[IW_KIND_FILE_OPEN] = {offsetof(struct iw_file_open, path), 0},
+	[IW_KIND_FILE_RENAME] = {offsetof(struct iw_file_rename, path), offsetof(struct iw_file_rename, old_path), 0},
+	[IW_KIND_FILE_DELETE] = {offsetof(struct iw_file_delete, path), 0},
+	[IW_KIND_CREDENTIAL_CHANGE] = {0},
+	[IW_KIND_PROCESS_PTRACE] = {0},
+	[IW_KIND_PROCESS_MEMFD_CREATE] = {offsetof(struct iw_process_memfd_create, name), 0},
+	[IW_KIND_KERNEL_MODULE_LOAD] = {offsetof(struct iw_kernel_module_load, name), offsetof(struct iw_kernel_module_load, path), 0},
+	[IW_KIND_FILESYSTEM_MOUNT] = {offsetof(struct iw_filesystem_mount, source), offsetof(struct iw_filesystem_mount, path), offsetof(struct iw_filesystem_mount, fs_type), 0},
+	[IW_KIND_PROCESS_FD_REDIRECT] = {0},
+	[IW_KIND_KERNEL_BPF] = {offsetof(struct iw_kernel_bpf, name), 0},
+	[IW_KIND_NETWORK_XDP_DROP] = {0},
+	[IW_KIND_SSH_LOGIN_FAILED] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
+	[IW_KIND_SSH_LOGIN_SUCCESS] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
+	[IW_KIND_SSH_PROBE] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
+	[IW_KIND_SSH_DISCONNECT] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
+	[IW_KIND_SUDO_COMMAND] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
+	[IW_KIND_AUTH_SESSION] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
+	[IW_KIND_AUTH_FAILED] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
+	[IW_KIND_USER_CHANGE] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
+	[IW_KIND_LOG_LINE] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
+};
+
 static const char *const iw_kind_structs[IW_KIND_TOP + 1] = {
 	[IW_KIND_PROCESS_EXEC] = "iw_process_exec",
 	[IW_KIND_PROCESS_EXEC_ARGV] = "iw_process_exec_argv",

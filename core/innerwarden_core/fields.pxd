@@ -41,6 +41,7 @@ cdef extern from *:
     { return iw_fields[kind][field]; }
     static inline uint32_t iw_fixed_size(uint32_t kind)
     { return kind <= IW_KIND_TOP ? iw_kind_size[kind] : 0; }
+    static inline const iw_u16 *iw_strings(uint32_t kind) { return iw_kind_strings[kind]; }
     static inline const char *iw_field_name(uint32_t field) { return iw_field_names[field]; }
     static inline const char *iw_kind_name(uint32_t kind)
     { return kind <= IW_KIND_TOP ? iw_kind_names[kind] : 0; }
@@ -62,6 +63,7 @@ cdef extern from *:
         IW_FIELD_TOTAL
     iw_field_place iw_place(uint32_t kind, uint32_t field) noexcept nogil
     uint32_t iw_fixed_size(uint32_t kind) noexcept nogil
+    const uint16_t *iw_strings(uint32_t kind) noexcept nogil
     const char *iw_field_name(uint32_t field) noexcept nogil
     const char *iw_kind_name(uint32_t kind) noexcept nogil
     const char *iw_kind_struct(uint32_t kind) noexcept nogil

@@ -16,7 +16,7 @@ import msgspec
 
 from innerwarden import paths
 from innerwarden.config import Config
-from innerwarden.ctl import triggers
+from innerwarden.ctl import proof
 from innerwarden.ctl.children import Child
 from innerwarden.ctl.output import note
 from innerwarden.ctl.reading import SILENT_AFTER_S, locked_by, sensor_health
@@ -53,67 +53,70 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 def examine(data_dir: Path, config: Config) -> Diagnosis:
     """Checks of this machine, then a positive control per source of the sensor on `data_dir`."""
     checks = [*(kernel_checks() if config.collectors.kernel.enabled else []), *_data_dir_checks(data_dir)]
-    before, age_s = sensor_health(data_dir)
+    report, age_s = sensor_health(data_dir)
     pid = locked_by(data_dir / "sensor.lock")
-    if before is None or age_s is None or age_s > SILENT_AFTER_S:
+    if report is None or age_s is None or age_s > SILENT_AFTER_S:
         known = f"the sensor (pid {pid}) does not report" if pid else f"no sensor runs on {data_dir}"
         remedy = "Start it (innerwarden run), or use `innerwarden doctor --start`"
         checks.append(Check(name="sensor", state="failed", detail=known, remedy=remedy))
         return Diagnosis(sensor_pid=pid, checks=tuple(checks), proofs=())
-    checks.append(Check(name="sensor", state="ok", detail=f"pid {before.pid}, version {before.version}"))
-    skipped = triggers.pull({hook.kind for hook in before.hooks}, root=os.geteuid() == 0)
+    checks.append(Check(name="sensor", state="ok", detail=f"pid {report.pid}, version {report.version}"))
+    return Diagnosis(sensor_pid=report.pid, checks=tuple(checks), proofs=_controls(data_dir, report))
+
+
+def _controls(data_dir: Path, report: SensorHealth) -> tuple[Proof, ...]:
+    """Act between two reports of the same sensor, and judge by what rose."""
+    before = _next_report(data_dir, report, {})
+    attached = [hook.name for hook in before.hooks if hook.state == "attached"]
+    steps = proof.plan(attached, before.rates, root=os.geteuid() == 0)
     log_reason = _log_control()
-    after = _wait(data_dir, before, skipped)
-    old_hooks = {hook.name: hook for hook in before.hooks}
-    proofs = [_hook(hook, old_hooks.get(hook.name), before, after, skipped) for hook in after.hooks]
-    old_logs = {one.id: one for one in before.collectors}
-    proofs += [
-        _collector(one, old_logs.get(one.id), log_reason)
-        for one in after.collectors
-        if one.id != "kernel" or not proofs
-    ]
-    return Diagnosis(sensor_pid=before.pid, checks=tuple(checks), proofs=tuple(proofs))
+    with tempfile.TemporaryDirectory(prefix="innerwarden-doctor-") as directory:
+        steps = proof.pull(steps, Path(directory))
+        wanted = {kind: before.totals.get(kind, 0) + n for kind, n in proof.expected(steps).items()}
+        after = _next_report(data_dir, before, wanted)
+    risen = {kind: n - before.totals.get(kind, 0) for kind, n in after.totals.items()}
+    verdicts = proof.judge(steps, risen)
+    found = [_hook(hook, verdicts) for hook in after.hooks]
+    old = {one.id: one for one in before.collectors}
+    logs = [one for one in after.collectors if one.id != "kernel" or not found]
+    return (*found, *(_collector(one, old.get(one.id), log_reason) for one in logs))
 
 
-def _wait(data_dir: Path, before: SensorHealth, skipped: dict[str, str]) -> SensorHealth:
-    """The first report in which everything moved that should; at the latest the newest after WAIT_S."""
-    wanted = {hook.kind for hook in before.hooks if hook.state == "attached"} - set(skipped)
+def _next_report(data_dir: Path, last: SensorHealth, wanted: dict[str, int]) -> SensorHealth:
+    """The first newer report in which the counters are as high as `wanted`; the newest one after WAIT_S."""
     deadline = time.monotonic() + WAIT_S
-    newest = before
+    newest = last
     while time.monotonic() < deadline:
         report, _ = sensor_health(data_dir)
-        if report is not None and report.pid == before.pid and report.ts != newest.ts:
+        if report is not None and report.pid == last.pid and report.ts != newest.ts:
             newest = report
-            if all(newest.totals.get(kind, 0) > before.totals.get(kind, 0) for kind in wanted):
+            if all(newest.totals.get(kind, 0) >= n for kind, n in wanted.items()):
                 break
         time.sleep(0.05)
     return newest
 
 
-def _hook(
-    hook: HookHealth,
-    old: HookHealth | None,
-    before: SensorHealth,
-    after: SensorHealth,
-    skipped: dict[str, str],
-) -> Proof:
+def _hook(hook: HookHealth, verdicts: list[tuple[proof.Step, str]]) -> Proof:
+    """A hook works when every action that needs it arrived."""
+    mine = [(step, verdict) for step, verdict in verdicts if hook.name in step.trigger.hooks]
     result, reason = "unconfirmed", ""
-    moved = after.totals.get(hook.kind, 0) - before.totals.get(hook.kind, 0)
-    fired = hook.fires - (old.fires if old else 0)
-    counted = any(one.fires for one in after.hooks)
     if hook.state != "attached":
         result, reason = "absent", hook.reason or f"the hook is {hook.state}"
-    elif moved > 0 and (fired > 0 or not counted):
-        result, reason = "working", f"{moved} records arrived after our own action"
-    elif moved > 0:
-        reason = "the event arrived, but through another hook of this kind"
-    elif hook.kind in skipped:
-        result = "working" if hook.canary == "working" else "unconfirmed"
-        reason = f"{skipped[hook.kind]}" + (
-            "; the sensor's own control passed" if result == "working" else ""
+    elif missed := [step.trigger.kind for step, verdict in mine if verdict == proof.MISSED]:
+        reason = f"our own action caused no {' and no '.join(missed)} record within {WAIT_S:.0f} s"
+    elif mine and all(verdict == proof.SEEN for _, verdict in mine):
+        result, reason = (
+            "working",
+            f"our own action arrived ({', '.join(step.trigger.kind for step, _ in mine)})",
         )
+    elif hook.canary == "working":
+        result, reason = "working", "the sensor's own control passed"
     else:
-        reason = f"our own action caused no record within {WAIT_S:.0f} s"
+        reasons = [step.reason for step, verdict in mine if verdict == proof.UNTOLD]
+        reason = next(
+            filter(None, reasons),
+            "other programs' events hid ours" if mine else "no harmless action causes it",
+        )
     lost = () if result == "working" else hook.lost_techniques
     return Proof(source=hook.name, kind=hook.kind, result=result, reason=reason, lost_techniques=lost)
 

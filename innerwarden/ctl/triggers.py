@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Harmless actions, one for each kind of event, that a working sensor must see.
+"""Harmless actions, one for each hook, that a working sensor must see.
 
 Each touches only this process, children that end at once, loopback, and a private temporary directory.
+An action causes exactly one record of its kind, and none of a kind that several hooks share besides its
+own: `doctor` tells the hooks of one kind apart by how often it does each action.
 """
 
 from __future__ import annotations
@@ -10,16 +12,28 @@ import contextlib
 import os
 import socket
 import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+import msgspec
 
 from innerwarden.libbpf import libc
 
 MARKER = "--innerwarden-doctor"
 NOBODY = 65534
+WATCHED = "authorized_keys"
+CLOSED_PORT = 1
 
 Action = Callable[[Path], None]
+
+
+class Trigger(msgspec.Struct, frozen=True, kw_only=True):
+    """`hooks` are all that must work for a record of `kind` to arrive; `root`: nobody else can cause it."""
+
+    hooks: tuple[str, ...]
+    kind: str
+    action: Action
+    root: bool = False
 
 
 def _in_child(action: Callable[[], object]) -> None:
@@ -39,79 +53,122 @@ def _in_child(action: Callable[[], object]) -> None:
         raise OSError(code, os.strerror(code))
 
 
-def exec_true(directory: Path) -> None:
-    subprocess.run(["/bin/true", MARKER], check=False)
+def _exec(*arguments: str) -> None:
+    subprocess.run(["/bin/true", MARKER, *arguments], check=False)
 
 
-def exec_long(directory: Path) -> None:
-    """More arguments than one record carries."""
-    subprocess.run(["/bin/true", MARKER, *["x" * 1000] * 40], check=False)
+def _tcp_connect(directory: Path) -> None:
+    with socket.socket() as client, contextlib.suppress(OSError):
+        client.settimeout(1)
+        client.connect(("127.0.0.1", CLOSED_PORT))
 
 
-def fork_and_exit(directory: Path) -> None:
-    _in_child(lambda: None)
+def _udp_connect(family: socket.AddressFamily, address: str) -> Action:
+    """Connecting a datagram socket sends nothing."""
+
+    def action(directory: Path) -> None:
+        with socket.socket(family, socket.SOCK_DGRAM) as client:
+            client.connect((address, CLOSED_PORT))
+
+    return action
 
 
-def connect_closed_port(directory: Path) -> None:
-    """Both families, to ports that were free a moment ago; the answer is a reset."""
-    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
-        with contextlib.suppress(OSError), socket.socket(family) as holder, socket.socket(family) as client:
-            holder.bind((address, 0))
-            client.settimeout(1)
-            client.connect(holder.getsockname()[:2])  # bound but not listening: refused
+def _bind(family: socket.AddressFamily, address: str) -> Action:
+    def action(directory: Path) -> None:
+        with socket.socket(family) as server:
+            server.bind((address, 0))
+
+    return action
 
 
-def bind_and_listen(directory: Path) -> None:
+def _listen(directory: Path) -> None:
+    """Without bind: the kernel chooses a port, and nobody connects before it is closed."""
     with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
         server.listen(1)
 
 
-def open_watched_name(directory: Path) -> None:
-    """The name that a hook watches for, far from any account's real file."""
-    (directory / "authorized_keys").write_text("# innerwarden doctor\n")
+def _watched(directory: Path) -> Path:
+    """A file of the watched name, made by a link, which no hook reports."""
+    path = directory / WATCHED
+    if not path.exists():
+        plain = directory / "doctor"
+        if not plain.exists():
+            plain.write_text("# innerwarden doctor\n")
+        path.hardlink_to(plain)
+    return path
 
 
-def rename_watched_name(directory: Path) -> None:
-    source = directory / "doctor"
-    source.write_text("# innerwarden doctor\n")
-    source.rename(directory / "authorized_keys")
+def _open(call: str) -> Action:
+    def action(directory: Path) -> None:
+        path = os.fsencode(_watched(directory))
+        if call == "open_by_handle_at":
+            fd = libc.open_by_handle(os.fsdecode(path), os.O_WRONLY)
+        elif call == "openat2":
+            how = os.O_WRONLY.to_bytes(8, "little") + bytes(16)  # struct open_how: flags, mode, resolve
+            fd = libc.syscall(call, libc.AT_FDCWD, path, how, len(how))
+        elif call == "openat":
+            fd = libc.syscall(call, libc.AT_FDCWD, path, os.O_WRONLY, 0)
+        elif call == "creat":
+            fd = libc.syscall(call, path, 0o600)
+        else:
+            fd = libc.syscall(call, path, os.O_WRONLY, 0)
+        os.close(fd)
+
+    return action
 
 
-def delete_watched_name(directory: Path) -> None:
-    open_watched_name(directory)
-    (directory / "authorized_keys").unlink()
+def _rename(call: str) -> Action:
+    def action(directory: Path) -> None:
+        source, target = directory / "doctor.new", directory / WATCHED
+        source.write_text("# innerwarden doctor\n")
+        names = [os.fsencode(source), os.fsencode(target)]
+        if call == "rename":
+            libc.syscall(call, *names)
+        elif call == "renameat":
+            libc.syscall(call, libc.AT_FDCWD, names[0], libc.AT_FDCWD, names[1])
+        else:
+            libc.syscall(call, libc.AT_FDCWD, names[0], libc.AT_FDCWD, names[1], 0)
+
+    return action
 
 
-def drop_privilege(directory: Path) -> None:
-    """A child of root becomes nobody."""
+def _unlink(call: str) -> Action:
+    def action(directory: Path) -> None:
+        path = os.fsencode(_watched(directory))
+        if call == "unlink":
+            libc.syscall(call, path)
+        else:
+            libc.syscall(call, libc.AT_FDCWD, path, 0)
 
-    def drop() -> None:
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
-
-    _in_child(drop)
-
-
-def trace_child(directory: Path) -> None:
-    _in_child(libc.trace_me)
+    return action
 
 
-def memory_file(directory: Path) -> None:
+def _become_nobody(call: str, arguments: int) -> Action:
+    """A child of root gives up root by `call`."""
+    return lambda directory: _in_child(lambda: libc.syscall(call, *[NOBODY] * arguments))
+
+
+def _memory_file(directory: Path) -> None:
     os.close(os.memfd_create("innerwarden-doctor"))
 
 
-def refused_module(directory: Path) -> None:
-    """Both calls, with something that is no module: the kernel refuses, the hook sees the attempt."""
-    with contextlib.suppress(OSError):
-        libc.init_module(b"innerwarden doctor: not a module")
-    path = directory / "doctor.ko"
-    path.write_bytes(b"innerwarden doctor: not a module")
-    with path.open("rb") as file, contextlib.suppress(OSError):
-        libc.finit_module(file.fileno())
+def _refused_module(call: str) -> Action:
+    """Something that is no module: the kernel refuses it, the hook sees the attempt."""
+    image = b"innerwarden doctor: not a module"
+
+    def action(directory: Path) -> None:
+        path = directory / "doctor.ko"
+        path.write_bytes(image)
+        with path.open("rb") as file, contextlib.suppress(OSError):
+            if call == "init_module":
+                libc.init_module(image)
+            else:
+                libc.finit_module(file.fileno())
+
+    return action
 
 
-def private_mount(directory: Path) -> None:
+def _private_mount(directory: Path) -> None:
     """A tmpfs in a mount namespace that ends with the child."""
 
     def mount() -> None:
@@ -121,65 +178,95 @@ def private_mount(directory: Path) -> None:
     _in_child(mount)
 
 
-def socket_onto_stdin(directory: Path) -> None:
-    """A child puts a loopback connection onto its standard input by both calls, and ends."""
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as client:
-        client.connect(server.getsockname())
+def _socket_onto_stdin(*, inheritable: bool) -> Action:
+    """dup2 when inheritable, dup3 when not; in a child that ends at once."""
 
-        def redirect() -> None:
-            os.dup2(client.fileno(), 0)
-            os.dup2(client.fileno(), 0, inheritable=False)
+    def action(directory: Path) -> None:
+        with socket.socket() as client:
+            _in_child(lambda: os.dup2(client.fileno(), 0, inheritable=inheritable))
 
-        _in_child(redirect)
+    return action
 
 
-def small_bpf(directory: Path) -> None:
-    """A map of one entry and a program that is attached to nothing; both go at once."""
-    for make in (libc.bpf_array_map, libc.bpf_program):
-        with contextlib.suppress(OSError):
-            os.close(make())
+def _small_bpf(directory: Path) -> None:
+    """A program of two instructions that is attached to nothing; it goes at once."""
+    os.close(libc.bpf_program())
 
 
-#: kind -> (action, whether only root can do it)
-TRIGGERS: dict[str, tuple[Action, bool]] = {
-    "process.exec": (exec_true, False),
-    "process.exec_argv": (exec_long, False),
-    "process.fork": (fork_and_exit, False),
-    "process.exit": (fork_and_exit, False),
-    "network.connect": (connect_closed_port, False),
-    "network.bind": (bind_and_listen, False),
-    "network.listen": (bind_and_listen, False),
-    "file.open": (open_watched_name, False),
-    "file.rename": (rename_watched_name, False),
-    "file.delete": (delete_watched_name, False),
-    "credential.change": (drop_privilege, True),
-    "process.ptrace": (trace_child, False),
-    "process.memfd_create": (memory_file, False),
-    "kernel.module_load": (refused_module, True),
-    "filesystem.mount": (private_mount, True),
-    "process.fd_redirect": (socket_onto_stdin, False),
-    "kernel.bpf": (small_bpf, True),
-}
+_OPENS = ("openat", "open", "openat2", "creat", "open_by_handle_at")
+_CREDENTIALS = {"setuid": 1, "setreuid": 2, "setresuid": 3, "setgid": 1, "setregid": 2, "setresgid": 3}
 
-
-def pull(kinds: set[str], *, root: bool) -> dict[str, str]:
-    """Do every possible action for these kinds; returns kind -> why it was not done."""
-    skipped: dict[str, str] = {}
-    with tempfile.TemporaryDirectory(prefix="innerwarden-doctor-") as name:
-        done: set[Action] = set()
-        for kind in sorted(kinds):
-            if kind not in TRIGGERS:
-                skipped[kind] = "no harmless action causes it"
-                continue
-            action, needs_root = TRIGGERS[kind]
-            if needs_root and not root:
-                skipped[kind] = "only root can cause it; run doctor with sudo"
-                continue
-            if action in done:
-                continue
-            done.add(action)
-            try:
-                action(Path(name))
-            except OSError as error:
-                skipped[kind] = f"the action failed: {error}"
-    return skipped
+TRIGGERS: tuple[Trigger, ...] = (
+    Trigger(hooks=("sched_process_exec",), kind="process.exec", action=lambda directory: _exec()),
+    Trigger(
+        hooks=("sched_process_exec",),
+        kind="process.exec_argv",
+        action=lambda directory: _exec(*["x" * 1000] * 40),  # more than one record carries
+    ),
+    Trigger(
+        hooks=("sched_process_fork",), kind="process.fork", action=lambda directory: _in_child(lambda: None)
+    ),
+    Trigger(
+        hooks=("sched_process_exit",), kind="process.exit", action=lambda directory: _in_child(lambda: None)
+    ),
+    Trigger(hooks=("inet_sock_set_state",), kind="network.connect", action=_tcp_connect),
+    Trigger(
+        hooks=("cgroup_connect4",), kind="network.connect", action=_udp_connect(socket.AF_INET, "127.0.0.1")
+    ),
+    Trigger(hooks=("cgroup_connect6",), kind="network.connect", action=_udp_connect(socket.AF_INET6, "::1")),
+    Trigger(hooks=("inet_sock_set_state",), kind="network.listen", action=_listen),
+    Trigger(hooks=("cgroup_post_bind4",), kind="network.bind", action=_bind(socket.AF_INET, "127.0.0.1")),
+    Trigger(hooks=("cgroup_post_bind6",), kind="network.bind", action=_bind(socket.AF_INET6, "::1")),
+    Trigger(hooks=("sys_exit_bind",), kind="network.bind", action=_bind(socket.AF_INET, "127.0.0.1")),
+    *(
+        Trigger(hooks=(f"sys_exit_{c}",), kind="file.open", action=_open(c), root=c == "open_by_handle_at")
+        for c in _OPENS
+    ),
+    *(
+        Trigger(hooks=(f"sys_exit_{c}",), kind="file.rename", action=_rename(c))
+        for c in ("rename", "renameat", "renameat2")
+    ),
+    *(
+        Trigger(hooks=(f"sys_exit_{c}",), kind="file.delete", action=_unlink(c))
+        for c in ("unlink", "unlinkat")
+    ),
+    *(
+        Trigger(
+            hooks=(f"sys_enter_{c}", f"sys_exit_{c}"),
+            kind="credential.change",
+            action=_become_nobody(c, n),
+            root=True,
+        )
+        for c, n in _CREDENTIALS.items()
+    ),
+    Trigger(
+        hooks=("sys_enter_capset", "sys_exit_capset"),
+        kind="credential.change",
+        action=lambda directory: _in_child(libc.drop_capabilities),
+        root=True,
+    ),
+    Trigger(
+        hooks=("sys_exit_ptrace",), kind="process.ptrace", action=lambda directory: _in_child(libc.trace_me)
+    ),
+    Trigger(hooks=("sys_exit_memfd_create",), kind="process.memfd_create", action=_memory_file),
+    Trigger(
+        hooks=("sys_exit_dup2",), kind="process.fd_redirect", action=_socket_onto_stdin(inheritable=True)
+    ),
+    Trigger(
+        hooks=("sys_exit_dup3",), kind="process.fd_redirect", action=_socket_onto_stdin(inheritable=False)
+    ),
+    Trigger(hooks=("sys_exit_mount",), kind="filesystem.mount", action=_private_mount, root=True),
+    Trigger(hooks=("sys_exit_bpf",), kind="kernel.bpf", action=_small_bpf, root=True),
+    Trigger(
+        hooks=("sys_enter_init_module",),
+        kind="kernel.module_load",
+        action=_refused_module("init_module"),
+        root=True,
+    ),
+    Trigger(
+        hooks=("sys_enter_finit_module",),
+        kind="kernel.module_load",
+        action=_refused_module("finit_module"),
+        root=True,
+    ),
+)

@@ -8,6 +8,7 @@ Every function raises OSError with the kernel's errno.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
 from ctypes.util import find_library
@@ -18,6 +19,7 @@ PTRACE_TRACEME = 0
 CLONE_NEWNS = 0x00020000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
+AT_FDCWD = -100
 BPF_MAP_CREATE = 0
 BPF_PROG_LOAD = 5
 
@@ -31,10 +33,36 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "mount": (_INT, (_CHARS, _CHARS, _CHARS, _ULONG, _CHARS)),
 }
 
-#: Calls without a libc wrapper. Source: arch/*/entry/syscalls, include/uapi/asm-generic/unistd.h.
+#: Calls without a libc wrapper, and calls of which libc would choose another variant.
+#: Source: arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h.
 NUMBERS: dict[str, dict[str, int]] = {
-    "x86_64": {"bpf": 321, "init_module": 175, "finit_module": 313},
-    "aarch64": {"bpf": 280, "init_module": 105, "finit_module": 273},
+    "x86_64": {
+        **{"bpf": 321, "init_module": 175, "finit_module": 313, "capset": 126},
+        **{"open": 2, "openat": 257, "openat2": 437, "creat": 85},
+        **{"name_to_handle_at": 303, "open_by_handle_at": 304},
+        **{"rename": 82, "renameat": 264, "renameat2": 316, "unlink": 87, "unlinkat": 263},
+        **{
+            "setuid": 105,
+            "setreuid": 113,
+            "setresuid": 117,
+            "setgid": 106,
+            "setregid": 114,
+            "setresgid": 119,
+        },
+    },
+    "aarch64": {
+        **{"bpf": 280, "init_module": 105, "finit_module": 273, "capset": 91},
+        **{"openat": 56, "openat2": 437, "name_to_handle_at": 264, "open_by_handle_at": 265},
+        **{"renameat": 38, "renameat2": 276, "unlinkat": 35},
+        **{
+            "setuid": 146,
+            "setreuid": 145,
+            "setresuid": 147,
+            "setgid": 144,
+            "setregid": 143,
+            "setresgid": 149,
+        },
+    },
 }
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -46,8 +74,8 @@ _libc.syscall.restype = _LONG
 
 def _checked(result: int, what: str) -> int:
     if result < 0:
-        errno = ctypes.get_errno()
-        raise OSError(errno, os.strerror(errno), what)
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), what)
     return result
 
 
@@ -76,26 +104,56 @@ def mount(source: str, target: str, fs_type: str) -> None:
     _checked(_libc.mount(source.encode(), os.fsencode(target), fs_type.encode(), 0, None), "mount")
 
 
-def _syscall(name: str, *arguments: object) -> int:
-    numbers = NUMBERS.get(platform.machine())
-    if numbers is None:
-        raise OSError(38, f"no number of {name} is known for {platform.machine()}", name)
-    return _checked(_libc.syscall(_LONG(numbers[name]), *arguments), name)
+def syscall(name: str, *arguments: int | bytes) -> int:
+    """A system call by name: integers as registers, bytes as a pointer to a private, writable copy."""
+    number = NUMBERS.get(platform.machine(), {}).get(name)
+    if number is None:
+        raise OSError(
+            errno.ENOSYS, f"{platform.machine()} has no system call {name} that is known here", name
+        )
+    buffers = [
+        ctypes.create_string_buffer(one, len(one) + 1) if isinstance(one, bytes) else _LONG(one)
+        for one in arguments
+    ]
+    return _checked(_libc.syscall(_LONG(number), *buffers), name)
+
+
+def open_by_handle(path: str, flags: int) -> int:
+    """Open a file through its handle, see open_by_handle_at(2). Needs CAP_DAC_READ_SEARCH."""
+    handle = ctypes.create_string_buffer((128).to_bytes(4, "little") + bytes(4 + 128), 136)
+    mount_id = ctypes.c_int()
+    numbers = NUMBERS[platform.machine()]
+    name = ctypes.c_char_p(os.fsencode(path))
+    there = _LONG(AT_FDCWD)
+    first = _libc.syscall(
+        _LONG(numbers["name_to_handle_at"]), there, name, handle, ctypes.byref(mount_id), _LONG(0)
+    )
+    _checked(first, "name_to_handle_at")
+    mount = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)  # noqa: PTH120 - any file of that mount
+    try:
+        opened = _libc.syscall(_LONG(numbers["open_by_handle_at"]), _LONG(mount), handle, _LONG(flags))
+        return _checked(opened, "open_by_handle_at")
+    finally:
+        os.close(mount)
+
+
+def drop_capabilities() -> None:
+    """capset(2) with nothing in any set."""
+    syscall("capset", (0x20080522).to_bytes(4, "little") + bytes(4), bytes(24))
 
 
 def init_module(image: bytes) -> None:
     """init_module(2) with `image`; anything that is not a module fails with ENOEXEC or EPERM."""
-    _syscall("init_module", _CHARS(image), _ULONG(len(image)), _CHARS(b""))
+    syscall("init_module", image, len(image), b"")
 
 
 def finit_module(fd: int) -> None:
     """finit_module(2); a file that is no module fails."""
-    _syscall("finit_module", _INT(fd), _CHARS(b""), _INT(0))
+    syscall("finit_module", fd, b"", 0)
 
 
 def _bpf(command: int, attributes: bytes) -> int:
-    buffer = ctypes.create_string_buffer(attributes.ljust(128, b"\0"), 128)
-    return _syscall("bpf", _INT(command), buffer, ctypes.c_uint(128))
+    return syscall("bpf", command, attributes.ljust(128, b"\0"), 128)
 
 
 def bpf_array_map() -> int:

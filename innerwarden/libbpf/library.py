@@ -16,7 +16,8 @@ from innerwarden.libbpf import _table
 
 SONAMES = ("libbpf.so.1", "libbpf.so.0")
 LOG_LINES = 400
-LOG_BYTES = 1 << 16
+#: The verifier's verdict is at the end of its log, which may be long; pages not written to cost nothing.
+LOG_BYTES = 16 << 20
 _STRICT_ALL = 0xFFFFFFFF
 
 

@@ -196,7 +196,7 @@ _DERIVED: dict[str, tuple[FieldType, str, str | None, dict[str, tuple[str, ...]]
 }
 
 #: Fields that the process table supplies on every record of a task, besides the records that carry them.
-_FROM_TABLE = {"exe_path"}
+_FROM_TABLE = {"exe_path", "cwd", "argv"}
 
 #: Members of the record that no rule can name: the frame, and padding.
 NOT_FIELDS = frozenset({"size", "kind"})

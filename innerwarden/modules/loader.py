@@ -18,7 +18,7 @@ from innerwarden.model.detector import Detector, DetectorSpec
 from innerwarden.model.severity import Severity
 from innerwarden.modules import manifest as manifests
 from innerwarden.modules.manifest import Manifest
-from innerwarden.modules.native import NativeSpec, read_native
+from innerwarden.modules.native import NativeSpec, build, read_native
 from innerwarden.modules.python import PythonModule, load_python
 from innerwarden.rules.compiled import Saved, compile_or_load
 from innerwarden.rules.program import CompiledCorrelation, CompiledRule, RuleSource
@@ -169,8 +169,7 @@ def _assemble(found: _Found, saved: Saved, config: Config) -> ModuleSet:
         if name in found.python:
             python[name] = found.python[name].detector(spec.parameters)
         elif name in found.natives:
-            code = found.natives[name].native
-            natives += _built(name, partial(NativeDetector, name, code, spec.parameters), problems)
+            natives += _built(name, partial(build, found.natives[name], spec), problems)
     native_rules = [one for rule in rules for one in _built(rule.owner, rule.native, problems)]
     native_correlations = [one for c in correlations for one in _built(c.owner, c.native, problems)]
     return ModuleSet(

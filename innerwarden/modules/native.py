@@ -7,11 +7,14 @@ import tomllib
 from pathlib import Path
 
 import msgspec
-from innerwarden_core import NATIVE_DETECTORS
+from innerwarden_core import NATIVE_DETECTORS, NativeDetector
 
 from innerwarden.errors import RuleError
 from innerwarden.model.detector import DetectorSpec, check_templates
 from innerwarden.modules.manifest import line_of, toml_line
+
+#: The engine's parameter that the spec says as `cooldown_s`.
+COOLDOWN = "cooldown_s"
 
 
 class NativeSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +48,14 @@ def read_native(path: Path, module: str) -> NativeSpec:
             )
     if spec.id != path.stem:
         raise RuleError(f"{path}:{line_of(text, 'id')}: id {spec.id!r} is not the file's name")
-    return NativeSpec(
-        native=native, spec=msgspec.structs.replace(spec, parameters={**defaults, **spec.parameters})
-    )
+    parameters = {**defaults, **spec.parameters}
+    parameters.pop(COOLDOWN, None)
+    return NativeSpec(native=native, spec=msgspec.structs.replace(spec, parameters=parameters))
+
+
+def build(native: NativeSpec, spec: DetectorSpec) -> NativeDetector:
+    """The engine's object for the spec as overridden. Raises ValueError for a value that it refuses."""
+    parameters = dict(spec.parameters)
+    if COOLDOWN in NATIVE_DETECTORS[native.native]:
+        parameters[COOLDOWN] = spec.cooldown_s
+    return NativeDetector(spec.id, native.native, parameters)

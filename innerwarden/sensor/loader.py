@@ -130,15 +130,20 @@ class KernelSource:
         for hook in HOOKS:
             if hook.attach == TP_BTF and not btf.kernel_has_type(f"btf_trace_{hook.target}"):
                 self._refused[hook.program] = f"this kernel has no tracepoint {hook.target}"
+        # Since 6.2, but some kernels let only some program types use it; those get the slower reads.
+        direct = btf.kernel_has_type("bpf_rdonly_cast")
         while True:
             opened = Object(image)
             try:
-                self._configure(opened, layout, names)
+                self._configure(opened, layout, names, direct)
                 opened.load()
                 return opened
             except BpfError as error:
                 name = opened.refused_program()
                 opened.close()
+                if direct and name is not None:
+                    direct = False
+                    continue
                 if name is None or name in self._refused or error.errno == errno.EPERM:
                     raise
                 self._refused[name] = error.problem
@@ -147,7 +152,9 @@ class KernelSource:
                 opened.close()
                 raise
 
-    def _configure(self, opened: Object, layout: btf.Btf, names: Mapping[bytes, int]) -> None:
+    def _configure(
+        self, opened: Object, layout: btf.Btf, names: Mapping[bytes, int], direct: bool
+    ) -> None:
         for name in self._refused:
             opened.programs[name].set_autoload(False)
         sizes = (self._config.prio_ring_bytes, self._config.bulk_ring_bytes)
@@ -159,6 +166,7 @@ class KernelSource:
         section.write_initial(constants["iw_ring_wake_bytes"].offset, wake)
         reads = struct.pack("<I", wants_directory_reads(names, QUALIFIED))
         section.write_initial(constants["iw_watch_dir_reads"].offset, reads)
+        section.write_initial(constants["iw_direct_reads"].offset, struct.pack("<I", direct))
 
     def _attach_all(self, loaded: Object) -> None:
         cgroup = cgroup2_root()

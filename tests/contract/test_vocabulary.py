@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from innerwarden_core import FIELDS
+import pytest
+from innerwarden_core import FIELDS, Engine
 
 from innerwarden.model._wire import KINDS, LAYOUT, MEANING, RECORD_OF
 from innerwarden.model.details import DETAILS
-from innerwarden.model.vocabulary import NOT_FIELDS, VOCABULARY, FieldType
+from innerwarden.model.vocabulary import NOT_FIELDS, TASK_KINDS, VOCABULARY, FieldType
+from innerwarden.modules.factory import encode
 from innerwarden.rules.pipeline import CATEGORIES, CONSTANTS, SERVICES
+from innerwarden.rules.program import CompiledPredicate, CompiledRule
 
 
 def test_every_field_of_the_wire_and_of_the_engine_is_in_the_vocabulary() -> None:
@@ -63,3 +66,27 @@ def test_details_have_the_records_fields() -> None:
 def test_log_sources_name_kinds_that_exist() -> None:
     for kinds in [*(kinds for kinds, _ in CATEGORIES.values()), *SERVICES.values()]:
         assert set(kinds) <= set(KINDS)
+
+
+@pytest.mark.parametrize("kind", sorted(TASK_KINDS - {"process.exec", "process.exec_argv", "process.fork"}))
+def test_fields_of_the_acting_process_are_there_on_every_record_of_a_task(kind: str) -> None:
+    """What the vocabulary promises for kinds that do not carry the field: the process table supplies it."""
+    engine = Engine()
+    rules = [
+        CompiledRule(
+            owner=name,
+            kinds=(kind,),
+            predicates=(CompiledPredicate(name, "exists", ()),),
+            nodes=((0, -1, -2),),
+        ).native()
+        for name, field in VOCABULARY.items()
+        if kind in field.kinds and (field.derived or name in ("exe_path", "cwd"))
+    ]
+    engine.configure(rules, [], [])
+    program = {"argv": ["a", "b"], "cwd": "/root", "exe_path": "/usr/bin/a"}
+    for pid, ppid in ((20, 1), (21, 20), (22, 21)):
+        engine.feed(encode("process.exec", pid=pid, ppid=ppid, **program))
+    names = {"path": "/etc/x"} if "path" in {n for n, _, _ in LAYOUT[RECORD_OF[KINDS[kind]]]} else {}
+    hits = engine.feed(encode(kind, at_s=1.0, pid=22, ppid=21, **names))
+    missing = {rule.owner for rule in rules} - {hit.owner for hit in hits}
+    assert missing == set()

@@ -145,8 +145,7 @@ def test_losses_are_counted_and_sequence_shows_them() -> None:
         before = source.stats()
         for _ in range(3):
             trigger(
-                "for i in range(400):\n    os.memfd_create('x' * 200)\n    os.close(os.dup(1))\n" * 1
-                + "say()\n"
+                "for i in range(400):\n    os.memfd_create('x' * 200)\n    os.close(os.dup(1))\n" + "say()\n"
             )
         records = [r for r in witness.drain() if r.ring == "prio"]
         after = source.stats()

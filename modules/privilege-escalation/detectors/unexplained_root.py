@@ -63,4 +63,4 @@ class UnexplainedRoot(Detector):
             exe = event.process.exe if event.process else None
             if exe is not None and exe.startswith(SYSTEM):
                 return None
-        return Finding()
+        return Finding(values={"syscall_nr": "none"} if syscall == NOT_A_SYSCALL else {})

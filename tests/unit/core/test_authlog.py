@@ -158,6 +158,21 @@ def test_the_same_process_id_again_is_another_connection() -> None:
     assert counted(*one, *one, *one)["ssh.login_failed"] == 3
 
 
+def test_the_closing_line_names_the_scanner() -> None:
+    parse = parser()
+    parse.parse(
+        b"Nov  2 10:00:00 web sshd[5]: error: kex_exchange_identification: read: Connection reset by peer"
+    )
+    record = parse.parse(f"Nov  2 10:00:00 web sshd[5]: Connection reset by {AT}".encode())
+    assert record is not None and dotted(record) == "ssh.probe"
+    assert Record(record).get("src_ip") == "192.0.2.7"
+
+
+def test_another_port_is_another_connection() -> None:
+    lines = [f"Invalid user ola from 192.0.2.7 port {port}" for port in (1, 2, 3)]
+    assert counted(*lines) == {"ssh.probe": 3}
+
+
 def test_sudo_counts_its_own_line() -> None:
     lines = [
         "pam_unix(sudo:auth): authentication failure; logname=kim uid=1 euid=0 tty=x ruser=kim rhost=  user=kim",

@@ -11,7 +11,7 @@ from innerwarden import paths
 from innerwarden.config import Config, DetectorConfig, ModulesConfig
 from innerwarden.model.severity import Severity
 from innerwarden.modules.loader import load_modules
-from innerwarden.modules.scaffold import scaffold
+from tests.unit.modules.sample import write_module
 
 SHIPPED = [paths.REPOSITORY / "modules"]
 
@@ -68,8 +68,8 @@ def test_a_disabled_module_brings_nothing() -> None:
 
 def test_a_new_module_loads_and_the_first_directory_wins(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    scaffold(first, "net-watch")
-    scaffold(second, "net-watch")
+    write_module(first, "net-watch")
+    write_module(second, "net-watch")
     rule = first / "net-watch/detectors/net_watch_scan.yml"
     rule.write_text(rule.read_text().replace("level: low", "level: high"))
     modules = load_modules([first, second], Config())
@@ -78,7 +78,7 @@ def test_a_new_module_loads_and_the_first_directory_wins(tmp_path: Path) -> None
 
 
 def test_python_from_elsewhere_is_refused_before_it_runs(tmp_path: Path) -> None:
-    scaffold(tmp_path, "net-watch")
+    write_module(tmp_path, "net-watch")
     ran = tmp_path / "ran"
     evil = tmp_path / "net-watch/detectors/evil.py"
     evil.write_text(f"open({str(ran)!r}, 'w')\n")
@@ -89,7 +89,7 @@ def test_python_from_elsewhere_is_refused_before_it_runs(tmp_path: Path) -> None
 
 
 def test_python_that_imports_beyond_the_sdk_is_refused_before_it_runs(tmp_path: Path) -> None:
-    scaffold(tmp_path, "net-watch")
+    write_module(tmp_path, "net-watch")
     path = tmp_path / "net-watch/detectors/wide.py"
     path.write_text("import json\nfrom innerwarden.config import Config\n")
     modules = load_modules([tmp_path], Config(), trusted=[tmp_path])
@@ -97,7 +97,7 @@ def test_python_that_imports_beyond_the_sdk_is_refused_before_it_runs(tmp_path: 
 
 
 def test_python_that_raises_is_one_problem_with_its_line(tmp_path: Path) -> None:
-    scaffold(tmp_path, "net-watch")
+    write_module(tmp_path, "net-watch")
     path = tmp_path / "net-watch/detectors/broken.py"
     path.write_text("import json\njson.loads('{')\n")
     modules = load_modules([tmp_path], Config(), trusted=[tmp_path])
@@ -106,7 +106,7 @@ def test_python_that_raises_is_one_problem_with_its_line(tmp_path: Path) -> None
 
 
 def test_the_cache_is_used_and_is_only_good_for_its_sources(tmp_path: Path) -> None:
-    scaffold(tmp_path / "m", "net-watch")
+    write_module(tmp_path / "m", "net-watch")
     cache = tmp_path / "rules.cache"
     before = load_modules([tmp_path / "m"], Config(), cache=cache)
     assert cache.stat().st_mode & 0o777 == 0o600

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The validator finds each kind of problem, and a scaffolded module has none."""
+"""The validator finds each kind of problem, and a good module has none."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from innerwarden.errors import UsageError
-from innerwarden.modules.scaffold import scaffold
 from innerwarden.modules.validator import validate
+from tests.unit.modules.sample import write_module
 
 RULE = "detectors/net_watch_scan.yml"
 CASES = "tests/net_watch_scan.toml"
@@ -18,7 +17,7 @@ CASES = "tests/net_watch_scan.toml"
 
 @pytest.fixture
 def module(tmp_path: Path) -> Path:
-    scaffold(tmp_path, "net-watch")
+    write_module(tmp_path, "net-watch")
     return tmp_path / "net-watch"
 
 
@@ -69,10 +68,3 @@ def test_several_problems_come_together(module: Path) -> None:
     change(module / RULE, "attack.t1046", "attack.t99")
     (module / "docs/README.md").write_text("# x\n")
     assert len(validate(module)) >= 5
-
-
-def test_scaffold_refuses_what_exists_or_is_no_id(module: Path) -> None:
-    with pytest.raises(UsageError):
-        scaffold(module.parent, "net-watch")
-    with pytest.raises(UsageError):
-        scaffold(module.parent, "../evil")

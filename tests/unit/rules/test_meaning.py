@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from innerwarden_core import Engine
+from innerwarden_core import Engine, Record
 from sigma.rule import SigmaRule
 
 from innerwarden.errors import RuleError
@@ -19,10 +21,9 @@ from tests.unit.rules.oracle import matches
 KIND = "network.connect"
 EXEC = "process.exec"
 
-WORDS = st.sampled_from(
-    ["a", "A", "ab", "Ab", "b*c", "b?c", "\\", "a\\b", "/tmp/x", "/TMP/", "x y", "aab", "é"]
-)
-TEXT = st.lists(WORDS, min_size=1, max_size=3).map("".join)
+#: Few characters, so that patterns and texts meet often.
+TEXT = st.text(alphabet="abA*?\\é", min_size=1, max_size=4)
+SHORT = st.text(alphabet="abA*?\\é", min_size=1, max_size=2)
 NUMBER = st.sampled_from([0, 1, 2, 80, 4294967295])
 ADDRESS = st.sampled_from(["127.0.0.1", "10.1.2.3", "10.255.0.1", "::1", "2001:db8::5", "192.168.0.9"])
 NETWORK = st.sampled_from(["127.0.0.0/8", "10.0.0.0/8", "10.1.0.0/16", "::/0", "2001:db8::/32", "0.0.0.0/0"])
@@ -47,8 +48,8 @@ def string_items(draw: st.DrawFn) -> dict[str, Any]:
     if shape == "fieldref":
         return {f"{field}|fieldref": draw(st.sampled_from(EXEC_STRINGS))}
     modifier = shape + draw(st.sampled_from(["", "|cased"]))
-    globs = st.sampled_from(["*", "a*", "*b", "?b*", "*a?b", "a**b", "/tmp/*"])
-    values = draw(st.lists(TEXT.map(escape) | globs, min_size=1, max_size=3))
+    globs = st.sampled_from(["*", "a*", "*b", "?b*", "*a?b", "a**b", "?", "?*a"])
+    values = draw(st.lists(SHORT.map(escape) | globs, min_size=1, max_size=3))
     if len(values) > 1 and draw(st.booleans()):
         modifier += "|all"
     return {field + modifier: values}
@@ -128,6 +129,16 @@ def test_text_and_numbers(tree: dict[str, Any], record: dict[str, Any]) -> None:
         assert said == matches(rule, record), (tree["detection"], record)
 
 
+@RELAXED
+@given(string_items(), exec_records())
+def test_one_text_test(item: dict[str, Any], record: dict[str, Any]) -> None:
+    tree = {"title": "t", "logsource": {"product": "linux", "category": "process_creation"}}
+    rule = SigmaRule.from_dict({**tree, "detection": {"s": item, "condition": "s"}})
+    said = verdict(rule, EXEC, record)
+    if said is not None:
+        assert said == matches(rule, record), (item, record)
+
+
 @st.composite
 def address_items(draw: st.DrawFn) -> dict[str, Any]:
     field = draw(st.sampled_from(["src_ip", "dst_ip"]))
@@ -152,6 +163,27 @@ def test_addresses(tree: dict[str, Any], record: dict[str, Any]) -> None:
     said = verdict(rule, KIND, record)
     if said is not None:
         assert said == matches(rule, record), (tree["detection"], record)
+
+
+def words(alphabet: str, longest: int) -> list[str]:
+    return ["".join(w) for n in range(1, longest + 1) for w in itertools.product(alphabet, repeat=n)]
+
+
+@pytest.mark.parametrize(
+    "modifier", ["", "|startswith", "|endswith", "|contains", "|cased", "|contains|cased"]
+)
+def test_every_short_pattern_on_every_short_text(modifier: str) -> None:
+    texts = words("abA", 3)
+    records = b"".join(encode(EXEC, exe_path=text) for text in texts)
+    tree = {"title": "t", "logsource": {"product": "linux", "category": "process_creation"}}
+    for pattern in words("aA*?", 3):
+        detection = {"s": {f"exe_path{modifier}": pattern}, "condition": "s"}
+        rule = SigmaRule.from_dict({**tree, "detection": detection})
+        where = source_of_kinds((EXEC,))
+        engine = Engine()
+        engine.configure([compile_rule("r", expression_of(rule.detection, where), where).native()], [], [])
+        said = {Record(hit.record).get("exe_path") for hit in engine.feed(records)}
+        assert said == {text for text in texts if matches(rule, {"exe_path": text})}, pattern
 
 
 def test_modifiers_that_expand() -> None:

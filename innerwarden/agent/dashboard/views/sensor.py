@@ -23,6 +23,9 @@ from innerwarden.agent.dashboard.widgets import (
 from innerwarden.clock import rfc3339
 from innerwarden.model.health import CollectorHealth, HookHealth, SensorHealth
 
+#: What is not seen comes first.
+WORST_FIRST = {"absent": 0, "unconfirmed": 1, "working": 2}
+
 
 def load(context: Context, req: falcon.Request, params: dict[str, str]) -> SensorView:
     reader = context.reader()
@@ -52,9 +55,10 @@ def render(body: SensorView) -> Html:
     health = body.health
     return join(
         headline,
+        el("div", _hooks(health), class_="whole"),
         el(
             "div",
-            el("div", _hooks(health), _collectors(health), _rates(health), class_="wide"),
+            el("div", _collectors(health), _rates(health), class_="wide"),
             el("div", _losses(health), _rings(health), _sensor(body, health), _agent(body), class_="side"),
             class_="columns",
         ),
@@ -63,7 +67,7 @@ def render(body: SensorView) -> Html:
 
 def _hooks(health: SensorHealth) -> Html:
     columns = ("hook", "proof", "loaded", "event", "fired", "goes blind without it")
-    rows = [_hook(hook) for hook in health.hooks]
+    rows = [_hook(hook) for hook in sorted(health.hooks, key=lambda hook: WORST_FIRST.get(hook.canary, 0))]
     return panel(
         "Kernel hooks",
         grid("Kernel hooks", columns, rows, "No kernel hook: the sensor runs without eBPF."),
@@ -89,9 +93,7 @@ def _hook(hook: HookHealth) -> tuple[Html, ...]:
 def _collectors(health: SensorHealth) -> Html:
     columns = ("source", "state", "lines", "matched", "malformed", "lost")
     rows = [_collector(one) for one in health.collectors]
-    return panel(
-        "Log sources", grid("Log sources", columns, rows, "No log source is configured."), id_="collectors"
-    )
+    return panel("Sources", grid("Sources", columns, rows, "No source is configured."), id_="collectors")
 
 
 def _collector(one: CollectorHealth) -> tuple[Html, ...]:
