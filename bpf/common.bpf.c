@@ -2,12 +2,13 @@
 /* Maps, tunables and the parts that every subject shares: header, path walk, watch list, socket. */
 #include "include/iw_common.bpf.h"
 
-char LICENSE[] SEC("license") = "GPL";
-
 /* Set by the loader before load: pending bytes at which a sleeping consumer is woken. */
 const volatile __u64 iw_ring_wake_bytes[2] = { 1 << 20, 1 << 20 };
 /* Some directory is watched for reads of any name: opens for reading look at directories too. */
 const volatile __u32 iw_watch_dir_reads = 0;
+
+/* See IW_GET. */
+const volatile __u32 iw_direct_reads = 0;
 
 /* Consumer position + 1 at the last forced wake-up. */
 __u64 iw_woken_at[2] = {};
@@ -99,7 +100,7 @@ __hidden int iw_fill(struct iw_header *h, struct task_struct *task, __u32 kind)
 	if (nsproxy)
 		err |= gone;
 	h->pid_ns = pid_namespace_inode(task, &err);
-	IW_GET(err, h->comm, task, comm);
+	IW_COPY(err, h->comm, task, comm);
 	h->flags = (flags & PF_KTHREAD ? IW_F_KTHREAD : 0) | (err ? IW_F_READ_FAULT : 0);
 	return 0;
 }
@@ -108,30 +109,25 @@ __hidden int iw_fill(struct iw_header *h, struct task_struct *task, __u32 kind)
 static __always_inline int prepend(struct iw_path_scratch *p, struct dentry *dentry)
 {
 	const unsigned char *name = NULL;
-	__u32 err = 0, len = 0, at;
+	__u32 err = 0, len = 0, at = p->at;
 
 	IW_GET(err, len, dentry, d_name.len);
 	IW_GET(err, name, dentry, d_name.name);
-	len &= IW_NAME_MAX;
-	at = p->at - len;
-	asm volatile("" : "+r"(at), "+r"(len));
-	if (err || at - 1 >= IW_PATH_MAX - 1 || len > IW_NAME_MAX)
+	if (err || len > IW_NAME_MAX || at <= len + 1)
 		return 1;
-	if (len && bpf_probe_read_kernel(&p->path[at], len, name))
+	at -= len;
+	if (bpf_probe_read_kernel(&p->path[iw_masked(at, IW_TEXT_MASK)], iw_masked(len, IW_NAME_MAX), name))
 		return 1;
 	at--;
-	asm volatile("" : "+r"(at));
-	if (at >= IW_PATH_MAX)
-		return 1;
-	p->path[at] = '/';
+	p->path[iw_masked(at, IW_TEXT_MASK)] = '/';
 	p->at = at;
 	return 0;
 }
 
-__noinline int iw_walk(__u64 mnt, __u64 leaf)
+__noinline int iw_walk(void)
 {
-	struct mount *mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt), *above = NULL;
-	struct dentry *dentry = (void *)leaf, *root = NULL, *parent = NULL;
+	struct dentry *dentry, *root = NULL, *parent = NULL;
+	struct mount *mount, *above = NULL;
 	struct iw_path_scratch *p;
 	struct inode *inode = NULL;
 	__u32 err = 0, zero = 0;
@@ -141,6 +137,8 @@ __noinline int iw_walk(__u64 mnt, __u64 leaf)
 	p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
 	if (!p)
 		return IW_PATH_MAX;
+	mount = (void *)p->mnt - bpf_core_field_offset(struct mount, mnt);
+	dentry = (void *)p->dentry;
 	/* State is in memory, so that the verifier does not follow every combination of steps and crossings. */
 	p->at = IW_PATH_MAX;
 	p->seen = 0;
@@ -160,7 +158,7 @@ __noinline int iw_walk(__u64 mnt, __u64 leaf)
 			break;
 		if (dentry == root) {
 			IW_GET(err, above, mount, mnt_parent);
-			if (err || above == mount)
+			if (err || !above || above == mount)
 				break;
 			IW_GET(err, dentry, mount, mnt_mountpoint);
 			mount = above;
@@ -170,7 +168,7 @@ __noinline int iw_walk(__u64 mnt, __u64 leaf)
 		}
 		p->covered = 0;
 		IW_GET(err, parent, dentry, d_parent);
-		if (err || prepend(p, dentry)) {
+		if (err || !parent || prepend(p, dentry)) {
 			p->seen |= IW_SEEN_PARTIAL;
 			break;
 		}
@@ -192,42 +190,6 @@ __noinline int iw_walk(__u64 mnt, __u64 leaf)
 	return (p->at & IW_SEEN_OFFSET) | p->seen;
 }
 
-/* Flags of one name: a bit test for most, a look-up for the few that pass it. */
-static __always_inline int watched(struct iw_key *key)
-{
-	struct iw_watch_filter *filter;
-	__u32 zero = 0, *flags;
-	__u64 hash;
-
-	filter = bpf_map_lookup_elem(&iw_watch_filter, &zero);
-	if (!filter)
-		return 0;
-	/* kernel_maps.py computes the same; the multiplier is 2^64 divided by the golden ratio. */
-	hash = (key->word[0] + key->word[1] * 3 + key->word[2] * 5 + key->word[3] * 7) * 0x9E3779B97F4A7C15ULL;
-	hash >>= 50;
-	if (!(filter->bits[(hash >> 3) & 2047] & (1 << (hash & 7))))
-		return 0;
-	flags = bpf_map_lookup_elem(&iw_watch_name, key);
-	return flags ? *flags : 0;
-}
-
-__noinline int iw_watched_dentry(__u64 at)
-{
-	struct dentry *dentry = (void *)at;
-	const unsigned char *name = NULL;
-	struct iw_key key = {};
-	__u32 err = 0, len = 0;
-
-	IW_GET(err, len, dentry, d_name.len);
-	IW_GET(err, name, dentry, d_name.name);
-	if (len > IW_KEY_BYTES)
-		len = IW_KEY_BYTES;
-	asm volatile("" : "+r"(len));
-	if (err || len - 1 >= IW_KEY_BYTES || bpf_probe_read_kernel(&key, len, name))
-		return 0;
-	return watched(&key);
-}
-
 __noinline int iw_watched_text(__u32 start, __u32 len)
 {
 	struct iw_key key = {};
@@ -235,29 +197,41 @@ __noinline int iw_watched_text(__u32 start, __u32 len)
 	__u32 zero = 0;
 
 	p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
+	if (!p || !len)
+		return 0;
 	if (len > IW_KEY_BYTES)
 		len = IW_KEY_BYTES;
-	asm volatile("" : "+r"(len));
-	if (!p || start >= IW_PATH_MAX || len - 1 >= IW_KEY_BYTES)
+	if (bpf_probe_read_kernel(&key, iw_masked(len - 1, IW_KEY_BYTES - 1) + 1,
+				  &p->text[iw_masked(start, IW_TEXT_MASK)]))
 		return 0;
-	if (bpf_probe_read_kernel(&key, len, &p->text[start]))
-		return 0;
-	return watched(&key);
+	return iw_watched(&key);
 }
 
-__noinline int iw_watched_above(__u64 mnt, __u64 leaf, __u32 self, __u32 levels)
+__noinline int iw_watched_above(__u32 self, __u32 levels)
 {
-	struct mount *mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt), *above = NULL;
-	struct dentry *dentry = (void *)leaf, *root = NULL, *parent = NULL;
-	__u32 err = 0, found = 0, flags, steps = self;
-	int i;
+	struct dentry *dentry, *root = NULL, *parent = NULL;
+	__u32 err = 0, found = 0, flags, steps = self, zero = 0, turn = 0;
+	struct mount *mount, *above = NULL;
+	struct iw_path_scratch *p;
 
+	p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
+	if (!p)
+		return 0;
+	mount = (void *)p->mnt - bpf_core_field_offset(struct mount, mnt);
+	dentry = (void *)p->dentry;
 	IW_GET(err, root, mount, mnt.mnt_root);
 #pragma clang loop unroll(disable)
-	for (i = 0; i < 8; i++) {
+	while (1) {
+		/*
+		 * Nothing may be moved to the end of the body: kernels before 6.4 accept a back-edge only from
+		 * a jump, not from a plain instruction that falls through to the head (check_cfg).
+		 */
+		asm volatile("" ::: "memory");
+		if (turn++ >= 8)
+			break;
 		if (dentry == root) {
 			IW_GET(err, above, mount, mnt_parent);
-			if (err || above == mount)
+			if (err || !above || above == mount)
 				break;
 			IW_GET(err, dentry, mount, mnt_mountpoint);
 			mount = above;
@@ -265,14 +239,14 @@ __noinline int iw_watched_above(__u64 mnt, __u64 leaf, __u32 self, __u32 levels)
 			continue;
 		}
 		if (steps) {
-			flags = iw_watched_dentry((__u64)dentry);
+			flags = iw_watched_dentry(dentry);
 			if (flags & IW_WATCH_DIR)
 				found |= flags;
 		}
 		if (steps >= levels)
 			break;
 		IW_GET(err, parent, dentry, d_parent);
-		if (err || parent == dentry)
+		if (err || !parent || parent == dentry)
 			break;
 		dentry = parent;
 		steps++;
@@ -301,6 +275,7 @@ __noinline __u64 iw_file_sock(__u64 at)
 	IW_GET(err, socket, file, private_data);
 	if (err || magic != SOCKFS_MAGIC || !socket)
 		return 0;
-	IW_GET(err, sk, socket, sk);
+	/* Through the helper: a number to the verifier, as the caller wants it. */
+	IW_COPY(err, sk, socket, sk);
 	return err ? 0 : (__u64)sk;
 }

@@ -2,8 +2,6 @@
 /* Changes of user, group and capabilities by syscall: remembered at the entry, compared at the exit. */
 #include "include/iw_common.bpf.h"
 
-char LICENSE[] SEC("license") = "GPL";
-
 struct iw_identity {
 	__u64 cap_effective;
 	__u32 uid;
@@ -26,7 +24,7 @@ static __always_inline __u32 identity_of(struct task_struct *task, struct iw_ide
 	__u32 err = 0;
 
 	IW_GET(err, cred, task, cred);
-	IW_GET(err, identity->cap_effective, cred, cap_effective);
+	IW_COPY(err, identity->cap_effective, cred, cap_effective);
 	IW_GET(err, identity->uid, cred, uid);
 	IW_GET(err, identity->euid, cred, euid);
 	IW_GET(err, identity->gid, cred, gid);

@@ -4,12 +4,27 @@
 #include "include/iw_regs.bpf.h"
 #include <asm/unistd.h>
 
-char LICENSE[] SEC("license") = "GPL";
-
 #define AT_FDCWD_32 0xffffff9cu /* -100, include/uapi/linux/fcntl.h */
 #define AT_REMOVEDIR 0x200
+#define O_CREAT 0100 /* include/uapi/asm-generic/fcntl.h; x86 and arm64 have the same */
+#define O_EXCL 0200
+#define O_NOCTTY 0400
+#define O_TRUNC 01000
 #define IW_PARTS 4	  /* last components of a name that are looked at */
 #define IW_TAIL_BYTES 256 /* of a name, searched for those components */
+
+/* Hand (mnt, dentry) to iw_walk or iw_watched_above; non-zero when there is no scratch. */
+static __always_inline int base_above(struct vfsmount *mnt, struct dentry *dentry)
+{
+	__u32 zero = 0;
+	struct iw_path_scratch *p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
+
+	if (!p)
+		return 1;
+	p->mnt = (__u64)mnt;
+	p->dentry = (__u64)dentry;
+	return 0;
+}
 
 /* What the watch list wants of this open: IW_WATCH_READ and IW_WATCH_WRITE bits. Most opens end in the first test. */
 static __always_inline __u32 open_wanted(struct file *file, struct dentry *dentry, __u32 mode)
@@ -21,7 +36,7 @@ static __always_inline __u32 open_wanted(struct file *file, struct dentry *dentr
 		asked |= IW_WATCH_READ;
 	if (mode & FMODE_WRITE)
 		asked |= IW_WATCH_WRITE;
-	name = iw_watched_dentry((__u64)dentry);
+	name = iw_watched_dentry(dentry);
 	found = name & IW_WATCH_DIR ? 0 : name & asked;
 	if (found && !(name & IW_WATCH_QUALIFIED))
 		return found;
@@ -29,12 +44,42 @@ static __always_inline __u32 open_wanted(struct file *file, struct dentry *dentr
 	if (!found && !(asked & IW_WATCH_WRITE) && !iw_watch_dir_reads)
 		return 0;
 	IW_GET(err, mnt, file, f_path.mnt);
-	if (err)
+	if (err || base_above(mnt, dentry))
 		return 0;
-	return (__u32)iw_watched_above((__u64)mnt, (__u64)dentry, 0, 3) & asked;
+	return (__u32)iw_watched_above(0, 3) & asked;
 }
 
-static __always_inline int send_open(struct file *file, struct dentry *dentry, __u32 mode, __u32 wanted)
+/* The bits that the open file forgets once they are done (do_dentry_open), from the call. */
+static __always_inline __u32 call_flags(struct iw_sys_exit *ctx)
+{
+	struct pt_regs *regs = iw_regs(iw_current(), ctx->nr);
+	__u64 flags = 0;
+
+	if (!regs)
+		return 0;
+	switch (ctx->nr) {
+#ifdef __NR_open
+	case __NR_open:
+		flags = iw_arg(regs, IW_ARG1);
+		break;
+#endif
+#ifdef __NR_creat
+	case __NR_creat:
+		flags = O_CREAT | O_TRUNC;
+		break;
+#endif
+	case __NR_openat2: /* struct open_how begins with them */
+		if (bpf_probe_read_user(&flags, sizeof(flags), (void *)iw_arg(regs, IW_ARG2)))
+			flags = 0;
+		break;
+	default: /* openat, open_by_handle_at */
+		flags = iw_arg(regs, IW_ARG2);
+	}
+	return flags & (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC);
+}
+
+static __always_inline int send_open(struct iw_sys_exit *ctx, struct file *file, struct dentry *dentry, __u32 mode,
+				     __u32 wanted)
 {
 	struct task_struct *task = iw_current();
 	struct iw_counters *c = iw_count();
@@ -62,6 +107,7 @@ static __always_inline int send_open(struct file *file, struct dentry *dentry, _
 	IW_GET(err, o->file_flags, file, f_flags);
 	IW_GET(err, mnt, file, f_path.mnt);
 	o->mode = type;
+	o->file_flags |= call_flags(ctx);
 	o->open_flags = (mode & FMODE_WRITE ? IW_OPEN_WRITE : 0) | (mode & FMODE_CREATED ? IW_OPEN_CREATED : 0) |
 			(wanted & IW_WATCH_READ ? IW_OPEN_WATCHED_READ : 0);
 	pos = iw_append_path(s, sizeof(*o), &o->path, &o->h, mnt, dentry, &seen);
@@ -72,7 +118,7 @@ static __always_inline int send_open(struct file *file, struct dentry *dentry, _
 		c->filtered[IW_KIND_FILE_OPEN]++;
 	else
 		iw_output(c, s, pos, IW_KIND_FILE_OPEN, &iw_ring_bulk, IW_RING_BULK);
-	iw_release(s);
+	iw_release(c);
 	return 0;
 }
 
@@ -86,9 +132,11 @@ static __always_inline int opened(struct iw_sys_exit *ctx)
 	if (ctx->ret < 0)
 		return 0;
 	file = iw_fd_file(iw_current(), ctx->ret);
+	if (!file)
+		return 0;
 	IW_GET(err, mode, file, f_mode);
 	IW_GET(err, dentry, file, f_path.dentry);
-	if (err || (mode & FMODE_PATH))
+	if (err || !dentry || (mode & FMODE_PATH))
 		return 0;
 	wanted = open_wanted(file, dentry, mode);
 	if (!wanted || iw_own(bpf_get_current_pid_tgid() >> 32)) {
@@ -97,7 +145,7 @@ static __always_inline int opened(struct iw_sys_exit *ctx)
 			c->filtered[IW_KIND_FILE_OPEN]++;
 		return 0;
 	}
-	return send_open(file, dentry, mode, wanted);
+	return send_open(ctx, file, dentry, mode, wanted);
 }
 
 /* openat, open, openat2, creat, open_by_handle_at: whichever call made the descriptor, the file is the same. */
@@ -151,7 +199,7 @@ static __always_inline int name_base(struct task_struct *task, __u32 dirfd, stru
 		IW_GET(err, *mnt, file, f_path.mnt);
 		IW_GET(err, *dentry, file, f_path.dentry);
 	}
-	return err;
+	return err || !*mnt || !*dentry;
 }
 
 /*
@@ -188,7 +236,9 @@ __noinline int iw_name_read(__u32 dirfd, __u64 name)
 		return length;
 	if (name_base(iw_current(), dirfd, &mnt, &dentry))
 		return length;
-	if (iw_watched_above((__u64)mnt, (__u64)dentry, 1, IW_PARTS - parts) & IW_WATCH_NAMESPACE)
+	if (base_above(mnt, dentry))
+		return length;
+	if (iw_watched_above(1, IW_PARTS - parts) & IW_WATCH_NAMESPACE)
 		return length | IW_NAME_WATCHED;
 	return length;
 }
@@ -199,42 +249,42 @@ __noinline int iw_name_read(__u32 dirfd, __u64 name)
  */
 __noinline int iw_name_append(__u32 dirfd, __u32 length, __u32 pos)
 {
+	__u32 zero = 0, base, walked, start, end = pos;
 	struct iw_path_scratch *p;
 	struct vfsmount *mnt = NULL;
 	struct dentry *dentry = NULL;
-	__u32 zero = 0, start, base = 0, walked;
 	struct iw_scratch *s;
 
 	p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
 	s = bpf_map_lookup_elem(&iw_scratch, &zero);
-	if (!p || !s || !length || length >= IW_PATH_MAX || pos > IW_SCRATCH_BYTES - 3 * IW_PATH_MAX)
+	if (!p || !s || !length || length >= IW_PATH_MAX || pos + 2 * IW_PATH_MAX > IW_START_MASK)
 		return 0;
 	if (p->text[0] != '/') {
-		if (name_base(iw_current(), dirfd, &mnt, &dentry))
+		if (name_base(iw_current(), dirfd, &mnt, &dentry) || base_above(mnt, dentry))
 			return 0;
-		walked = iw_walk((__u64)mnt, (__u64)dentry);
-		start = walked & IW_SEEN_OFFSET;
+		walked = iw_walk();
 		if (walked & IW_SEEN_PARTIAL)
 			((struct iw_header *)s->record)->flags |= IW_F_PATH_PARTIAL;
+		start = walked & IW_SEEN_OFFSET;
+		/* The walk leaves the first byte free, so a base is shorter than 4096 bytes. */
+		if (!start || start >= IW_PATH_MAX)
+			return 0;
 		base = IW_PATH_MAX - start;
-		asm volatile("" : "+r"(base));
-		if (!base || base > IW_PATH_MAX || start >= IW_PATH_MAX)
+		if (bpf_probe_read_kernel(&s->record[iw_masked(pos, IW_START_MASK)], iw_masked(base, IW_TEXT_MASK),
+					  &p->path[iw_masked(start, IW_TEXT_MASK)]))
 			return 0;
-		if (bpf_probe_read_kernel(&s->record[pos], base, &p->path[start]))
-			return 0;
+		end += base;
 		/* The root is "/" already. */
-		if (base > 1)
-			s->record[pos + base++] = '/';
+		if (base > 1) {
+			s->record[iw_masked(end, IW_START_MASK)] = '/';
+			end++;
+		}
 	}
-	asm volatile("" : "+r"(base));
-	asm volatile("" : "+r"(length));
-	if (base > IW_PATH_MAX + 1 || length >= IW_PATH_MAX)
+	if (bpf_probe_read_kernel(&s->record[iw_masked(end, IW_START_MASK)], iw_masked(length, IW_TEXT_MASK), p->text))
 		return 0;
-	if (bpf_probe_read_kernel(&s->record[pos + base], length, p->text))
-		return 0;
-	base += length;
-	__builtin_memset(&s->record[pos + base], 0, 8);
-	return base;
+	end += length;
+	iw_clear_after(s, end);
+	return end - pos;
 }
 
 /* Send a rename (old and new name) or, with new_name 0, a delete. */
@@ -283,7 +333,7 @@ static __always_inline int send_names(__u32 kind, __u32 old_fd, __u64 old_name, 
 		}
 	}
 	iw_output(c, s, pos, kind, &iw_ring_prio, IW_RING_PRIO);
-	iw_release(s);
+	iw_release(c);
 	return 0;
 }
 

@@ -3,8 +3,6 @@
 #include "include/iw_common.bpf.h"
 #include "include/iw_regs.bpf.h"
 
-char LICENSE[] SEC("license") = "GPL";
-
 #define IW_STAGE_INIT 1
 #define IW_STAGE_FINIT 2
 #define IW_STAGE_LOADED 3
@@ -36,13 +34,13 @@ static __always_inline int module_call(__u32 stage, __u32 has_fd, __u32 fd)
 		file = iw_fd_file(task, fd);
 		IW_GET(err, mnt, file, f_path.mnt);
 		IW_GET(err, dentry, file, f_path.dentry);
-		if (err)
+		if (err || !file)
 			m->h.flags |= IW_F_READ_FAULT;
 		else
 			pos = iw_append_path(s, pos, &m->path, &m->h, mnt, dentry, &seen);
 	}
 	iw_output(c, s, pos, IW_KIND_KERNEL_MODULE_LOAD, &iw_ring_prio, IW_RING_PRIO);
-	iw_release(s);
+	iw_release(c);
 	return 0;
 }
 
@@ -83,7 +81,7 @@ int BPF_PROG(iw_module_load, struct module *module)
 	if (err || !m->name.len)
 		m->h.flags |= IW_F_READ_FAULT;
 	iw_output(c, s, pos, IW_KIND_KERNEL_MODULE_LOAD, &iw_ring_prio, IW_RING_PRIO);
-	iw_release(s);
+	iw_release(c);
 	return 0;
 }
 
@@ -121,7 +119,7 @@ int iw_mount(struct iw_sys_exit *ctx)
 	if (!m->path.len)
 		m->h.flags |= IW_F_READ_FAULT;
 	iw_output(c, s, pos, IW_KIND_FILESYSTEM_MOUNT, &iw_ring_prio, IW_RING_PRIO);
-	iw_release(s);
+	iw_release(c);
 	return 0;
 }
 
@@ -206,6 +204,6 @@ int iw_bpf(struct iw_sys_exit *ctx)
 	if (err)
 		b->h.flags |= IW_F_READ_FAULT;
 	iw_output(c, s, pos, IW_KIND_KERNEL_BPF, &iw_ring_prio, IW_RING_PRIO);
-	iw_release(s);
+	iw_release(c);
 	return 0;
 }

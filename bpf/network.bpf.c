@@ -3,8 +3,6 @@
 #include "include/iw_common.bpf.h"
 #include "include/iw_regs.bpf.h"
 
-char LICENSE[] SEC("license") = "GPL";
-
 /* ::ffff:0:0/96 */
 static __always_inline int is_mapped(const __u8 *ip)
 {
@@ -33,7 +31,7 @@ static __always_inline __u32 local_of(struct sock *sk, __u8 *ip, __u16 *port, __
 		IW_GET(err, address, sk, __sk_common.skc_rcv_saddr);
 		iw_ip4(ip, address);
 	} else {
-		IW_GET(err, address6, sk, __sk_common.skc_v6_rcv_saddr);
+		IW_COPY(err, address6, sk, __sk_common.skc_v6_rcv_saddr);
 		__builtin_memcpy(ip, &address6, 16);
 		if (is_mapped(ip))
 			*family = AF_INET;
@@ -54,7 +52,7 @@ static __always_inline int tcp_connect(struct sock *sk)
 	err = local_of(sk, n->src_ip, &n->src_port, &n->family, &n->protocol);
 	IW_GET(err, port, sk, __sk_common.skc_dport);
 	n->dst_port = bpf_ntohs(port);
-	IW_GET(err, address6, sk, __sk_common.skc_v6_daddr);
+	IW_COPY(err, address6, sk, __sk_common.skc_v6_daddr);
 	IW_GET(err, port, sk, __sk_common.skc_family);
 	if (port == AF_INET6) {
 		__builtin_memcpy(n->dst_ip, &address6, 16);

@@ -3,8 +3,6 @@
 #include "include/iw_common.bpf.h"
 #include "include/iw_regs.bpf.h"
 
-char LICENSE[] SEC("license") = "GPL";
-
 #define IW_UNSET 4294967295u
 
 /* ptrace requests that take hold of, or write into, another process (include/uapi/linux/ptrace.h). */
@@ -32,7 +30,7 @@ static __always_inline void peer_of(struct sock *sk, __u8 *ip, __u16 *port, __u1
 		IW_GET(err, address, sk, __sk_common.skc_daddr);
 		iw_ip4(ip, address);
 	} else if (raw_family == AF_INET6) {
-		IW_GET(err, address6, sk, __sk_common.skc_v6_daddr);
+		IW_COPY(err, address6, sk, __sk_common.skc_v6_daddr);
 		__builtin_memcpy(ip, &address6, 16);
 	} else {
 		return;
@@ -43,9 +41,17 @@ static __always_inline void peer_of(struct sock *sk, __u8 *ip, __u16 *port, __u1
 
 static __always_inline void exec_stdio(struct iw_process_exec *e, struct task_struct *task)
 {
+	struct inode *inode = NULL;
+	unsigned short mode = 0;
 	struct file *file;
 	struct sock *sk;
+	__u32 err = 0;
 
+	file = iw_fd_file(task, 0);
+	IW_GET(err, inode, file, f_inode);
+	IW_GET(err, mode, inode, i_mode);
+	if (!err && (mode & S_IFMT) == S_IFIFO)
+		e->exec_flags |= IW_EXEC_STDIN_PIPE;
 	/* Unrolled by hand: the flag is a constant of each position. */
 #define IW_STDIO(fd, flag)                                                                           \
 	file = iw_fd_file(task, fd);                                                                 \
@@ -77,7 +83,7 @@ static __always_inline void exec_identity(struct iw_process_exec *e, struct task
 	if (bpf_core_field_exists(task->sessionid))
 		IW_GET(err, e->session_id, task, sessionid);
 	IW_GET(err, cred, task, cred);
-	IW_GET(err, e->cap_effective, cred, cap_effective);
+	IW_COPY(err, e->cap_effective, cred, cap_effective);
 	IW_GET(err, signal, task, signal);
 	IW_GET(err, tty, signal, tty);
 	if (tty) {
@@ -105,7 +111,7 @@ static __always_inline int overlay_upper(struct inode *inode, struct super_block
 	if (err || magic != OVERLAYFS_MAGIC)
 		return 0;
 	ovl = (void *)inode - bpf_core_field_offset(struct ovl_inode, vfs_inode);
-	IW_GET(err, upper, ovl, __upperdentry);
+	IW_COPY(err, upper, ovl, __upperdentry);
 	return upper != NULL;
 }
 
@@ -278,7 +284,7 @@ int BPF_PROG(iw_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	if (e->argv.len + rest < total)
 		e->h.flags |= IW_F_ARGV_INCOMPLETE;
 	iw_output(c, s, pos, IW_KIND_PROCESS_EXEC, &iw_ring_prio, IW_RING_PRIO);
-	iw_release(s);
+	iw_release(c);
 	return 0;
 }
 
@@ -454,7 +460,7 @@ int iw_memfd_create(struct iw_sys_exit *ctx)
 	else
 		pos = IW_APPEND_TEXT(s, pos, &m->name, name + 6, IW_NAME_MAX + 1, bpf_probe_read_kernel_str);
 	iw_output(c, s, pos, IW_KIND_PROCESS_MEMFD_CREATE, &iw_ring_prio, IW_RING_PRIO);
-	iw_release(s);
+	iw_release(c);
 	return 0;
 }
 

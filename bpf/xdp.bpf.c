@@ -5,8 +5,6 @@
  */
 #include "include/iw_common.bpf.h"
 
-char LICENSE[] SEC("license") = "GPL";
-
 #define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86dd
 #define ETH_P_8021Q 0x8100

@@ -58,6 +58,11 @@ def sensor_state(data_dir: Path) -> Path:
     return data_dir / "sensor-cursors.json"
 
 
+def rule_cache(data_dir: Path) -> Path:
+    """Compiled rules, so that the sensor imports no parser while their sources are unchanged."""
+    return data_dir / "rules.cache"
+
+
 def sensor_health(data_dir: Path) -> Path:
     """Hooks, rates and losses as the sensor last wrote them."""
     return data_dir / "sensor-health.json"

@@ -14,8 +14,14 @@
 #define IW_RING_BULK 1
 #define IW_KERNEL_KINDS 64
 
-/* A per-CPU value may not exceed 32 KiB (PCPU_MIN_UNIT_SIZE). */
-#define IW_SCRATCH_BYTES 32704
+/*
+ * A per-CPU value may not exceed 32 KiB (PCPU_MIN_UNIT_SIZE). Strings start in the first half, so that an offset
+ * masked to it and the longest string always fit: kernels before 6.4 lose track of compared bounds, never of masks.
+ */
+#define IW_SCRATCH_BYTES 32768
+#define IW_START_MASK 0x3fff
+#define IW_CLEAR_MASK 0x7ff8
+#define IW_TEXT_MASK 0xfff
 #define IW_WALK_MAX 64	  /* components and mount crossings of one path */
 #define IW_NAME_MAX 255	  /* NAME_MAX */
 #define IW_KEY_BYTES 32
@@ -34,11 +40,10 @@ struct iw_counters {
 	__u64 filtered[IW_KERNEL_KINDS]; /* events that nothing wants */
 	__u64 unpaired[IW_KERNEL_KINDS]; /* syscall exits whose entry was not remembered */
 	__u32 sequence[2];		 /* by ring */
+	__u64 busy;			 /* a pre-empted program on this CPU is using the scratch */
 };
 
 struct iw_scratch {
-	__u32 busy; /* a pre-empted program on this CPU is using it */
-	__u32 pad;
 	__u8 record[IW_SCRATCH_BYTES];
 };
 
@@ -48,6 +53,8 @@ struct iw_path_scratch {
 	__u8 text[IW_PATH_MAX + 256];
 	__u32 start[8]; /* offsets of the text's last components, last one first */
 	__u32 end[8];
+	__u64 mnt; /* arguments of iw_walk and iw_watched_above */
+	__u64 dentry;
 	__u32 depth; /* of the walk: steps made, and whether the last one crossed a mount point */
 	__u32 covered;
 	__u32 at; /* first byte of the path so far */
@@ -125,21 +132,16 @@ extern __u64 iw_woken_at[2];
 extern int iw_fill(struct iw_header *h, struct task_struct *task, __u32 kind) __hidden;
 
 /*
- * Global functions, verified once and not at each call; before 5.12 those take numbers only, so
- * pointers travel as numbers.
+ * Global functions, verified once and not at each call; before 5.12 those take numbers only. Kernel pointers that the
+ * verifier knows the type of are no numbers to it, so (mnt, dentry) travel through the path scratch.
  */
 
-/*
- * Put the path of (struct vfsmount *, struct dentry *) into the path scratch. Returns the first byte's
- * offset (IW_PATH_MAX: none) with IW_SEEN_* bits above it.
- */
-extern int iw_walk(__u64 mnt, __u64 dentry);
-/* Watch flags of a dentry's name; 0 when it is not in the list. */
-extern int iw_watched_dentry(__u64 dentry);
-/* The same for the name of `len` bytes at `start` in the path scratch's text. */
+/* Put the path of p->mnt, p->dentry into p->path. Returns the first byte's offset (IW_PATH_MAX: none) with IW_SEEN_*. */
+extern int iw_walk(void);
+/* Watch flags of the name of `len` bytes at `start` in p->text; 0 when it is not in the list. */
 extern int iw_watched_text(__u32 start, __u32 len);
-/* Directory flags up to `levels` levels above (mnt, dentry); with `self` 1 the dentry is the first level. */
-extern int iw_watched_above(__u64 mnt, __u64 dentry, __u32 self, __u32 levels);
+/* Directory flags up to `levels` levels above p->mnt, p->dentry; with `self` 1 the dentry is the first level. */
+extern int iw_watched_above(__u32 self, __u32 levels);
 /* struct sock * behind a struct file *; 0 when it is no socket. */
 extern __u64 iw_file_sock(__u64 file);
 
@@ -148,6 +150,14 @@ extern __u64 iw_file_sock(__u64 file);
 #define IW_SEEN_DETACHED 0x20000       /* the dentry hangs in no directory (memfd, pipe) */
 #define IW_SEEN_PARTIAL 0x40000	       /* head of the path missing */
 #define IW_SEEN_FAULT 0x80000
+
+/* `value & mask` in one 64-bit register, which the compiler cannot prove away. */
+#define iw_masked(value, mask)                                       \
+	({                                                           \
+		__u64 m_ = (value);                                  \
+		asm volatile("%0 &= %1" : "+r"(m_) : "i"(mask));     \
+		m_;                                                  \
+	})
 
 static __always_inline struct iw_counters *iw_count(void)
 {
@@ -211,45 +221,43 @@ static __always_inline struct iw_scratch *iw_take(struct iw_counters *c, __u32 k
 	__u32 zero = 0;
 	struct iw_scratch *s = bpf_map_lookup_elem(&iw_scratch, &zero);
 
-	if (!s || s->busy) {
+	if (!s || c->busy) {
 		c->made[kind]++;
 		c->lost[kind]++;
 		return NULL;
 	}
-	s->busy = 1;
+	c->busy = 1;
 	return s;
 }
 
-static __always_inline void iw_release(struct iw_scratch *s)
+static __always_inline void iw_release(struct iw_counters *c)
 {
-	s->busy = 0;
+	c->busy = 0;
 }
 
-/* Open 8 zeroed bytes under the string's end, so that the record's padding is zero. */
+/* The last 8 bytes that a string at `pos` will touch become zero, so that the record's padding is zero. */
 static __always_inline void iw_clear_end(struct iw_scratch *s, __u32 pos, __u32 len)
 {
-	__u32 last = pos + ((len + 7) & ~7u) - 8;
-
-	if (last <= IW_SCRATCH_BYTES - 8)
-		__builtin_memset(&s->record[last], 0, 8);
+	*(__u64 *)&s->record[iw_masked(pos + ((len + 7) & ~7u) - 8, IW_CLEAR_MASK)] = 0;
 }
 
 /*
  * Append `len` bytes from kernel memory at `pos` (8-aligned) and describe them in `str`; returns the
- * next free position. `max` is a constant that keeps the write in bounds.
+ * next free position. `max`, at most half the scratch, is a constant that keeps the write in bounds.
  */
 #define IW_APPEND(s, pos, str, source, length, max, reader)                              \
 	({                                                                               \
-		__u32 pos_ = (pos), len_ = (length), next_ = pos_;                       \
-		asm volatile("" : "+r"(pos_), "+r"(len_));                               \
-		if (len_ > (max))                                                        \
-			len_ = (max);                                                    \
-		if (len_ && pos_ <= IW_SCRATCH_BYTES - (max)-8) {                        \
-			iw_clear_end(s, pos_, len_);                                     \
-			if (reader(&(s)->record[pos_], len_, source) == 0) {             \
-				(str)->off = pos_;                                       \
+		__u32 next_ = (pos);                                                     \
+		__u64 len_ = (length);                                                   \
+		if (len_ && next_ <= IW_START_MASK) {                                    \
+			iw_clear_end(s, next_, len_);                                    \
+			asm volatile("" : "+r"(len_));                                   \
+			if (len_ > (max))                                                \
+				len_ = (max);                                            \
+			if (reader(&(s)->record[iw_masked(next_, IW_START_MASK)], len_, source) == 0) { \
+				(str)->off = next_;                                      \
 				(str)->len = len_;                                       \
-				next_ = pos_ + ((len_ + 7) & ~7u);                       \
+				next_ += ((__u32)len_ + 7) & ~7u;                        \
 			}                                                                \
 		}                                                                        \
 		next_;                                                                   \
@@ -258,37 +266,80 @@ static __always_inline void iw_clear_end(struct iw_scratch *s, __u32 pos, __u32 
 /* The same for a NUL-terminated string, whose length the read tells; cut at max - 1. */
 #define IW_APPEND_TEXT(s, pos, str, source, max, reader)                                 \
 	({                                                                               \
-		__u32 pos_ = (pos), next_ = pos_;                                        \
-		asm volatile("" : "+r"(pos_));                                           \
-		if (pos_ <= IW_SCRATCH_BYTES - (max)-8) {                                \
-			long n_ = reader(&(s)->record[pos_], max, source);               \
+		__u32 next_ = (pos);                                                     \
+		if (next_ <= IW_START_MASK) {                                            \
+			long n_ = reader(&(s)->record[iw_masked(next_, IW_START_MASK)], max, source); \
 			if (n_ > 1 && n_ <= (max)) {                                     \
-				__u32 end_ = pos_ + (__u32)n_ - 1;                       \
-				__builtin_memset(&(s)->record[end_], 0, 8);              \
-				(str)->off = pos_;                                       \
+				(str)->off = next_;                                      \
 				(str)->len = (__u32)n_ - 1;                              \
-				next_ = (end_ + 7) & ~7u;                                \
+				next_ += (__u32)n_ - 1;                                  \
+				iw_clear_after(s, next_);                                \
+				next_ = (next_ + 7) & ~7u;                               \
 			}                                                                \
 		}                                                                        \
 		next_;                                                                   \
 	})
 
-/* Send the scratch's first `size` bytes; counts and numbers it. Returns 0 when it was delivered. */
+/* Zero from `end` to the next multiple of 8. The string is at most half the scratch, so `end` lies within. */
+static __always_inline void iw_clear_after(struct iw_scratch *s, __u32 end)
+{
+	__u64 keep = end & 7, *last = (__u64 *)&s->record[iw_masked(end, IW_CLEAR_MASK)];
+
+	/* Little-endian: the string's own bytes are the low ones. */
+	*last &= (1ULL << (keep * 8)) - 1;
+}
+
+/* Send the scratch's first `size` bytes, a multiple of 8; counts and numbers it. Returns 0 when it was delivered. */
 static __always_inline int iw_output(struct iw_counters *c, struct iw_scratch *s, __u32 size, __u32 kind,
 				     void *ring, __u32 index)
 {
 	struct iw_header *h = (struct iw_header *)s->record;
 
-	if (size > IW_SCRATCH_BYTES)
-		size = IW_SCRATCH_BYTES;
 	h->size = size;
 	h->sequence = c->sequence[index]++;
 	c->made[kind]++;
-	if (bpf_ringbuf_output(ring, s->record, size, iw_wake(ring, index))) {
+	if (bpf_ringbuf_output(ring, s->record, iw_masked(size - 8, IW_CLEAR_MASK) + 8, iw_wake(ring, index))) {
 		c->lost[kind]++;
 		return -1;
 	}
 	return 0;
+}
+
+/* Flags of one name: a bit test for most, a look-up for the few that pass it. */
+static __always_inline int iw_watched(struct iw_key *key)
+{
+	struct iw_watch_filter *filter;
+	__u32 zero = 0, *flags;
+	__u64 hash;
+
+	filter = bpf_map_lookup_elem(&iw_watch_filter, &zero);
+	if (!filter)
+		return 0;
+	/* kernel_maps.py computes the same; the multiplier is 2^64 divided by the golden ratio. */
+	hash = (key->word[0] + key->word[1] * 3 + key->word[2] * 5 + key->word[3] * 7) * 0x9E3779B97F4A7C15ULL;
+	hash >>= 50;
+	if (!(filter->bits[(hash >> 3) & 2047] & (1 << (hash & 7))))
+		return 0;
+	flags = bpf_map_lookup_elem(&iw_watch_name, key);
+	return flags ? *flags : 0;
+}
+
+/* The same for a dentry's name. */
+static __always_inline int iw_watched_dentry(struct dentry *dentry)
+{
+	const unsigned char *name = NULL;
+	struct iw_key key = {};
+	__u32 err = 0, len = 0;
+
+	IW_GET(err, len, dentry, d_name.len);
+	IW_GET(err, name, dentry, d_name.name);
+	if (err || !len)
+		return 0;
+	if (len > IW_KEY_BYTES)
+		len = IW_KEY_BYTES;
+	if (bpf_probe_read_kernel(&key, iw_masked(len - 1, IW_KEY_BYTES - 1) + 1, name))
+		return 0;
+	return iw_watched(&key);
 }
 
 /* The path of (mnt, dentry) as the record's next string; returns the next position. */
@@ -301,7 +352,9 @@ static __always_inline __u32 iw_append_path(struct iw_scratch *s, __u32 pos, str
 
 	if (!p)
 		return pos;
-	*seen = iw_walk((__u64)mnt, (__u64)dentry);
+	p->mnt = (__u64)mnt;
+	p->dentry = (__u64)dentry;
+	*seen = iw_walk();
 	if (*seen & IW_SEEN_PARTIAL)
 		h->flags |= IW_F_PATH_PARTIAL;
 	if (*seen & IW_SEEN_FAULT)
@@ -309,7 +362,7 @@ static __always_inline __u32 iw_append_path(struct iw_scratch *s, __u32 pos, str
 	start = *seen & IW_SEEN_OFFSET;
 	if (start >= IW_PATH_MAX)
 		return pos;
-	return IW_APPEND(s, pos, str, &p->path[start], IW_PATH_MAX - start, IW_PATH_MAX,
+	return IW_APPEND(s, pos, str, &p->path[iw_masked(start, IW_TEXT_MASK)], IW_PATH_MAX - start, IW_PATH_MAX,
 			 bpf_probe_read_kernel);
 }
 
@@ -325,7 +378,7 @@ static __always_inline struct file *iw_fd_file(struct task_struct *task, __u32 f
 	IW_GET(err, fdt, files, fdt);
 	IW_GET(err, max, fdt, max_fds);
 	IW_GET(err, array, fdt, fd);
-	if (err || fd >= max || bpf_probe_read_kernel(&file, sizeof(file), &array[fd]))
+	if (err || !array || fd >= max || bpf_probe_read_kernel(&file, sizeof(file), &array[fd]))
 		return NULL;
 	return file;
 }

@@ -195,7 +195,7 @@ struct iw_file_open {
 	iw_u64 inode;      /* of the opened file */
 	iw_u32 dev;        /* major << 20 | minor */
 	iw_u32 mode;       /* st_mode */
-	iw_u32 file_flags; /* O_* as the open file holds them */
+	iw_u32 file_flags; /* O_* as the open file holds them, with O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC of the call */
 	iw_u32 open_flags; /* enum iw_open_flag */
 	struct iw_str path;  /* canonical, from the dentry */
 };

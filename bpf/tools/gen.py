@@ -201,6 +201,16 @@ def field_table(header: Header) -> str:
     out += [f"\t[{k.constant}] = sizeof(struct {k.record})," for k in header.kinds]
     out += ["};", "", "static const char *const iw_kind_names[IW_KIND_TOP + 1] = {"]
     out += [f'\t[{k.constant}] = "{k.dotted}",' for k in header.kinds]
+    strings = {
+        k.constant: [m.name for m in header.flat(header.records[k.record]) if m.shape == "str"]
+        for k in header.kinds
+    }
+    out += ["};", "", "/* Offsets of a kind's strings, ended by 0: what a consumer has to check. */"]
+    out.append(f"#define IW_STRINGS_MAX {max(map(len, strings.values())) + 1}")
+    out.append("static const iw_u16 iw_kind_strings[IW_KIND_TOP + 1][IW_STRINGS_MAX] = {")
+    for kind in header.kinds:
+        places = ", ".join(f"offsetof(struct {kind.record}, {name})" for name in strings[kind.constant])
+        out.append(f"\t[{kind.constant}] = {{{places}{', ' if places else ''}0}},")
     out += ["};", "", "static const char *const iw_kind_structs[IW_KIND_TOP + 1] = {"]
     out += [f'\t[{k.constant}] = "{k.record}",' for k in header.kinds]
     out += ["};", ""]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The native parser of authentication logs: one line in, one wire record out, no regular expression.
 
-Which line counts as what (authlog_sshd.h, authlog_sshd_lines.h, authlog_local.h have the patterns):
+Which line counts as what (authlog_sshd.h, authlog_sshd_lines.h, authlog_local.h, authlog_other.h have the patterns):
 
 =================  =====================================================================================
 kind               lines

@@ -10,7 +10,7 @@ from innerwarden_core.program cimport KINDS, Program, iw_program
 from innerwarden_core.record cimport iw_header
 from innerwarden_core.ring cimport iw_ring
 from innerwarden_core.view cimport iw_view
-from innerwarden_core.windows cimport iw_window
+from innerwarden_core.windows cimport iw_fired, iw_slot, iw_window
 
 cdef enum:
     MAX_RINGS = 64
@@ -18,11 +18,17 @@ cdef enum:
     MAX_PAIRS = 512         # (rule, correlation) pairs that one record may feed
     SLICE = 4096            # records of one ring before the rings in front of it get another turn
 
+# One event on its way into one window.
 cdef struct iw_feed:
+    const iw_header *record
+    const iw_slot *slot
+    uint64_t key
+    uint64_t ts_ns
+    uint64_t value
+    uint64_t sequence
     uint32_t window
     uint32_t step
     uint32_t group
-    uint64_t key
 
 cdef struct iw_native:
     iw_handler handler
@@ -55,7 +61,10 @@ cdef class Engine:
     cdef uint64_t bytes_[KINDS]
     cdef uint64_t malformed[16]
     cdef uint64_t pairs_lost
-    cdef iw_feed feeds[MAX_PAIRS]
+    cdef iw_feed *feeds         # of the record at hand
+    cdef iw_feed *late_feeds    # of the record before
+    cdef uint32_t feed_count
+    cdef uint32_t late_count
     cdef iw_capture captured
     cdef int epoll_fd
     cdef uint32_t window_keys
@@ -69,8 +78,11 @@ cdef class Engine:
     cdef void apply(self, const iw_header *record) noexcept nogil
     cdef void judge(self, const iw_header *record) noexcept nogil
     cdef void emit(self, uint32_t rule, uint64_t ts_ns) noexcept nogil
-    cdef void correlate(self, uint32_t count, uint64_t ts_ns) noexcept nogil
-    cdef void feed_window(self, const iw_feed *feed, uint64_t ts_ns) noexcept nogil
+    cdef void gather(self, uint32_t count, uint64_t ts_ns) noexcept nogil
+    cdef void feed_late(self) noexcept nogil
+    cdef void settle(self) noexcept nogil
+    cdef void feed_window(self, const iw_feed *feed) noexcept nogil
+    cdef void report(self, iw_window *window, const iw_feed *feed, const iw_fired *fired) noexcept nogil
     cdef void keep(self, const iw_header *record) noexcept nogil
     cdef uint32_t slice(self, iw_ring *ring, uint32_t limit) noexcept nogil
     cdef uint32_t consume(self, iw_ring **rings, uint32_t count, uint32_t limit) noexcept nogil

@@ -28,12 +28,12 @@ from innerwarden_core.program cimport (
     hash_value, iw_binding, iw_group, iw_rule, program_group, program_match,
 )
 from innerwarden_core.record cimport *
-from innerwarden_core.ring cimport Ring, ring_finish, ring_next, ring_refresh
+from innerwarden_core.ring cimport Ring, ring_due, ring_finish, ring_next, ring_publish, ring_refresh
 from innerwarden_core.rules cimport Correlation, NativeDetector, Rule
 from innerwarden_core.text cimport hash_bytes, iw_mix
 from innerwarden_core.view cimport view_begin, view_free, view_get, view_init
 from innerwarden_core.windows cimport (
-    Window, iw_event, iw_fired, window_add, window_prefetch_head, window_prefetch_slot,
+    Window, iw_event, iw_fired, window_add, window_prefetch_head, window_prefetch_slot, window_prefetch_stamps,
 )
 
 from innerwarden_core.decode import KIND_NAMES, MALFORMED_NAMES
@@ -78,7 +78,11 @@ cdef class Engine:
         self.offset_ns = boot_to_realtime_ns & 0xFFFFFFFFFFFFFFFF
         self.window_keys = max(window_keys, 1)
         self.joined = <uint8_t *>malloc(JOINED_MAX)
-        if self.joined == NULL or not table_init(&self.table, process_entries, process_bytes):
+        self.feeds = <iw_feed *>malloc(MAX_PAIRS * sizeof(iw_feed))
+        self.late_feeds = <iw_feed *>malloc(MAX_PAIRS * sizeof(iw_feed))
+        if self.joined == NULL or self.feeds == NULL or self.late_feeds == NULL:
+            raise MemoryError()
+        if not table_init(&self.table, process_entries, process_bytes):
             raise MemoryError()
         if not view_init(&self.view, &self.table) or not hits_init(&self.hits, max_hits):
             raise MemoryError()
@@ -95,6 +99,8 @@ cdef class Engine:
         hits_free(&self.hits)
         chunks_free(&self.chunks)
         free(self.joined)
+        free(self.feeds)
+        free(self.late_feeds)
         free(self.windows)
         free(self.captured.data)
         if self.epoll_fd >= 0:
@@ -184,25 +190,22 @@ cdef class Engine:
     # --- one record ----------------------------------------------------------------------------------
 
     cdef void run(self, const uint8_t *data) noexcept nogil:
-        """A checked record."""
+        """A checked record. It must stay where it is until `settle`."""
         cdef const iw_header *record = <const iw_header *>data
         cdef uint32_t kind = record.kind
-        cdef uint32_t before = self.hits.count
         self.sequence += 1
         self.records[kind] += 1
         self.bytes_[kind] += record.size
         if self.captured.enabled:
             self.keep(record)
-        if kind == IW_KIND_PROCESS_EXEC:
-            record = &chunks_join(&self.chunks, <const iw_process_exec *>record, self.joined).h
         if kind <= IW_KIND_PROCESS_EXIT or kind == IW_KIND_CREDENTIAL_CHANGE:
+            self.settle()  # what waits was judged by the table as it was
+            if kind == IW_KIND_PROCESS_EXEC:
+                record = &chunks_join(&self.chunks, <const iw_process_exec *>record, self.joined).h
             self.apply(record)
         if self.program.kinds[kind].always_count or self.program.kinds[kind].index_count \
                 or self.native_counts[kind]:
             self.judge(record)
-            if self.hits.count != before and kind < FIRST_LOG_KIND:
-                # Whoever reads the hit will ask for the process.
-                table_see(&self.table, record)
 
     cdef void apply(self, const iw_header *record) noexcept nogil:
         if record.kind == IW_KIND_PROCESS_EXEC:
@@ -218,18 +221,22 @@ cdef class Engine:
 
     cdef void judge(self, const iw_header *record) noexcept nogil:
         cdef uint64_t ts_ns = record.ts_ns
-        cdef uint32_t kind = record.kind, count, i
+        cdef uint32_t kind = record.kind, before = self.hits.count, count, i
         cdef iw_scene scene
         cdef iw_native *native
         if not record.flags & IW_F_REALTIME:
             ts_ns += self.offset_ns
+        for i in range(self.late_count):
+            self.late_feeds[i].slot = window_prefetch_slot(
+                self.windows[self.late_feeds[i].window], self.late_feeds[i].key
+            )
         view_begin(&self.view, record)
         count = program_match(self.program, &self.view)
         if count:
             for i in range(count):
                 if self.program.rules[self.program.matches[i]].emit:
                     self.emit(self.program.matches[i], ts_ns)
-            self.correlate(count, ts_ns)
+            self.gather(count, ts_ns)
         if self.native_counts[kind]:
             scene.record = record
             scene.ts_ns = ts_ns
@@ -239,6 +246,9 @@ cdef class Engine:
             for i in range(self.native_counts[kind]):
                 native = &self.natives[self.native_lists[kind][i]]
                 native.handler(native.state, &scene)
+        if self.hits.count != before and kind < FIRST_LOG_KIND:
+            table_see(&self.table, record)  # whoever reads the hit will ask for the process
+        self.feed_late()
 
     cdef void emit(self, uint32_t rule, uint64_t ts_ns) noexcept nogil:
         cdef const iw_rule *source = &self.program.rules[rule]
@@ -254,55 +264,74 @@ cdef class Engine:
         for i in range(group.first, group.first + group.count):
             hits_group(&self.hits, hit, view_get(&self.view, self.program.group_fields[i]))
 
-    cdef void correlate(self, uint32_t count, uint64_t ts_ns) noexcept nogil:
-        """Feed the windows that the matched rules belong to.
+    cdef void gather(self, uint32_t count, uint64_t ts_ns) noexcept nogil:
+        """Note which windows the matched rules feed, for `feed_late` after the next record.
 
-        PERF: three passes, so that the cache misses of all windows overlap; row 2 of the benchmarks.
+        PERF: an event costs two or three cache misses per window, each needing the one before. Started here,
+        they pass while the next record is matched. Row 2 of the benchmarks.
         """
         cdef const iw_rule *rule
         cdef const iw_binding *binding
         cdef const iw_group *group
-        cdef uint32_t i, j, feeds = 0
+        cdef const iw_window *window
+        cdef const iw_value *value
+        cdef uint32_t i, j
         cdef iw_feed *feed
         for i in range(count):
             rule = &self.program.rules[self.program.matches[i]]
             for j in range(rule.binding_first, rule.binding_first + rule.binding_count):
-                if feeds == MAX_PAIRS:
+                if self.feed_count == MAX_PAIRS:
                     self.pairs_lost += 1
                     break
                 binding = &self.program.bindings[j]
+                window = self.windows[binding.window]
                 group = program_group(self.program, &self.view, binding.group, self.seed)
-                feed = &self.feeds[feeds]
-                feed.key = group.hash
-                if group.count == 0:
-                    feed.key = self.seed  # no group-by: one window for all events
-                elif not group.complete:
+                if group.count and not group.complete:
                     continue
+                feed = &self.feeds[self.feed_count]
+                # Without group-by all events share one window.
+                feed.key = group.hash if group.count else self.seed
+                window_prefetch_head(window, feed.key)
+                if window.value_field >= 0:
+                    value = view_get(&self.view, window.value_field)
+                    if value.shape == 0:
+                        continue
+                    feed.value = hash_value(value, self.seed)
+                feed.record = self.view.header
+                feed.ts_ns = ts_ns
+                feed.sequence = self.sequence
                 feed.window = binding.window
                 feed.step = binding.step
                 feed.group = binding.group
-                window_prefetch_head(self.windows[feed.window], feed.key)
-                feeds += 1
-        for i in range(feeds):
-            window_prefetch_slot(self.windows[self.feeds[i].window], self.feeds[i].key)
-        for i in range(feeds):
-            self.feed_window(&self.feeds[i], ts_ns)
+                self.feed_count += 1
 
-    cdef void feed_window(self, const iw_feed *feed, uint64_t ts_ns) noexcept nogil:
+    cdef void feed_late(self) noexcept nogil:
+        """Feed what the record before gathered; what this one gathered is next."""
+        cdef iw_feed *feeds = self.late_feeds
+        cdef uint32_t count = self.late_count, i
+        for i in range(count):
+            window_prefetch_stamps(self.windows[feeds[i].window], feeds[i].slot)
+        for i in range(count):
+            self.feed_window(&feeds[i])
+        self.late_feeds = self.feeds
+        self.late_count = self.feed_count
+        self.feeds = feeds
+        self.feed_count = 0
+
+    cdef void settle(self) noexcept nogil:
+        """Feed everything that waits; after this no record is referred to."""
+        if self.late_count:
+            self.feed_late()
+
+    cdef void feed_window(self, const iw_feed *feed) noexcept nogil:
         cdef iw_window *window = self.windows[feed.window]
-        cdef const iw_header *record = self.view.header
-        cdef const iw_group *group = &self.program.groups[feed.group]
-        cdef const iw_value *value
+        cdef const iw_header *record = feed.record
         cdef iw_event event
         cdef iw_fired fired
-        cdef iw_step step
-        cdef iw_hit *hit
-        cdef uint64_t suppressed, back = record.ts_ns - ts_ns
-        cdef uint32_t i
         event.key = feed.key
-        event.ts_ns = ts_ns
-        event.value = 0
-        event.sequence = self.sequence
+        event.ts_ns = feed.ts_ns
+        event.value = feed.value
+        event.sequence = feed.sequence
         event.start_ns = record.start_ns
         event.pid = record.pid
         event.step = feed.step
@@ -310,21 +339,27 @@ cdef class Engine:
         event.sample = NULL
         if record.kind >= FIRST_LOG_KIND:
             event.weight = max((<const iw_log *>record).repeat_count, <uint32_t>1)
-        if window.value_field >= 0:
-            value = view_get(&self.view, window.value_field)
-            if value.shape == 0:
-                return
-            event.value = hash_value(value, self.seed)
         if window.sample_field >= 0:
+            view_begin(&self.view, record)
             event.sample = view_get(&self.view, window.sample_field)
-        if not window_add(window, &event, &fired):
+        if window_add(window, &event, &fired):
+            self.report(window, feed, &fired)
+
+    cdef void report(self, iw_window *window, const iw_feed *feed, const iw_fired *fired) noexcept nogil:
+        cdef const iw_header *record = feed.record
+        cdef const iw_group *group = &self.program.groups[feed.group]
+        cdef iw_step step
+        cdef iw_hit *hit
+        cdef uint64_t suppressed, back = record.ts_ns - feed.ts_ns  # times of a hit are on its record's clock
+        cdef uint32_t i
+        if not hits_allowed(
+            &self.hits, iw_mix(window.owner_hash ^ feed.key), feed.ts_ns, window.cooldown_ns, &suppressed
+        ):
             return
-        if not hits_allowed(&self.hits, iw_mix(window.owner_hash ^ feed.key), ts_ns, window.cooldown_ns, &suppressed):
-            return
+        view_begin(&self.view, record)
         hit = hits_open(&self.hits, window.owner, record, self.view.stamp, suppressed)
         if hit == NULL:
             return
-        # Times of a hit are on its record's clock.
         hit.count = fired.count
         hit.first_ts_ns = fired.first_ts_ns + back
         for i in range(group.first, group.first + group.count):
@@ -338,6 +373,8 @@ cdef class Engine:
             step.pid = fired.steps[i].pid
             step.start_ns = fired.steps[i].start_ns
             hits_step(&self.hits, hit, &step)
+        if record.kind < FIRST_LOG_KIND:
+            table_see(&self.table, record)
 
     cdef void keep(self, const iw_header *record) noexcept nogil:
         """Append to the capture; its room doubles up to CAPTURE_MAX."""
@@ -376,6 +413,10 @@ cdef class Engine:
                 self.run(data)
             else:
                 self.malformed[reason] += 1
+            if ring_due(ring):
+                self.settle()
+                ring_publish(ring)
+        self.settle()
         ring_finish(ring)
         return done
 
@@ -485,11 +526,14 @@ cdef class Engine:
             else:
                 self.malformed[reason] += 1
             if size - at < sizeof(iw_header):
-                return size
+                at = size
+                break
             length = (<const iw_header *>(data + at)).size
             if length < sizeof(iw_header) or length & 7 or length > size - at:
-                return size
+                at = size
+                break
             at += length
+        self.settle()
         return at
 
     def feed(self, const uint8_t[::1] records not None):

@@ -6,6 +6,7 @@ from innerwarden_core.record cimport iw_header
 
 cdef enum:
     HITS_ARENA = 16777216    # bytes for the records and texts of one batch; only what is used is resident
+    HITS_SPARE = 1024        # hits that may follow when the batch is full: those of its last record
     HITS_RESERVE = 1048576   # a batch ends when less than this is left, so that no single record overflows it
     GROUP_TEXT = 256         # bytes kept of one group value
     COOLDOWN_WAYS = 4
@@ -70,4 +71,4 @@ cdef bint hits_allowed(
 cdef list hits_take(iw_hits *hits, list owners)
 
 cdef inline bint hits_full(const iw_hits *hits) noexcept nogil:
-    return hits.count >= hits.capacity or hits.used > HITS_ARENA - HITS_RESERVE
+    return hits.count + HITS_SPARE >= hits.capacity or hits.used > HITS_ARENA - HITS_RESERVE

@@ -14,7 +14,7 @@ from innerwarden_core.text cimport format_ip, format_number, to_str
 
 cdef bint hits_init(iw_hits *hits, uint32_t capacity) noexcept:
     memset(hits, 0, sizeof(iw_hits))
-    hits.capacity = max(capacity, <uint32_t>1)
+    hits.capacity = max(capacity, <uint32_t>1) + HITS_SPARE
     hits.hits = <iw_hit *>malloc(hits.capacity * sizeof(iw_hit))
     hits.arena = <uint8_t *>malloc(HITS_ARENA)
     hits.cooldowns = <iw_cooldown *>calloc(COOLDOWN_SETS * COOLDOWN_WAYS, sizeof(iw_cooldown))

@@ -10,7 +10,7 @@ cdef enum:
     RING_DISCARD = 0x40000000  # BPF_RINGBUF_DISCARD_BIT: committed, to be skipped
     RING_HEADER = 8            # bytes before each record: u32 length and bits, u32 page offset
     PUBLISH_BYTES = 65536      # how far the private position runs ahead of the shared one
-    PREFETCH_STRIDES = 31      # records ahead; see ring_next
+    PREFETCH_STRIDES = 12      # records ahead; see ring_next
 
 cdef struct iw_ring:
     uint64_t *consumer      # page 0, shared with the producer
@@ -50,15 +50,13 @@ cdef inline bint ring_refresh(iw_ring *ring) noexcept nogil:
 cdef inline const uint8_t *ring_next(iw_ring *ring, uint32_t *size) noexcept nogil:
     """The next committed record and its length, or NULL at the end, at a reserved record or after damage.
 
-    Valid until the position is published past it, hence until the next call that publishes.
+    Valid until ring_publish, which the caller does when `ring_due` says so.
     """
     cdef const uint8_t *at
     cdef uint32_t word, length
     cdef uint64_t stride
     ring.busy = False
     while ring.position < ring.limit:
-        if ring.position - ring.published >= PUBLISH_BYTES:
-            ring_publish(ring)
         at = ring.data + (ring.position & ring.mask)
         word = iw_load_acquire_u32(<const uint32_t *>at)
         if word & RING_BUSY:
@@ -81,6 +79,11 @@ cdef inline const uint8_t *ring_next(iw_ring *ring, uint32_t *size) noexcept nog
         size[0] = length
         return at + RING_HEADER
     return NULL
+
+
+cdef inline bint ring_due(const iw_ring *ring) noexcept nogil:
+    """Whether so much has been read that the producer should get the room back now."""
+    return ring.position - ring.published >= PUBLISH_BYTES
 
 
 cdef inline bint ring_finish(iw_ring *ring) noexcept nogil:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from innerwarden_core.atomics cimport iw_prefetch
 from innerwarden_core.fields cimport iw_value
 
 cdef enum:
@@ -58,23 +59,24 @@ cdef struct iw_slot:
     uint64_t bucket
 
 cdef struct iw_window:
-    uint32_t kind
-    uint32_t condition
-    uint32_t threshold
-    uint32_t cap
-    uint32_t step_count
-    int32_t value_field
-    int32_t sample_field
-    uint64_t timespan_ns
-    uint64_t bucket_ns
-    uint32_t stride         # bytes of one slot, its payload and samples
-    uint32_t samples_at     # offset of the samples in a slot, 0 without any
-    uint32_t capacity
-    uint32_t used
-    uint32_t hand
-    uint32_t head_mask
+    # The first cache line is all that an event needs which does not fire.
     uint32_t *heads
     uint8_t *slots
+    uint64_t timespan_ns
+    uint32_t head_mask
+    uint32_t stride         # bytes of one slot, its payload and samples
+    uint32_t threshold
+    uint32_t cap
+    uint32_t samples_at     # offset of the samples in a slot, 0 without any
+    uint32_t used
+    int32_t value_field
+    int32_t sample_field
+    uint16_t kind
+    uint16_t condition
+    uint32_t capacity
+    uint64_t bucket_ns
+    uint32_t step_count
+    uint32_t hand
     uint32_t owner          # set by the engine at configure
     uint64_t owner_hash
     uint64_t cooldown_ns
@@ -102,8 +104,30 @@ cdef struct iw_fired:
     const iw_samples *samples
 
 cdef bint window_add(iw_window *window, const iw_event *event, iw_fired *out) noexcept nogil
-cdef void window_prefetch_head(const iw_window *window, uint64_t key) noexcept nogil
-cdef void window_prefetch_slot(const iw_window *window, uint64_t key) noexcept nogil
+
+cdef inline iw_slot *slot_at(const iw_window *window, uint32_t index) noexcept nogil:
+    return <iw_slot *>(window.slots + <uint64_t>index * window.stride)
+
+# Three hints, given for all windows of a record one after the other, each when the last has had time to work.
+cdef inline void window_prefetch_head(const iw_window *window, uint64_t key) noexcept nogil:
+    iw_prefetch(&window.heads[key & window.head_mask])
+
+cdef inline iw_slot *window_prefetch_slot(const iw_window *window, uint64_t key) noexcept nogil:
+    """The first slot of the key's chain, most likely the key's; NULL for an empty chain."""
+    cdef uint32_t link = window.heads[key & window.head_mask]
+    if link == 0:
+        return NULL
+    iw_prefetch(slot_at(window, link - 1))
+    return slot_at(window, link - 1)
+
+cdef inline void window_prefetch_stamps(const iw_window *window, const iw_slot *slot) noexcept nogil:
+    """The oldest and the newest time stamp of a counting window."""
+    cdef uint32_t newest
+    if slot == NULL or window.kind != WINDOW_COUNT:
+        return
+    newest = slot.head + slot.length
+    iw_prefetch(<const uint64_t *>(slot + 1) + slot.head)
+    iw_prefetch(<const uint64_t *>(slot + 1) + (newest if newest < window.cap else newest - window.cap))
 
 
 cdef class Window:

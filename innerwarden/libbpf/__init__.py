@@ -3,6 +3,6 @@
 
 from innerwarden.libbpf.library import load
 from innerwarden.libbpf.maps import Map
-from innerwarden.libbpf.objects import Link, Object, Program, RunStats, enable_stats
+from innerwarden.libbpf.objects import Link, Object, Program, RunStats, enable_stats, kernel_ids
 
-__all__ = ["Link", "Map", "Object", "Program", "RunStats", "enable_stats", "load"]
+__all__ = ["Link", "Map", "Object", "Program", "RunStats", "enable_stats", "kernel_ids", "load"]

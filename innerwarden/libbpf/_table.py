@@ -145,6 +145,9 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...], str]] = {
     ),
     "bpf_map_delete_batch": (c_int, (c_int, c_void_p, POINTER(c_uint32), c_void_p), CODE_RESULT),
     "bpf_obj_get_info_by_fd": (c_int, (c_int, c_void_p, POINTER(c_uint32)), CODE_RESULT),
+    "bpf_prog_get_next_id": (c_int, (c_uint32, POINTER(c_uint32)), CODE_RESULT),
+    "bpf_map_get_next_id": (c_int, (c_uint32, POINTER(c_uint32)), CODE_RESULT),
+    "bpf_link_get_next_id": (c_int, (c_uint32, POINTER(c_uint32)), CODE_RESULT),
     "bpf_enable_stats": (c_int, (c_uint32,), CODE_RESULT),
     "bpf_prog_test_run_opts": (c_int, (c_int, POINTER(TestRunOptions)), CODE_RESULT),
 }

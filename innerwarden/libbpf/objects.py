@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import re
 from collections.abc import Iterator
 
@@ -157,6 +158,21 @@ class Object:
         pointer, self._pointer = self._pointer, None
         if pointer is not None:
             self._library.bpf_object__close(pointer)
+
+
+def kernel_ids(what: str) -> set[int]:
+    """Ids of everything of a sort (prog, map, link) that the kernel holds, ours or not. Needs CAP_SYS_ADMIN."""
+    step = getattr(load(), f"bpf_{what}_get_next_id")
+    found: set[int] = set()
+    number = ctypes.c_uint32(0)
+    while True:
+        try:
+            step(number.value, ctypes.byref(number))
+        except BpfError as error:
+            if error.errno == errno.ENOENT:
+                return found
+            raise
+        found.add(number.value)
 
 
 def enable_stats() -> int:

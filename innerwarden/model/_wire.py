@@ -724,7 +724,7 @@ MEANING: dict[str, str] = {
     "inode": "of the opened file",
     "dev": "major << 20 | minor",
     "mode": "st_mode",
-    "file_flags": "O_* as the open file holds them",
+    "file_flags": "O_* as the open file holds them, with O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC of the call",
     "open_flags": "enum iw_open_flag",
     "path": "canonical, from the dentry",
     "old_path": "former name",

@@ -92,7 +92,7 @@ class FileOpen(Header, frozen=True, kw_only=True, omit_defaults=True):
     inode: int | None = None  # of the opened file
     dev: int | None = None  # major << 20 | minor
     mode: int | None = None  # st_mode
-    file_flags: int | None = None  # O_* as the open file holds them
+    file_flags: int | None = None  # O_* as the open file holds them, with O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC of the call
     open_flags: int | None = None  # enum iw_open_flag
     path: str | None = None  # canonical, from the dentry
 

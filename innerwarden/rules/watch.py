@@ -40,3 +40,35 @@ def _reads(rule: CompiledRule) -> bool:
         p.field == "open_flags" and p.operator == "bit_any" and OpenFlag.WATCHED_READ in p.literals
         for p in rule.predicates
     )
+
+
+class WatchedName(msgspec.Struct, frozen=True, kw_only=True):
+    """One path component that the kernel compares: a file's own name, or a directory's above the file."""
+
+    name: str
+    directory: bool
+    read: bool
+
+
+def names_of(watch: Watch) -> tuple[tuple[WatchedName, ...], tuple[str, ...]]:
+    """Components by which the kernel finds the watched paths, and the tests that name none.
+
+    A whole path is found by its last component, a directory's prefix by the directory's own name.
+    """
+    names: dict[WatchedName, None] = {}
+    without: list[str] = []
+    rows = [(test, False) for test in watch.written] + [(test, True) for test in watch.read]
+    for (operator, text), read in rows:
+        directory = operator in ("startswith", "contains")
+        parts = [part for part in text.split("/") if part]
+        whole = text.endswith("/") if directory else text.startswith("/")
+        if operator == "glob" or not parts or not whole:
+            without.append(f"path {operator} {text!r}")
+            continue
+        names[WatchedName(name=parts[-1], directory=directory, read=read)] = None
+    for operator, text in watch.file_names:
+        if operator == "equals":
+            names[WatchedName(name=text, directory=False, read=False)] = None
+        else:
+            without.append(f"file_name {operator} {text!r}")
+    return tuple(names), tuple(without)

@@ -56,7 +56,7 @@ GROUPS: tuple[tuple[str, int, str], ...] = (
     (
         "scheduled tasks as drop-ins and spools (T1053.003, T1053.002)",
         CHANGE | DIR,
-        "cron.d cron.hourly cron.daily cron.weekly cron.monthly crontabs atjobs",
+        "cron.d cron.hourly cron.daily cron.weekly cron.monthly crontabs cron atjobs",
     ),
     (
         "services and timers (T1543.002, T1053.006): /etc/systemd/system and user units",
@@ -72,7 +72,7 @@ GROUPS: tuple[tuple[str, int, str], ...] = (
         "shell start files (T1546.004)",
         CHANGE,
         ".bashrc .bash_profile .bash_login .bash_logout .profile .zshrc .zprofile .zshenv .zlogin "
-        "profile bash.bashrc environment",
+        "profile bash.bashrc zshrc zshenv environment",
     ),
     ("shell start files as drop-ins (T1546.004)", CHANGE | DIR, "profile.d"),
     (
@@ -95,13 +95,13 @@ GROUPS: tuple[tuple[str, int, str], ...] = (
         "ftrace_enabled kprobes_enabled set_event_pid audit.rules auditd.conf",
     ),
     ("shell histories (T1070.003)", NAMESPACE, ".bash_history .zsh_history .python_history"),
-    ("login records (T1070.002)", NAMESPACE, "wtmp btmp utmp lastlog"),
+    ("login records (T1070.002)", CHANGE, "wtmp btmp utmp lastlog"),
     (
         "logs (T1070.002): writing is normal, truncating is seen in the open's flags",
         CHANGE,
         "auth.log secure syslog messages kern.log audit.log",
     ),
-    ("deletes and renames of any log (T1070.002)", NAMESPACE | DIR, "log journal"),
+    ("any log: truncated, removed, moved (T1070.002)", CHANGE | DIR, "log journal"),
     ("web roots (T1505.003)", CHANGE | DIR, "html htdocs public_html webapps wwwroot"),
 )
 

@@ -152,9 +152,7 @@ class KernelSource:
                 opened.close()
                 raise
 
-    def _configure(
-        self, opened: Object, layout: btf.Btf, names: Mapping[bytes, int], direct: bool
-    ) -> None:
+    def _configure(self, opened: Object, layout: btf.Btf, names: Mapping[bytes, int], direct: bool) -> None:
         for name in self._refused:
             opened.programs[name].set_autoload(False)
         sizes = (self._config.prio_ring_bytes, self._config.bulk_ring_bytes)

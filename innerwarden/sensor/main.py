@@ -31,12 +31,13 @@ from innerwarden.model.health import CollectorHealth, HookHealth, RingHealth
 from innerwarden.modules.loader import ModuleSet, load_modules
 from innerwarden.sensor import collectors, procfs
 from innerwarden.sensor.collectors import CollectorSet
-from innerwarden.sensor.detection.host import DetectionHost
+from innerwarden.sensor.detection.host import DetectionHost, acting_rules_of
 from innerwarden.sensor.health import Reporter, Snapshot
 from innerwarden.sensor.loader import KernelSource
 from innerwarden.sensor.losses import LossLedger
 from innerwarden.sensor.sinks.events import EventsSink
 from innerwarden.sensor.sinks.findings import FindingsSink
+from innerwarden.sensor.watching import watched_names
 
 logger = logging.getLogger("innerwarden.sensor")
 
@@ -59,7 +60,7 @@ class Sensor:
             window_keys=sensor.window_keys,
             boot_to_realtime_ns=self._offset_ns,
         )
-        self.modules: ModuleSet = load_modules(paths.modules_dirs(), config)
+        self.modules: ModuleSet = load_modules(paths.modules_dirs(), config, cache=paths.rule_cache(data_dir))
         for problem in self.modules.problems:
             logger.warning("not loaded %s", problem)
         self.engine.configure(self.modules.rules, self.modules.correlations, self.modules.natives)
@@ -71,6 +72,7 @@ class Sensor:
             boot_to_realtime_ns=self._offset_ns,
             python=self.modules.python,
             blind=self.losses.sentences,
+            acting_rules=acting_rules_of(self.modules.compiled_correlations),
         )
         self.sink = FindingsSink(
             paths.findings(data_dir), max_bytes=sensor.findings_max_bytes, keep=sensor.findings_keep
@@ -113,7 +115,7 @@ class Sensor:
             kernel.close()
             return
         self.kernel = kernel
-        kernel.add_self(os.getpid())
+        kernel.watch_names(watched_names(self.modules.watch))
         for fd, size, name in kernel.rings:
             self._rings.append(Ring(fd, size, name))
             self._ring_bytes[name] = size

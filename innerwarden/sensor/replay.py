@@ -24,7 +24,7 @@ from innerwarden.model.finding import Finding
 from innerwarden.modules.loader import load_modules
 from innerwarden.sensor.collectors.base import utc_offset_s
 from innerwarden.sensor.collectors.journal_entry import decode_entry
-from innerwarden.sensor.detection.host import DetectionHost
+from innerwarden.sensor.detection.host import DetectionHost, acting_rules_of
 from innerwarden.sensor.replay_events import records_of
 
 CHUNK_BYTES = 256 << 10
@@ -68,7 +68,13 @@ def run(paths: list[Path], source: str, config: Config, progress: Progress | Non
     modules = load_modules(places.modules_dirs(), config)
     engine = Engine(process_entries=config.sensor.process_entries, window_keys=config.sensor.window_keys)
     engine.configure(modules.rules, modules.correlations, modules.natives)
-    host = DetectionHost(modules.specs, engine, host_name=config.host_name(), python=modules.python)
+    host = DetectionHost(
+        modules.specs,
+        engine,
+        host_name=config.host_name(),
+        python=modules.python,
+        acting_rules=acting_rules_of(modules.compiled_correlations),
+    )
     count = _Count()
     findings: list[Finding] = []
     for hits in replay(paths, source, engine, count, progress):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ import pytest
 from innerwarden import paths
 from innerwarden.config import KernelConfig
 from innerwarden.errors import LayoutError, UnavailableError
-from innerwarden.libbpf import Object, btf
+from innerwarden.libbpf import Object, btf, kernel_ids
 from innerwarden.model import _wire
 from innerwarden.sensor import loader
 from innerwarden.sensor.loader import KernelSource
@@ -28,13 +27,9 @@ pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300)]
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def inventory() -> dict[str, list[str]]:
-    """Our programs, maps and links that the kernel holds."""
-    found = {}
-    for what in ("prog", "map", "link"):
-        listed = json.loads(subprocess.run(["bpftool", "-j", what], capture_output=True, check=True).stdout)
-        found[what] = [str(item["id"]) for item in listed]
-    return found
+def inventory() -> dict[str, set[int]]:
+    """Programs, maps and links that the kernel holds."""
+    return {what: kernel_ids(what) for what in ("prog", "map", "link")}
 
 
 def open_descriptors() -> list[str]:
@@ -47,11 +42,11 @@ def open_descriptors() -> list[str]:
     return sorted(found)
 
 
-def gone_within(seconds: float, before: dict[str, list[str]]) -> dict[str, set[str]]:
+def gone_within(seconds: float, before: dict[str, set[int]]) -> dict[str, set[int]]:
     """What is new against `before`, looked at until nothing is or the time is over (RCU frees late)."""
     deadline = time.monotonic() + seconds
     while True:
-        extra = {what: set(ids) - set(before[what]) for what, ids in inventory().items()}
+        extra = {what: ids - before[what] for what, ids in inventory().items()}
         if not any(extra.values()) or time.monotonic() > deadline:
             return extra
 
@@ -87,7 +82,7 @@ def test_a_killed_sensor_leaves_nothing(tmp_path: Path) -> None:
         cwd=REPOSITORY,
     )
     assert child.stdout is not None and child.stdout.readline() == b"up\n"
-    assert any(set(ids) - set(before[what]) for what, ids in inventory().items())
+    assert any(ids - before[what] for what, ids in inventory().items())
     child.kill()
     child.wait(30)
     assert not any(gone_within(15, before).values())

@@ -109,12 +109,12 @@ def test_memfd_exec(witness: Witness) -> None:
         "fd = os.memfd_create('payload')\n"
         "os.write(fd, open('/bin/true', 'rb').read())\n"
         "say()\n"
-        "os.execve(fd, ['kworker/0:1'], {})\n"
+        "os.execve(fd, ['true', 'kworker/0:1'], {})\n"
     )
     record = last_exec(witness, truth["pid"])
     assert record.exec_flags & ExecFlag.MEMFD and record.exec_flags & ExecFlag.FROM_FD
     assert record.exe_path == b"/memfd:payload"
-    assert record.argv == b"kworker/0:1\0"
+    assert record.argv == b"true\0kworker/0:1\0"
     assert record.exe_nlink == 0
 
 
@@ -148,6 +148,13 @@ def test_setuid_and_world_writable_directory(witness: Witness, tmp_path: Path, t
     deeper.mkdir()
     moved.rename(deeper / "x")
     assert not last_exec(witness, run_true(deeper / "x")).exec_flags & ExecFlag.DIR_WORLD_WRITABLE
+
+
+def test_stdin_pipe(witness: Witness) -> None:
+    pid = run_true("/bin/true", stdin=subprocess.PIPE)
+    assert last_exec(witness, pid).exec_flags & ExecFlag.STDIN_PIPE
+    pid = run_true("/bin/true", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    assert not last_exec(witness, pid).exec_flags & ExecFlag.STDIN_PIPE
 
 
 def test_stdio_socket_and_its_peer(witness: Witness) -> None:

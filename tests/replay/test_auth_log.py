@@ -24,7 +24,8 @@ WRITTEN_S = 1_793_620_800
 
 def attempt(second: int, source: str, user: str = "root", minute: int = 0) -> str:
     stamp = f"2026-11-02T10:{minute:02d}:{second:02d}Z"
-    return f"{stamp} web sshd[{second + 100}]: Failed password for {user} from {source} port {2000 + second} ssh2\n"
+    tag = f"{stamp} web sshd[{second + 100}]:"
+    return f"{tag} Failed password for {user} from {source} port {2000 + second} ssh2\n"
 
 
 def storm(minute: int = 0, source: str = HOSTILE) -> str:

@@ -8,7 +8,7 @@ that keeps raising is disabled and reported, and the others go on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from innerwarden_core import Engine, Hit
@@ -20,6 +20,7 @@ from innerwarden.model import event as events
 from innerwarden.model.detector import DetectorSpec, render
 from innerwarden.model.entity import EntityRef
 from innerwarden.model.finding import Evidence, Finding, IncidentFields
+from innerwarden.rules.program import CompiledCorrelation
 from innerwarden.sensor.detection.cooldown import Cooldown
 from innerwarden.sensor.detection.scene import Scene
 from innerwarden.sensor.detection.sentences import sentence
@@ -37,6 +38,7 @@ class DetectionHost:
     """Turns engine hits into findings, in order.
 
     `blind` answers what was lost between two realtime ns stamps. Python detectors are given by id.
+    `acting_rules`: for a temporal correlation, the rule whose process the finding is about.
     """
 
     def __init__(
@@ -48,11 +50,13 @@ class DetectionHost:
         boot_to_realtime_ns: int = 0,
         python: Mapping[str, sdk.Detector] | None = None,
         blind: Callable[[int, int], tuple[str, ...]] | None = None,
+        acting_rules: Mapping[str, str] | None = None,
     ) -> None:
         self._specs = dict(specs)
         self._engine = engine
         self._host = host_name
         self._offset_ns = boot_to_realtime_ns
+        self._acting_rules = dict(acting_rules or {})
         self._python = dict(python or {})
         self._blind = blind or (lambda start, end: ())
         self._cooldown = Cooldown()
@@ -77,7 +81,8 @@ class DetectionHost:
 
     def _one(self, hit: Hit) -> Finding | None:
         spec = self._specs[hit.owner]
-        scene = Scene(hit, self._engine, self._users, self._offset_ns)
+        acting = self._acting_rules.get(hit.owner)
+        scene = Scene(hit, self._engine, self._users, self._offset_ns, acting)
         if hit.owner not in self._python:
             return self._build(spec, scene, sdk.Finding(count=hit.count), hit.suppressed)
         judged = self._judge(spec, scene)
@@ -121,7 +126,7 @@ class DetectionHost:
             "count": max(judged.count, hit.count),
             "samples": ", ".join(hit.samples) or None,
             "group": ", ".join(hit.group) or None,
-            "timespan_s": max(0, scene.ts_ns - scene.realtime(hit.first_ts_ns)) // NS or None,
+            "timespan_s": max(1, (scene.ts_ns - scene.realtime(hit.first_ts_ns)) // NS),
             **judged.values,
         }
         shown = {name: safe(str(v), 300) if isinstance(v, str) else v for name, v in values.items()}
@@ -186,6 +191,11 @@ class DetectionHost:
             )
         )
         return tuple(out)
+
+
+def acting_rules_of(correlations: Iterable[CompiledCorrelation]) -> dict[str, str]:
+    """Of a temporal correlation the last rule that it lists: its steps may come in another order."""
+    return {c.owner: c.rules[-1] for c in correlations if c.kind.startswith("temporal")}
 
 
 def _details(fields: Mapping[str, Any]) -> dict[str, str | int | None]:

@@ -24,7 +24,15 @@ class Scene:
     """Decoded once per hit. `values` are the record's fields plus what the process table adds:
     exe_path, command_line, user_name, parent_exe_path, parent_command_line, access."""
 
-    def __init__(self, hit: Hit, engine: Engine, users: Users, boot_to_realtime_ns: int) -> None:
+    def __init__(
+        self,
+        hit: Hit,
+        engine: Engine,
+        users: Users,
+        boot_to_realtime_ns: int,
+        acting_rule: str | None = None,
+    ) -> None:
+        """`acting_rule`: of a sequence's steps, the rule whose process is the one to tell about."""
         self.hit = hit
         self.record = Record(hit.record)
         self._offset_ns = boot_to_realtime_ns
@@ -35,6 +43,11 @@ class Scene:
         self.ts_ns = self.realtime(hit.ts_ns)
         self.pid: int = self.fields.get("pid") or 0
         self.start_ns: int = self.fields.get("start_ns") or 0
+        #: Whether the acting process is the one of the hit's own record.
+        self.is_own = True
+        for owner, _ts_ns, pid, start_ns in hit.steps:
+            if owner == acting_rule and (pid, start_ns) != (self.pid, self.start_ns):
+                self.pid, self.start_ns, self.is_own = pid, start_ns, False
         from_log = self.record.kind >= _FIRST_LOG_KIND
         self.actor: ProcessInfo | None = None
         self.ancestors: list[ProcessInfo] = []
@@ -59,20 +72,21 @@ class Scene:
             process = Process(
                 pid=self.pid,
                 start_ns=self.start_ns,
-                ppid=self.fields.get("ppid"),
-                comm=self.fields.get("comm"),
+                ppid=self.fields.get("ppid") if self.is_own else None,
+                comm=self.fields.get("comm") if self.is_own else None,
                 uid=self.fields.get("uid"),
                 ancestors=tuple(process_ref(a) for a in self.ancestors),
             )
         changes: dict[str, Any] = {"ancestors": tuple(self._named(a) for a in process.ancestors)}
-        if self.record.kind == Kind.PROCESS_EXEC:
+        if self.is_own and self.record.kind == Kind.PROCESS_EXEC:
             changes |= {
                 "exe": self.fields.get("exe_path"),
                 "argv": tuple(self.record.argv()),
                 "cwd": self.fields.get("cwd"),
                 "login_uid": self.fields.get("login_uid"),
             }
-        return self._named(msgspec.structs.replace(process, **changes))
+        named: Process = self._named(msgspec.structs.replace(process, **changes))
+        return named
 
     def _named(self, process: Any) -> Any:
         """With the account's name, and without the kernel's mark for an unset login uid."""
@@ -88,7 +102,10 @@ class Scene:
         process = self.process
         if process is None:
             return values
-        values.setdefault("exe_path", process.exe)
+        if self.is_own:
+            values.setdefault("exe_path", process.exe)
+        else:
+            values |= {"pid": process.pid, "exe_path": process.exe, "uid": process.uid}
         values["command_line"] = " ".join(process.argv) or None
         values["exe_name"] = process.exe.rsplit("/", 1)[-1] if process.exe else None
         values["user_name"] = process.user or (f"uid {process.uid}" if process.uid is not None else None)

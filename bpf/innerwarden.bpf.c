@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * All subjects as one translation unit: libbpf's linker before 1.2 cannot join files that share a kernel function
+ * (bpf_rdonly_cast). Every subject still stands alone; nothing but the shared header may be assumed.
+ */
+#include "common.bpf.c"
+#include "process.bpf.c"
+#include "network.bpf.c"
+#include "file.bpf.c"
+#include "credential.bpf.c"
+#include "kernel.bpf.c"
+#include "xdp.bpf.c"
+
+char LICENSE[] SEC("license") = "GPL";
