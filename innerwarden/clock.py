@@ -19,15 +19,13 @@ def boottime_ns() -> int:
 
 def boot_to_realtime_ns() -> int:
     """Offset to add to CLOCK_BOOTTIME ns; the least of five readings bounds the skew by a context switch."""
-    best: tuple[int, int] | None = None
+    readings = []
     for _ in range(5):
         before = boottime_ns()
         wall = realtime_ns()
         after = boottime_ns()
-        if best is None or after - before < best[0]:
-            best = (after - before, wall - (before + after) // 2)
-    assert best is not None
-    return best[1]
+        readings.append((after - before, wall - (before + after) // 2))
+    return min(readings)[1]
 
 
 def rfc3339(ts_ns: int) -> str:

@@ -33,7 +33,10 @@ class AuthLogConfig(Section, frozen=True):
 
 class JournaldConfig(Section, frozen=True):
     enabled: bool = True
-    identifiers: tuple[str, ...] = ("sshd", "sshd-session", "sudo", "su", "login", "useradd", "usermod")
+    identifiers: tuple[str, ...] = (
+        "sshd", "sshd-session", "sshd-auth", "sudo", "su", "login", "passwd", "chpasswd", "gpasswd",
+        "useradd", "userdel", "usermod", "groupadd", "groupdel",
+    )  # fmt: skip
 
 
 class CollectorsConfig(Section, frozen=True):

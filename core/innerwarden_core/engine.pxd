@@ -10,18 +10,19 @@ from innerwarden_core.program cimport KINDS, Program, iw_program
 from innerwarden_core.record cimport iw_header
 from innerwarden_core.ring cimport iw_ring
 from innerwarden_core.view cimport iw_view
-from innerwarden_core.windows cimport iw_fired, iw_slot, iw_window
+from innerwarden_core.windows cimport iw_fired, iw_window
 
 cdef enum:
     MAX_RINGS = 64
     MAX_DETECTORS = 64
-    MAX_PAIRS = 512         # (rule, correlation) pairs that one record may feed
+    MAX_FEEDS = 1024        # events on their way into windows, a power of two; also the most that one record makes
+    WARM_AFTER = 2          # records between an event's first and second memory hint
+    FEED_AFTER = 4          # and until it is fed
     SLICE = 4096            # records of one ring before the rings in front of it get another turn
 
 # One event on its way into one window.
 cdef struct iw_feed:
     const iw_header *record
-    const iw_slot *slot
     uint64_t key
     uint64_t ts_ns
     uint64_t value
@@ -61,10 +62,10 @@ cdef class Engine:
     cdef uint64_t bytes_[KINDS]
     cdef uint64_t malformed[16]
     cdef uint64_t pairs_lost
-    cdef iw_feed *feeds         # of the record at hand
-    cdef iw_feed *late_feeds    # of the record before
-    cdef uint32_t feed_count
-    cdef uint32_t late_count
+    cdef iw_feed *feeds         # a circle; the three counters run freely
+    cdef uint32_t made
+    cdef uint32_t warmed
+    cdef uint32_t fed
     cdef iw_capture captured
     cdef int epoll_fd
     cdef uint32_t window_keys
@@ -79,7 +80,7 @@ cdef class Engine:
     cdef void judge(self, const iw_header *record) noexcept nogil
     cdef void emit(self, uint32_t rule, uint64_t ts_ns) noexcept nogil
     cdef void gather(self, uint32_t count, uint64_t ts_ns) noexcept nogil
-    cdef void feed_late(self) noexcept nogil
+    cdef void feed_due(self, uint64_t sequence) noexcept nogil
     cdef void settle(self) noexcept nogil
     cdef void feed_window(self, const iw_feed *feed) noexcept nogil
     cdef void report(self, iw_window *window, const iw_feed *feed, const iw_fired *fired) noexcept nogil

@@ -33,7 +33,7 @@ from innerwarden_core.rules cimport Correlation, NativeDetector, Rule
 from innerwarden_core.text cimport hash_bytes, iw_mix
 from innerwarden_core.view cimport view_begin, view_free, view_get, view_init
 from innerwarden_core.windows cimport (
-    Window, iw_event, iw_fired, window_add, window_prefetch_head, window_prefetch_slot, window_prefetch_stamps,
+    Window, iw_event, iw_fired, window_add, window_prefetch_head, window_prefetch_slot,
 )
 
 from innerwarden_core.decode import KIND_NAMES, MALFORMED_NAMES
@@ -78,9 +78,8 @@ cdef class Engine:
         self.offset_ns = boot_to_realtime_ns & 0xFFFFFFFFFFFFFFFF
         self.window_keys = max(window_keys, 1)
         self.joined = <uint8_t *>malloc(JOINED_MAX)
-        self.feeds = <iw_feed *>malloc(MAX_PAIRS * sizeof(iw_feed))
-        self.late_feeds = <iw_feed *>malloc(MAX_PAIRS * sizeof(iw_feed))
-        if self.joined == NULL or self.feeds == NULL or self.late_feeds == NULL:
+        self.feeds = <iw_feed *>malloc(MAX_FEEDS * sizeof(iw_feed))
+        if self.joined == NULL or self.feeds == NULL:
             raise MemoryError()
         if not table_init(&self.table, process_entries, process_bytes):
             raise MemoryError()
@@ -100,7 +99,6 @@ cdef class Engine:
         chunks_free(&self.chunks)
         free(self.joined)
         free(self.feeds)
-        free(self.late_feeds)
         free(self.windows)
         free(self.captured.data)
         if self.epoll_fd >= 0:
@@ -226,10 +224,6 @@ cdef class Engine:
         cdef iw_native *native
         if not record.flags & IW_F_REALTIME:
             ts_ns += self.offset_ns
-        for i in range(self.late_count):
-            self.late_feeds[i].slot = window_prefetch_slot(
-                self.windows[self.late_feeds[i].window], self.late_feeds[i].key
-            )
         view_begin(&self.view, record)
         count = program_match(self.program, &self.view)
         if count:
@@ -248,7 +242,8 @@ cdef class Engine:
                 native.handler(native.state, &scene)
         if self.hits.count != before and kind < FIRST_LOG_KIND:
             table_see(&self.table, record)  # whoever reads the hit will ask for the process
-        self.feed_late()
+        if self.fed != self.made:
+            self.feed_due(self.sequence)
 
     cdef void emit(self, uint32_t rule, uint64_t ts_ns) noexcept nogil:
         cdef const iw_rule *source = &self.program.rules[rule]
@@ -265,10 +260,10 @@ cdef class Engine:
             hits_group(&self.hits, hit, view_get(&self.view, self.program.group_fields[i]))
 
     cdef void gather(self, uint32_t count, uint64_t ts_ns) noexcept nogil:
-        """Note which windows the matched rules feed, for `feed_late` after the next record.
+        """Note which windows the matched rules feed, for `feed_due` some records later.
 
         PERF: an event costs two or three cache misses per window, each needing the one before. Started here,
-        they pass while the next record is matched. Row 2 of the benchmarks.
+        they pass while the next records are matched. Row 2 of the benchmarks.
         """
         cdef const iw_rule *rule
         cdef const iw_binding *binding
@@ -277,10 +272,12 @@ cdef class Engine:
         cdef const iw_value *value
         cdef uint32_t i, j
         cdef iw_feed *feed
+        if self.made - self.fed > MAX_FEEDS // 2:
+            self.feed_due(self.sequence + FEED_AFTER)
         for i in range(count):
             rule = &self.program.rules[self.program.matches[i]]
             for j in range(rule.binding_first, rule.binding_first + rule.binding_count):
-                if self.feed_count == MAX_PAIRS:
+                if self.made - self.fed == MAX_FEEDS:
                     self.pairs_lost += 1
                     break
                 binding = &self.program.bindings[j]
@@ -288,7 +285,7 @@ cdef class Engine:
                 group = program_group(self.program, &self.view, binding.group, self.seed)
                 if group.count and not group.complete:
                     continue
-                feed = &self.feeds[self.feed_count]
+                feed = &self.feeds[self.made & (MAX_FEEDS - 1)]
                 # Without group-by all events share one window.
                 feed.key = group.hash if group.count else self.seed
                 window_prefetch_head(window, feed.key)
@@ -303,25 +300,28 @@ cdef class Engine:
                 feed.window = binding.window
                 feed.step = binding.step
                 feed.group = binding.group
-                self.feed_count += 1
+                self.made += 1
 
-    cdef void feed_late(self) noexcept nogil:
-        """Feed what the record before gathered; what this one gathered is next."""
-        cdef iw_feed *feeds = self.late_feeds
-        cdef uint32_t count = self.late_count, i
-        for i in range(count):
-            window_prefetch_stamps(self.windows[feeds[i].window], feeds[i].slot)
-        for i in range(count):
-            self.feed_window(&feeds[i])
-        self.late_feeds = self.feeds
-        self.late_count = self.feed_count
-        self.feeds = feeds
-        self.feed_count = 0
+    cdef void feed_due(self, uint64_t sequence) noexcept nogil:
+        """Feed what was gathered FEED_AFTER records before `sequence`, oldest first."""
+        cdef const iw_feed *feed
+        while self.warmed != self.made:
+            feed = &self.feeds[self.warmed & (MAX_FEEDS - 1)]
+            if feed.sequence + WARM_AFTER > sequence:
+                break
+            window_prefetch_slot(self.windows[feed.window], feed.key)
+            self.warmed += 1
+        while self.fed != self.made:
+            feed = &self.feeds[self.fed & (MAX_FEEDS - 1)]
+            if feed.sequence + FEED_AFTER > sequence:
+                break
+            self.feed_window(feed)
+            self.fed += 1
 
     cdef void settle(self) noexcept nogil:
         """Feed everything that waits; after this no record is referred to."""
-        if self.late_count:
-            self.feed_late()
+        if self.fed != self.made:
+            self.feed_due(self.sequence + FEED_AFTER)
 
     cdef void feed_window(self, const iw_feed *feed) noexcept nogil:
         cdef iw_window *window = self.windows[feed.window]

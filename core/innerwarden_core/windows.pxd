@@ -47,23 +47,26 @@ cdef struct iw_samples:
     uint32_t next
     iw_sample items[SAMPLES]
 
-# One key's state; what follows it depends on the kind: u64 stamps, u32 counters, distinct values or moments.
+# One key's state. What follows it depends on the kind: u64 time stamps, iw_buckets, iw_distinct or iw_moment.
 cdef struct iw_slot:
     uint64_t key
     uint64_t newest_ns      # latest event time
     uint32_t chain          # next slot with the same hash, plus 1
-    uint32_t head
-    uint32_t length
     uint32_t mask           # temporal: steps seen
-    uint64_t total          # buckets: sum; newest bucket's number is in `bucket`
-    uint64_t bucket
+    uint32_t head           # event_count: where in the circle the oldest is
+    uint32_t length         # entries in use; buckets: 1 when there is anything
+
+cdef struct iw_buckets:
+    uint64_t total
+    uint64_t newest         # number of the latest bucket
+    uint32_t counters[BUCKETS]
 
 cdef struct iw_window:
     # The first cache line is all that an event needs which does not fire.
     uint32_t *heads
     uint8_t *slots
     uint64_t timespan_ns
-    uint32_t head_mask
+    uint32_t head_mask      # of the part of `heads` in use, which doubles with the keys
     uint32_t stride         # bytes of one slot, its payload and samples
     uint32_t threshold
     uint32_t cap
@@ -108,26 +111,16 @@ cdef bint window_add(iw_window *window, const iw_event *event, iw_fired *out) no
 cdef inline iw_slot *slot_at(const iw_window *window, uint32_t index) noexcept nogil:
     return <iw_slot *>(window.slots + <uint64_t>index * window.stride)
 
-# Three hints, given for all windows of a record one after the other, each when the last has had time to work.
+# Hints for two of an event's cache misses, each given when the one before has had time to come in.
 cdef inline void window_prefetch_head(const iw_window *window, uint64_t key) noexcept nogil:
     iw_prefetch(&window.heads[key & window.head_mask])
 
-cdef inline iw_slot *window_prefetch_slot(const iw_window *window, uint64_t key) noexcept nogil:
-    """The first slot of the key's chain, most likely the key's; NULL for an empty chain."""
+cdef inline void window_prefetch_slot(const iw_window *window, uint64_t key) noexcept nogil:
+    """The first slot of the key's chain, most likely the key's."""
     cdef uint32_t link = window.heads[key & window.head_mask]
-    if link == 0:
-        return NULL
-    iw_prefetch(slot_at(window, link - 1))
-    return slot_at(window, link - 1)
-
-cdef inline void window_prefetch_stamps(const iw_window *window, const iw_slot *slot) noexcept nogil:
-    """The oldest and the newest time stamp of a counting window."""
-    cdef uint32_t newest
-    if slot == NULL or window.kind != WINDOW_COUNT:
-        return
-    newest = slot.head + slot.length
-    iw_prefetch(<const uint64_t *>(slot + 1) + slot.head)
-    iw_prefetch(<const uint64_t *>(slot + 1) + (newest if newest < window.cap else newest - window.cap))
+    if link:
+        iw_prefetch(slot_at(window, link - 1))
+        iw_prefetch(<const uint8_t *>slot_at(window, link - 1) + 64)
 
 
 cdef class Window:

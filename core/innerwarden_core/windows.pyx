@@ -60,6 +60,18 @@ cdef uint32_t evict(iw_window *window) noexcept nogil:
     return victim
 
 
+cdef void widen(iw_window *window) noexcept nogil:
+    """Double the part of `heads` in use. It starts small so that few keys touch few cache lines."""
+    cdef uint32_t i
+    cdef uint32_t *head
+    window.head_mask = window.head_mask * 2 + 1
+    memset(window.heads, 0, (<size_t>window.head_mask + 1) * sizeof(uint32_t))
+    for i in range(window.used - 1):
+        head = &window.heads[slot_at(window, i).key & window.head_mask]
+        slot_at(window, i).chain = head[0]
+        head[0] = i + 1
+
+
 cdef iw_slot *slot_of(iw_window *window, uint64_t key) noexcept nogil:
     """The key's slot, made when it is new."""
     cdef uint32_t *head = &window.heads[key & window.head_mask]
@@ -70,11 +82,14 @@ cdef iw_slot *slot_of(iw_window *window, uint64_t key) noexcept nogil:
         if slot.key == key:
             return slot
         link = slot.chain
-    if window.used < window.capacity:
+    if window.used == window.capacity:
+        index = evict(window)
+    else:
         index = window.used
         window.used += 1
-    else:
-        index = evict(window)
+        if index > window.head_mask:
+            widen(window)
+            head = &window.heads[key & window.head_mask]
     slot = slot_at(window, index)
     memset(slot, 0, window.stride)
     slot.key = key
@@ -83,19 +98,11 @@ cdef iw_slot *slot_of(iw_window *window, uint64_t key) noexcept nogil:
     return slot
 
 
-cdef void clear(iw_window *window, iw_slot *slot) noexcept nogil:
+cdef inline void clear(iw_slot *slot) noexcept nogil:
     """Empty a window that fired. Samples stay readable for the caller; the next event starts anew."""
     slot.head = 0
     slot.length = 0
     slot.mask = 0
-    slot.total = 0
-    slot.bucket = 0
-    if window.kind == WINDOW_BUCKETS:
-        memset(slot + 1, 0, BUCKETS * sizeof(uint32_t))
-
-
-cdef bint is_empty(const iw_slot *slot) noexcept nogil:
-    return slot.length == 0 and slot.mask == 0 and slot.total == 0
 
 
 cdef void keep_sample(iw_window *window, iw_slot *slot, const iw_value *value) noexcept nogil:
@@ -165,28 +172,28 @@ cdef inline void insert_stamp(uint64_t *stamps, uint32_t cap, uint32_t head, uin
 
 
 cdef bint add_bucket(iw_window *window, iw_slot *slot, const iw_event *event, iw_fired *out) noexcept nogil:
-    cdef uint32_t *counters = <uint32_t *>(slot + 1)
-    cdef uint64_t number = event.ts_ns // window.bucket_ns, i
-    if slot.total == 0 or number > slot.bucket + BUCKETS - 1:
-        memset(counters, 0, BUCKETS * sizeof(uint32_t))
-        slot.total = 0
-        slot.bucket = number
-    while slot.bucket < number:
-        slot.bucket += 1
-        slot.total -= counters[slot.bucket % BUCKETS]
-        counters[slot.bucket % BUCKETS] = 0
-    if number + BUCKETS <= slot.bucket:
+    cdef iw_buckets *buckets = <iw_buckets *>(slot + 1)
+    cdef uint64_t number = event.ts_ns // window.bucket_ns
+    cdef uint32_t back
+    if slot.length == 0 or number > buckets.newest + BUCKETS - 1:
+        memset(buckets, 0, sizeof(iw_buckets))
+        buckets.newest = number
+        slot.length = 1
+    while buckets.newest < number:
+        buckets.newest += 1
+        buckets.total -= buckets.counters[buckets.newest % BUCKETS]
+        buckets.counters[buckets.newest % BUCKETS] = 0
+    if number + BUCKETS <= buckets.newest:
         window.late += 1
         return False
-    counters[number % BUCKETS] += event.weight
-    slot.total += event.weight
-    out.count = slot.total
-    out.first_ts_ns = event.ts_ns
-    for i in range(BUCKETS):
-        number = slot.bucket - (BUCKETS - 1) + i
-        if slot.bucket >= BUCKETS - 1 - i and counters[number % BUCKETS]:
-            out.first_ts_ns = number * window.bucket_ns
+    buckets.counters[number % BUCKETS] += event.weight
+    buckets.total += event.weight
+    out.count = buckets.total
+    for back in range(BUCKETS):
+        number = buckets.newest - (BUCKETS - 1) + back
+        if number <= buckets.newest and buckets.counters[number % BUCKETS]:
             break
+    out.first_ts_ns = number * window.bucket_ns
     return holds(window.condition, out.count, window.threshold)
 
 
@@ -314,7 +321,7 @@ cdef bint window_add(iw_window *window, const iw_event *event, iw_fired *out) no
     """Take one event in; True when the condition now holds, and then `out` says why and the key starts anew."""
     cdef iw_slot *slot = slot_of(window, event.key)
     cdef bint fired
-    if is_empty(slot):
+    if slot.length == 0 and slot.mask == 0:
         slot.newest_ns = event.ts_ns
         if window.samples_at:
             (<iw_samples *>(<uint8_t *>slot + window.samples_at)).count = 0
@@ -341,7 +348,7 @@ cdef bint window_add(iw_window *window, const iw_event *event, iw_fired *out) no
     if fired:
         if window.samples_at:
             out.samples = <iw_samples *>(<uint8_t *>slot + window.samples_at)
-        clear(window, slot)
+        clear(slot)
     return fired
 
 
@@ -366,7 +373,7 @@ cdef class Window:
         if source.kind == "event_count" and source.threshold <= EXACT_LIMIT:
             w.kind, payload = WINDOW_COUNT, w.cap * sizeof(uint64_t)
         elif source.kind == "event_count":
-            w.kind, payload = WINDOW_BUCKETS, (BUCKETS + 1) * sizeof(uint32_t)
+            w.kind, payload = WINDOW_BUCKETS, sizeof(iw_buckets)
             w.bucket_ns = max(1, source.timespan_ns // (BUCKETS - 1))
         elif source.kind == "value_count":
             w.kind, payload = WINDOW_VALUES, w.cap * sizeof(iw_distinct)
@@ -382,7 +389,7 @@ cdef class Window:
         w.capacity = max(capacity, <uint32_t>EVICTION_LOOK)
         while heads < w.capacity:
             heads *= 2
-        w.head_mask = heads - 1
+        w.head_mask = 15
         w.heads = <uint32_t *>calloc(heads, sizeof(uint32_t))
         # Not cleared: a slot is when it is first used, and pages never used never become resident.
         w.slots = <uint8_t *>malloc(<size_t>w.capacity * w.stride)

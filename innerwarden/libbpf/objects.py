@@ -161,7 +161,7 @@ class Object:
 
 
 def kernel_ids(what: str) -> set[int]:
-    """Ids of everything of a sort (prog, map, link) that the kernel holds, ours or not. Needs CAP_SYS_ADMIN."""
+    """Ids of all of a sort (prog, map, link) that the kernel holds, ours or not. Needs CAP_SYS_ADMIN."""
     step = getattr(load(), f"bpf_{what}_get_next_id")
     found: set[int] = set()
     number = ctypes.c_uint32(0)

@@ -80,7 +80,10 @@ class Sensor:
         self.events: EventsSink | None = None
         if sensor.write_events:
             self.events = EventsSink(
-                paths.events(data_dir), max_bytes=sensor.findings_max_bytes, keep=sensor.findings_keep
+                paths.events(data_dir),
+                max_bytes=sensor.findings_max_bytes,
+                keep=sensor.findings_keep,
+                boot_to_realtime_ns=self._offset_ns,
             )
             self.engine.capture(True)
         self.reporter = Reporter(paths.sensor_health(data_dir), config.host_name(), self._started_ns)

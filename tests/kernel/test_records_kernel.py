@@ -126,3 +126,37 @@ def test_module_hooks_are_attached_or_say_why_not(source: KernelSource) -> None:
     for hook in states.values():
         assert hook.state == ("attached" if has_modules else "absent"), hook
         assert has_modules or "no tracepoint" in hook.reason
+
+
+def test_module_calls_are_told_before_they_run(
+    witness: Witness, source: KernelSource, tmp_path: Path
+) -> None:
+    states = {hook.name: hook.state for hook in source.hooks}
+    if states["sys_enter_finit_module"] != "attached":
+        pytest.skip("this kernel has no modules; the VM tests run this on one that has")
+    target = tmp_path / "evil.ko"
+    target.write_bytes(b"not a module")
+    truth = trigger(
+        f"fd = os.open({str(target)!r}, os.O_RDONLY)\n"
+        "for arguments in ((313, fd, b'', 0), (175, b'x', 1, b'')):\n"
+        "    try: call(*arguments)\n"
+        "    except OSError: pass\n"
+        "say()\n"
+    )
+    by_fd, by_memory = only(witness, "kernel.module_load", truth["pid"])
+    check_header(by_fd, truth)
+    assert (by_fd.load_stage, by_fd.path.decode(), by_fd.name) == (2, str(target), None)
+    assert (by_memory.load_stage, by_memory.path, by_memory.name) == (1, None, None)
+
+
+def test_a_loaded_module_is_named(witness: Witness) -> None:
+    module = next(iter(Path("/modules").glob("*-dummy.ko")), None)
+    if module is None:
+        pytest.skip("needs a kernel with the dummy module at /modules, as the VM tests have")
+    truth = trigger(
+        f"call(176, b'dummy', 0)\ncall(313, os.open({str(module)!r}, os.O_RDONLY), b'', 0)\nsay()\n"
+    )
+    stages = {r.load_stage: r for r in only(witness, "kernel.module_load", truth["pid"])}
+    assert stages[2].path.decode() == str(module)
+    assert stages[3].name == b"dummy"
+    assert stages[3].taints == 0

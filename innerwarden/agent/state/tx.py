@@ -71,8 +71,8 @@ class Tx:
         """None when this incident_id is already there."""
         f = new.finding.fields
         row = self.db.execute(
-            "INSERT INTO incidents (incident_id, ts_ns, stored_ns, severity, detector, source, title, summary,"
-            " fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (incident_id) DO NOTHING RETURNING id",
+            "INSERT INTO incidents (incident_id, ts_ns, stored_ns, severity, detector, source, title,"
+            " summary, fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (incident_id) DO NOTHING RETURNING id",
             (
                 f.incident_id,
                 new.ts_ns,

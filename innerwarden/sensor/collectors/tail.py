@@ -66,6 +66,7 @@ class Tail:
         self._monotonic = monotonic
         self._file: OpenFile | None = None
         self._lingering: list[OpenFile] = []
+        self._resumed_at = 0
         self._begin(cursor if cursor and cursor.path == str(path) else None, from_start)
 
     def _begin(self, cursor: Cursor | None, from_start: bool) -> None:
@@ -84,6 +85,7 @@ class Tail:
                 and here.fits(place)
             ):
                 self._file = OpenFile(here.fd, place.offset, place.skipping)
+                self._resumed_at = place.offset
             elif (older := self._continuation(place)) is not None:
                 self._linger(older)
             elif place.offset:
@@ -163,9 +165,30 @@ class Tail:
             self.stats.gaps += 1
             self._lingering.pop(0).close()
 
+    def before(self, limit: int) -> Iterator[bytes]:
+        """Whole lines of the present file before the place where a restart went on, at most `limit` bytes.
+
+        Nothing moves: they were handed over before the restart, and are given again only so that who counts
+        can bring its windows to where they were. Empty after the first `chunks`.
+        """
+        file, end, self._resumed_at = self._file, self._resumed_at, 0
+        if file is None or not end:
+            return
+        offset = max(0, end - limit)
+        skipping = offset > 0
+        while offset < end:
+            data = os.pread(file.fd, min(CHUNK_BYTES, end - offset), offset)
+            start = data.find(b"\n") + 1 if skipping else 0
+            stop = data.rfind(b"\n") + 1
+            if not stop:
+                return
+            if stop > start:
+                yield data[start:stop]
+            offset, skipping = offset + stop, False
+
     def chunks(self) -> Iterator[bytes]:
         """Whole lines, oldest first, at most POLL_BYTES; every chunk ends in a newline."""
-        budget = POLL_BYTES
+        budget, self._resumed_at = POLL_BYTES, 0
         self._follow_name()
         for file in [*self._lingering, self._file]:
             if file is None:

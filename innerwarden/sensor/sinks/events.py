@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """events.jsonl: the typed event stream, optional, for capture and replay.
 
-One object a line: `{"kind": dotted kind, "details": {field: value}}` with the record's own clock, so that
+One object a line: `{"kind": dotted kind, "details": {field: value}}`, so that
 `innerwarden replay --source events` runs it through the engine again with the same result.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from innerwarden_core import Record
 
-from innerwarden.model._wire import KINDS
+from innerwarden.model._wire import KINDS, Flag
 from innerwarden.sensor.sinks.rotating import RotatingFile
 
 logger = logging.getLogger(__name__)
@@ -25,14 +25,15 @@ _DOTTED = {int(kind): dotted for dotted, kind in KINDS.items()}
 class EventsSink:
     """Writes what `Engine.take_captured` returns; `lost` counts records that the disk refused."""
 
-    def __init__(self, path: Path, *, max_bytes: int, keep: int) -> None:
+    def __init__(self, path: Path, *, max_bytes: int, keep: int, boot_to_realtime_ns: int = 0) -> None:
+        self._offset_ns = boot_to_realtime_ns
         self.file = RotatingFile(path, max_bytes=max_bytes, keep=keep)
         self.lost = 0
         self._encoder = msgspec.json.Encoder()
 
     def write(self, records: bytes) -> None:
         """`records`: contiguous records, each 8-aligned, header first. Never raises for the disk's sake."""
-        events = [line(record) for record in split(records)]
+        events = [line(record, self._offset_ns) for record in split(records)]
         if not events:
             return
         try:
@@ -57,12 +58,15 @@ def split(records: bytes) -> list[bytes]:
     return found
 
 
-def line(data: bytes) -> dict[str, Any]:
-    """One event as it is written; argv is a list."""
+def line(data: bytes, boot_to_realtime_ns: int = 0) -> dict[str, Any]:
+    """One event as it is written: argv is a list, the time is real time (the boot clock means nothing later)."""
     record = Record(data)
     details = record.to_dict()
     if "argv" in details:
         details["argv"] = record.argv()
+    if not details.get("flags", 0) & Flag.REALTIME:
+        details["ts_ns"] += boot_to_realtime_ns
+        details["flags"] = details.get("flags", 0) | Flag.REALTIME
     for name in ("size", "kind", "sequence"):
         details.pop(name, None)
     return {"kind": _DOTTED[record.kind], "details": details}
