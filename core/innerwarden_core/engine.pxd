@@ -15,21 +15,16 @@ from innerwarden_core.windows cimport iw_fired, iw_window
 cdef enum:
     MAX_RINGS = 64
     MAX_DETECTORS = 64
-    MAX_FEEDS = 1024        # events on their way into windows, a power of two; also the most that one record makes
-    WARM_AFTER = 2          # records between an event's first and second memory hint
-    FEED_AFTER = 4          # and until it is fed
+    MAX_FEEDS = 512         # windows that one record may feed
     SLICE = 4096            # records of one ring before the rings in front of it get another turn
 
 # One event on its way into one window.
 cdef struct iw_feed:
-    const iw_header *record
     uint64_t key
-    uint64_t ts_ns
-    uint64_t value
-    uint64_t sequence
     uint32_t window
     uint32_t step
     uint32_t group
+
 
 cdef struct iw_native:
     iw_handler handler
@@ -61,11 +56,8 @@ cdef class Engine:
     cdef uint64_t records[KINDS]
     cdef uint64_t bytes_[KINDS]
     cdef uint64_t malformed[16]
-    cdef uint64_t pairs_lost
-    cdef iw_feed *feeds         # a circle; the three counters run freely
-    cdef uint32_t made
-    cdef uint32_t warmed
-    cdef uint32_t fed
+    cdef uint64_t feeds_lost
+    cdef iw_feed feeds[MAX_FEEDS]
     cdef iw_capture captured
     cdef int epoll_fd
     cdef uint32_t window_keys
@@ -79,11 +71,11 @@ cdef class Engine:
     cdef void apply(self, const iw_header *record) noexcept nogil
     cdef void judge(self, const iw_header *record) noexcept nogil
     cdef void emit(self, uint32_t rule, uint64_t ts_ns) noexcept nogil
-    cdef void gather(self, uint32_t count, uint64_t ts_ns) noexcept nogil
-    cdef void feed_due(self, uint64_t sequence) noexcept nogil
-    cdef void settle(self) noexcept nogil
-    cdef void feed_window(self, const iw_feed *feed) noexcept nogil
-    cdef void report(self, iw_window *window, const iw_feed *feed, const iw_fired *fired) noexcept nogil
+    cdef void correlate(self, uint32_t count, uint64_t ts_ns) noexcept nogil
+    cdef void feed_window(self, const iw_feed *feed, uint64_t ts_ns) noexcept nogil
+    cdef void report(
+        self, iw_window *window, const iw_feed *feed, const iw_fired *fired, uint64_t ts_ns,
+    ) noexcept nogil
     cdef void keep(self, const iw_header *record) noexcept nogil
     cdef uint32_t slice(self, iw_ring *ring, uint32_t limit) noexcept nogil
     cdef uint32_t consume(self, iw_ring **rings, uint32_t count, uint32_t limit) noexcept nogil

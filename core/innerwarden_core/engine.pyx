@@ -78,8 +78,7 @@ cdef class Engine:
         self.offset_ns = boot_to_realtime_ns & 0xFFFFFFFFFFFFFFFF
         self.window_keys = max(window_keys, 1)
         self.joined = <uint8_t *>malloc(JOINED_MAX)
-        self.feeds = <iw_feed *>malloc(MAX_FEEDS * sizeof(iw_feed))
-        if self.joined == NULL or self.feeds == NULL:
+        if self.joined == NULL:
             raise MemoryError()
         if not table_init(&self.table, process_entries, process_bytes):
             raise MemoryError()
@@ -98,7 +97,6 @@ cdef class Engine:
         hits_free(&self.hits)
         chunks_free(&self.chunks)
         free(self.joined)
-        free(self.feeds)
         free(self.windows)
         free(self.captured.data)
         if self.epoll_fd >= 0:
@@ -188,7 +186,7 @@ cdef class Engine:
     # --- one record ----------------------------------------------------------------------------------
 
     cdef void run(self, const uint8_t *data) noexcept nogil:
-        """A checked record. It must stay where it is until `settle`."""
+        """A checked record."""
         cdef const iw_header *record = <const iw_header *>data
         cdef uint32_t kind = record.kind
         self.sequence += 1
@@ -197,7 +195,6 @@ cdef class Engine:
         if self.captured.enabled:
             self.keep(record)
         if kind <= IW_KIND_PROCESS_EXIT or kind == IW_KIND_CREDENTIAL_CHANGE:
-            self.settle()  # what waits was judged by the table as it was
             if kind == IW_KIND_PROCESS_EXEC:
                 record = &chunks_join(&self.chunks, <const iw_process_exec *>record, self.joined).h
             self.apply(record)
@@ -230,7 +227,7 @@ cdef class Engine:
             for i in range(count):
                 if self.program.rules[self.program.matches[i]].emit:
                     self.emit(self.program.matches[i], ts_ns)
-            self.gather(count, ts_ns)
+            self.correlate(count, ts_ns)
         if self.native_counts[kind]:
             scene.record = record
             scene.ts_ns = ts_ns
@@ -242,8 +239,6 @@ cdef class Engine:
                 native.handler(native.state, &scene)
         if self.hits.count != before and kind < FIRST_LOG_KIND:
             table_see(&self.table, record)  # whoever reads the hit will ask for the process
-        if self.fed != self.made:
-            self.feed_due(self.sequence)
 
     cdef void emit(self, uint32_t rule, uint64_t ts_ns) noexcept nogil:
         cdef const iw_rule *source = &self.program.rules[rule]
@@ -259,79 +254,49 @@ cdef class Engine:
         for i in range(group.first, group.first + group.count):
             hits_group(&self.hits, hit, view_get(&self.view, self.program.group_fields[i]))
 
-    cdef void gather(self, uint32_t count, uint64_t ts_ns) noexcept nogil:
-        """Note which windows the matched rules feed, for `feed_due` some records later.
+    cdef void correlate(self, uint32_t count, uint64_t ts_ns) noexcept nogil:
+        """Feed the windows that the matched rules belong to.
 
-        PERF: an event costs two or three cache misses per window, each needing the one before. Started here,
-        they pass while the next records are matched. Row 2 of the benchmarks.
+        PERF: three passes, so that the cache misses of all windows overlap; row 2 of the benchmarks.
         """
         cdef const iw_rule *rule
         cdef const iw_binding *binding
         cdef const iw_group *group
-        cdef const iw_window *window
-        cdef const iw_value *value
-        cdef uint32_t i, j
+        cdef uint32_t i, j, feeds = 0
         cdef iw_feed *feed
-        if self.made - self.fed > MAX_FEEDS // 2:
-            self.feed_due(self.sequence + FEED_AFTER)
         for i in range(count):
             rule = &self.program.rules[self.program.matches[i]]
             for j in range(rule.binding_first, rule.binding_first + rule.binding_count):
-                if self.made - self.fed == MAX_FEEDS:
-                    self.pairs_lost += 1
+                if feeds == MAX_FEEDS:
+                    self.feeds_lost += 1
                     break
                 binding = &self.program.bindings[j]
-                window = self.windows[binding.window]
                 group = program_group(self.program, &self.view, binding.group, self.seed)
                 if group.count and not group.complete:
                     continue
-                feed = &self.feeds[self.made & (MAX_FEEDS - 1)]
+                feed = &self.feeds[feeds]
                 # Without group-by all events share one window.
                 feed.key = group.hash if group.count else self.seed
-                window_prefetch_head(window, feed.key)
-                if window.value_field >= 0:
-                    value = view_get(&self.view, window.value_field)
-                    if value.shape == 0:
-                        continue
-                    feed.value = hash_value(value, self.seed)
-                feed.record = self.view.header
-                feed.ts_ns = ts_ns
-                feed.sequence = self.sequence
                 feed.window = binding.window
                 feed.step = binding.step
                 feed.group = binding.group
-                self.made += 1
+                window_prefetch_head(self.windows[feed.window], feed.key)
+                feeds += 1
+        for i in range(feeds):
+            window_prefetch_slot(self.windows[self.feeds[i].window], self.feeds[i].key)
+        for i in range(feeds):
+            self.feed_window(&self.feeds[i], ts_ns)
 
-    cdef void feed_due(self, uint64_t sequence) noexcept nogil:
-        """Feed what was gathered FEED_AFTER records before `sequence`, oldest first."""
-        cdef const iw_feed *feed
-        while self.warmed != self.made:
-            feed = &self.feeds[self.warmed & (MAX_FEEDS - 1)]
-            if feed.sequence + WARM_AFTER > sequence:
-                break
-            window_prefetch_slot(self.windows[feed.window], feed.key)
-            self.warmed += 1
-        while self.fed != self.made:
-            feed = &self.feeds[self.fed & (MAX_FEEDS - 1)]
-            if feed.sequence + FEED_AFTER > sequence:
-                break
-            self.feed_window(feed)
-            self.fed += 1
-
-    cdef void settle(self) noexcept nogil:
-        """Feed everything that waits; after this no record is referred to."""
-        if self.fed != self.made:
-            self.feed_due(self.sequence + FEED_AFTER)
-
-    cdef void feed_window(self, const iw_feed *feed) noexcept nogil:
+    cdef void feed_window(self, const iw_feed *feed, uint64_t ts_ns) noexcept nogil:
         cdef iw_window *window = self.windows[feed.window]
-        cdef const iw_header *record = feed.record
+        cdef const iw_header *record = self.view.header
+        cdef const iw_value *value
         cdef iw_event event
         cdef iw_fired fired
         event.key = feed.key
-        event.ts_ns = feed.ts_ns
-        event.value = feed.value
-        event.sequence = feed.sequence
+        event.ts_ns = ts_ns
+        event.value = 0
+        event.sequence = self.sequence
         event.start_ns = record.start_ns
         event.pid = record.pid
         event.step = feed.step
@@ -339,24 +304,29 @@ cdef class Engine:
         event.sample = NULL
         if record.kind >= FIRST_LOG_KIND:
             event.weight = max((<const iw_log *>record).repeat_count, <uint32_t>1)
+        if window.value_field >= 0:
+            value = view_get(&self.view, window.value_field)
+            if value.shape == 0:
+                return
+            event.value = hash_value(value, self.seed)
         if window.sample_field >= 0:
-            view_begin(&self.view, record)
             event.sample = view_get(&self.view, window.sample_field)
         if window_add(window, &event, &fired):
-            self.report(window, feed, &fired)
+            self.report(window, feed, &fired, ts_ns)
 
-    cdef void report(self, iw_window *window, const iw_feed *feed, const iw_fired *fired) noexcept nogil:
-        cdef const iw_header *record = feed.record
+    cdef void report(
+        self, iw_window *window, const iw_feed *feed, const iw_fired *fired, uint64_t ts_ns,
+    ) noexcept nogil:
+        cdef const iw_header *record = self.view.header
         cdef const iw_group *group = &self.program.groups[feed.group]
         cdef iw_step step
         cdef iw_hit *hit
-        cdef uint64_t suppressed, back = record.ts_ns - feed.ts_ns  # times of a hit are on its record's clock
+        cdef uint64_t suppressed, back = record.ts_ns - ts_ns  # times of a hit are on its record's clock
         cdef uint32_t i
         if not hits_allowed(
-            &self.hits, iw_mix(window.owner_hash ^ feed.key), feed.ts_ns, window.cooldown_ns, &suppressed
+            &self.hits, iw_mix(window.owner_hash ^ feed.key), ts_ns, window.cooldown_ns, &suppressed
         ):
             return
-        view_begin(&self.view, record)
         hit = hits_open(&self.hits, window.owner, record, self.view.stamp, suppressed)
         if hit == NULL:
             return
@@ -373,8 +343,6 @@ cdef class Engine:
             step.pid = fired.steps[i].pid
             step.start_ns = fired.steps[i].start_ns
             hits_step(&self.hits, hit, &step)
-        if record.kind < FIRST_LOG_KIND:
-            table_see(&self.table, record)
 
     cdef void keep(self, const iw_header *record) noexcept nogil:
         """Append to the capture; its room doubles up to CAPTURE_MAX."""
@@ -414,9 +382,7 @@ cdef class Engine:
             else:
                 self.malformed[reason] += 1
             if ring_due(ring):
-                self.settle()
                 ring_publish(ring)
-        self.settle()
         ring_finish(ring)
         return done
 
@@ -533,7 +499,6 @@ cdef class Engine:
                 at = size
                 break
             at += length
-        self.settle()
         return at
 
     def feed(self, const uint8_t[::1] records not None):
@@ -672,7 +637,7 @@ cdef class Engine:
                 "hits": self.hits.total,
                 "suppressed": self.hits.suppressed,
                 "hits_lost": self.hits.lost,
-                "correlation_feeds_lost": self.pairs_lost,
+                "correlation_feeds_lost": self.feeds_lost,
                 "capture_lost": self.captured.lost,
                 "cooldowns_evicted": self.hits.cooldowns_evicted,
                 "processes": {

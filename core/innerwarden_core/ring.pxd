@@ -10,7 +10,7 @@ cdef enum:
     RING_DISCARD = 0x40000000  # BPF_RINGBUF_DISCARD_BIT: committed, to be skipped
     RING_HEADER = 8            # bytes before each record: u32 length and bits, u32 page offset
     PUBLISH_BYTES = 65536      # how far the private position runs ahead of the shared one
-    PREFETCH_STRIDES = 12      # records ahead; see ring_next
+    PREFETCH_STRIDES = 12     # records ahead; see ring_next
 
 cdef struct iw_ring:
     uint64_t *consumer      # page 0, shared with the producer

@@ -85,7 +85,6 @@ class Sensor:
                 keep=sensor.findings_keep,
                 boot_to_realtime_ns=self._offset_ns,
             )
-            self.engine.capture(True)
         self.reporter = Reporter(paths.sensor_health(data_dir), config.host_name(), self._started_ns)
         self.kernel: KernelSource | None = None
         self.kernel_absent = ""
@@ -101,6 +100,7 @@ class Sensor:
             self.kernel_absent = "disabled in the configuration (collectors.kernel.enabled)"
         seeded = procfs.seed(self.engine)
         self.collectors = collectors.load(self.config.collectors, self.data_dir, self.engine)
+        self.engine.capture(self.events is not None)
         logger.info(
             "sensor started detectors=%d processes=%d rings=%d",
             len(self.modules.specs),

@@ -18,6 +18,10 @@ BAD_LINES_KEPT = 200
 #: What SQLite raises: nothing that the caller of a Tx may swallow.
 DatabaseError = apsw.Error
 _SEVERITIES = tuple(Severity)
+_INSERT_INCIDENT = """
+INSERT INTO incidents (incident_id, ts_ns, stored_ns, severity, detector, source, title, summary, fields)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (incident_id) DO NOTHING RETURNING id
+"""
 _FIELDS = msgspec.json.Decoder(IncidentFields)
 
 
@@ -71,8 +75,7 @@ class Tx:
         """None when this incident_id is already there."""
         f = new.finding.fields
         row = self.db.execute(
-            "INSERT INTO incidents (incident_id, ts_ns, stored_ns, severity, detector, source, title,"
-            " summary, fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (incident_id) DO NOTHING RETURNING id",
+            _INSERT_INCIDENT,
             (
                 f.incident_id,
                 new.ts_ns,

@@ -99,5 +99,6 @@ def load(config: CollectorsConfig, data_dir: Path, engine: Engine) -> CollectorS
         context = Context(config=config, cursor=store.get(module.ID), dedup=dedup)
         collector: Collector | None = module.create(context)
         if collector is not None:
+            collector.warm_up(engine)
             collectors.append(collector)
     return CollectorSet(collectors, engine, store, dedup)

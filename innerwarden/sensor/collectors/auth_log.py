@@ -24,9 +24,9 @@ class AuthLog:
     def __init__(self, path: Path, context: Context) -> None:
         self.tail = Tail(path, decode_cursor(context.cursor, Cursor), monotonic=context.monotonic)
         self._clock = Clocked(SOURCE_AUTH_LOG, context)
-        self._warm: dict[str, int] | None = None
+        self._warm: dict[str, int] = {}
 
-    def _warm_up(self, engine: Engine) -> dict[str, int]:
+    def warm_up(self, engine: Engine) -> None:
         """Bring windows and cooldowns to where a killed sensor left them; its findings are written already.
 
         Event time makes that repeatable: the lines after the cursor then give the same findings, with the
@@ -35,11 +35,9 @@ class AuthLog:
         parser = self._clock.refresh()
         for chunk in self.tail.before(WARM_BYTES):
             engine.feed_auth_lines(chunk, parser)
-        return parser.stats()
+        self._warm = parser.stats()
 
     def poll(self, engine: Engine) -> list[Hit]:
-        if self._warm is None:
-            self._warm = self._warm_up(engine)
         hits: list[Hit] = []
         parser = self._clock.refresh()
         for chunk in self.tail.chunks():
@@ -48,7 +46,7 @@ class AuthLog:
         return hits
 
     def health(self) -> CollectorHealth:
-        warm, tail = self._warm or {}, self.tail.stats
+        warm, tail = self._warm, self.tail.stats
         parsed = {name: count - warm.get(name, 0) for name, count in self._clock.parser.stats().items()}
         reason = self.tail.absent or (
             "" if parsed["lines"] else f"no line in {self.tail.path} since the start"

@@ -71,6 +71,9 @@ class Journal:
         self._absent = ""
         self._entries = self.malformed = self.too_long = self.restarts = 0
 
+    def warm_up(self, engine: Engine) -> None:
+        """Nothing: the journal is read from its cursor on."""
+
     def poll(self, engine: Engine) -> list[Hit]:
         if self._child is None and not self._start():
             return []

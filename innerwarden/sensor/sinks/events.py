@@ -58,13 +58,13 @@ def split(records: bytes) -> list[bytes]:
     return found
 
 
-def line(data: bytes, boot_to_realtime_ns: int = 0) -> dict[str, Any]:
-    """One event as it is written: argv is a list, the time is real time (the boot clock means nothing later)."""
+def line(data: bytes, boot_to_realtime_ns: int | None = None) -> dict[str, Any]:
+    """One event as it is written: argv is a list, and with the offset given the time is real time."""
     record = Record(data)
     details = record.to_dict()
     if "argv" in details:
         details["argv"] = record.argv()
-    if not details.get("flags", 0) & Flag.REALTIME:
+    if boot_to_realtime_ns is not None and not details.get("flags", 0) & Flag.REALTIME:
         details["ts_ns"] += boot_to_realtime_ns
         details["flags"] = details.get("flags", 0) | Flag.REALTIME
     for name in ("size", "kind", "sequence"):

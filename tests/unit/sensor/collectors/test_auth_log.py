@@ -36,6 +36,7 @@ class Source:
             auth_log=AuthLogConfig(path=str(self.log)), journald=JournaldConfig(enabled=False)
         )
         self.set = collectors.load(config, self.directory, self.engine)
+        self.warmed = self._taken()
         return self.set
 
     def write(self, text: str) -> None:
@@ -45,6 +46,9 @@ class Source:
     def ports(self) -> list[object]:
         """Client ports of the records that one poll gave."""
         self.set.poll()
+        return self._taken()
+
+    def _taken(self) -> list[object]:
         taken, found = self.engine.take_captured(), []
         while taken:
             size = int.from_bytes(taken[:4], "little")
@@ -74,6 +78,7 @@ def test_killed_in_the_middle_of_a_line_nothing_is_lost_or_doubled(source: Sourc
     source.set.save()  # and no close: the process is gone
     source.write(text[30:] + failed(3))
     source.start()
+    assert source.warmed == [1], "the windows are brought to where they were"
     assert source.ports() == [2, 3]
 
 
