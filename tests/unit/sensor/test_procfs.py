@@ -8,7 +8,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from innerwarden.clock import boottime_ns
 from innerwarden.sensor import procfs
+from tests.unit.agent.support import wait_until
 
 
 def test_own_process_is_read_as_the_kernel_knows_it() -> None:
@@ -16,10 +18,9 @@ def test_own_process_is_read_as_the_kernel_knows_it() -> None:
     assert seed is not None
     assert seed.ppid == os.getppid()
     assert seed.uid == os.getuid()
-    assert seed.exe_path == os.fsencode(os.readlink("/proc/self/exe"))
+    assert seed.exe_path == os.fsencode(Path("/proc/self/exe").readlink())
     assert seed.cwd == os.fsencode(Path.cwd())
-    boot_ns = __import__("time").clock_gettime_ns(__import__("time").CLOCK_BOOTTIME)
-    assert 0 < seed.start_ns < boot_ns
+    assert 0 < seed.start_ns < boottime_ns()
 
 
 def test_a_name_with_spaces_and_parentheses_does_not_shift_the_fields(tmp_path: Path) -> None:
@@ -27,6 +28,8 @@ def test_a_name_with_spaces_and_parentheses_does_not_shift_the_fields(tmp_path: 
     shutil.copy("/bin/sleep", program)
     child = subprocess.Popen([str(program), "30"])
     try:
+        # Popen returns when exec closes its pipe, a moment before the kernel has set the arguments.
+        wait_until(lambda: bool((found := procfs.read(child.pid)) and found.argv))
         seed = procfs.read(child.pid)
         assert seed is not None
         assert seed.ppid == os.getpid()
