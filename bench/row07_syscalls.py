@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from bench.measure import Result, median, spread
-from bench.sensor import Sensor, load
+from bench.sensor import Sensor, load, need_quiet
 
 PAIRS = 100_000
 CALLS = 1_000_000
@@ -34,11 +34,13 @@ def run(quick: bool) -> list[dict[str, object]]:
         path = Path(file.name)
         for _ in range(3 if quick else 7):
             # Bare on both sides of watched, so that a drift of the machine hits both alike.
+            need_quiet()
             keep(bare, path)
             with Sensor() as sensor:
                 sensor.ready()
                 keep(watched, path)
                 keep(watched, path)
+            need_quiet()
             keep(bare, path)
     results = []
     for name, (goal, gate) in LIMITS.items():

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,6 +44,17 @@ def load(*words: str | float | Path, cpu: int = 0) -> Made:
     found = re.fullmatch(r"made (\d+) total_ns (\d+) median_ns ([\d.]+)\n", run.stdout)
     assert found, run.stdout
     return Made(int(found[1]), int(found[2]), float(found[3]))
+
+
+def need_quiet() -> None:
+    """A second sensor on this machine would be in what is called bare; without bpftool nobody can tell."""
+    tool = shutil.which("bpftool") or "/usr/sbin/bpftool"
+    try:
+        listing = subprocess.run([tool, "-j", "prog", "list"], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Unavailable("needs bpftool, to see that no other sensor runs") from error
+    if any(p.get("name", "").startswith("iw_") and p["type"] != "xdp" for p in json.loads(listing.stdout)):
+        raise Unavailable("another sensor is attached on this machine")
 
 
 def child() -> Path:

@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find literals of which a rule needs at least one to match: what the gram index looks for.
+"""Find values of which a rule needs at least one to match: what the indexes look for.
 
-For a decision graph, walked from its end: a match from node i needs a literal of the node's own test, or
+For a decision graph, walked from its end: a match from node i needs a value of the node's own test, or
 whatever a match from its true branch needs; and, when the test fails, whatever a match from its false branch
-needs. So one pass gives a set of tests of which every matching record satisfies at least one; the rule is
-looked at only when the record holds a literal of that set.
+needs. So one pass gives a set of values of which every matching record has at least one: pieces of text that a
+field holds, or numbers that a field is. The rule is looked at only when the record has one of them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from innerwarden_core.rules import OPERATORS, field_shape
 
 MATCH, NO_MATCH = -1, -2
+#: Bytes of a literal that the index can find.
 MIN_LITERAL = 2
 MAX_LITERALS = 512
 #: A short literal is in many texts: it counts as this many long ones.
@@ -27,7 +28,7 @@ _WHOLE = {OPERATORS[name] for name in ("equals", "contains", "startswith", "ends
 class PredicateLike(Protocol):
     field: int
     operator: int
-    literals: tuple[bytes, ...]
+    literals: tuple[Any, ...]
     key: tuple[object, ...]
 
 
@@ -36,8 +37,8 @@ class RuleLike(Protocol):
     nodes: Sequence[tuple[int, int, int]]
 
 
-Anchor = tuple[int, bytes]
-"""(field id, folded literal)"""
+Anchor = tuple[int, bytes | int]
+"""(field id, folded literal or number)"""
 
 
 def glob_literal(pattern: bytes) -> bytes:
@@ -59,7 +60,9 @@ def glob_literal(pattern: bytes) -> bytes:
 
 
 def literals_of(predicate: PredicateLike) -> tuple[Anchor, ...] | None:
-    """What the field's text must hold one of, when the test is true; None when there is no such thing."""
+    """What the field must hold one of, when the test is true; None when there is no such thing."""
+    if predicate.operator == OPERATORS["eq"]:
+        return tuple((predicate.field, number) for number in predicate.literals)
     if field_shape(predicate.field) != "text":
         return None
     if predicate.operator in _WHOLE:
@@ -85,13 +88,16 @@ def anchors(rules: Iterable[RuleLike]) -> list[frozenset[Anchor] | None]:
             used.update(tests[predicate.key] or ())
 
     def cost(anchor: Anchor) -> int:
-        return used[anchor] + (1 if len(anchor[1]) >= 4 else SHORT_COST)
+        value = anchor[1]
+        return used[anchor] + (1 if isinstance(value, int) or len(value) >= 4 else SHORT_COST)
 
     return [_of_rule(rule, tests, cost) for rule in rules]
 
 
-def _of_rule(rule, tests, cost):  # type: ignore[no-untyped-def]
-    needed = {MATCH: None, NO_MATCH: frozenset()}
+def _of_rule(
+    rule: RuleLike, tests: Mapping[object, tuple[Anchor, ...] | None], cost: Callable[[Anchor], int]
+) -> frozenset[Anchor] | None:
+    needed: dict[int, frozenset[Anchor] | None] = {MATCH: None, NO_MATCH: frozenset()}
     for index in range(len(rule.nodes) - 1, -1, -1):
         predicate, on_true, on_false = rule.nodes[index]
         own = tests[rule.predicates[predicate].key]

@@ -22,13 +22,35 @@ cdef struct iw_grams:
     uint64_t *bitmap        # the same as bits: 8 KiB, which stays in the first-level cache
     uint32_t *rules
 
-# Called with a rule's index; may be called several times for one.
+# Numbers of one field -> rules: linear probing, half empty.
+cdef struct iw_exact_entry:
+    uint64_t number
+    uint32_t first          # its rules in `rules`
+    uint32_t count          # 0: free
+
+cdef struct iw_exact:
+    uint32_t mask           # 0: no numbers
+    iw_exact_entry *entries
+    uint32_t *rules
+
+# The rules that may match one record, each once.
 cdef struct iw_candidates:
     uint64_t *stamps        # per rule: the record for which it already is a candidate
     uint64_t stamp
     uint32_t *list
     uint32_t count
 
+cdef inline void candidate(iw_candidates *out, const uint32_t *rules, uint32_t count) noexcept nogil:
+    cdef uint32_t i
+    for i in range(count):
+        if out.stamps[rules[i]] != out.stamp:
+            out.stamps[rules[i]] = out.stamp
+            out.list[out.count] = rules[i]
+            out.count += 1
+
+cdef bint exact_build(iw_exact *exact, list numbers) except 0
+cdef void exact_free(iw_exact *exact) noexcept
+cdef void exact_look(const iw_exact *exact, uint64_t number, iw_candidates *out) noexcept nogil
 cdef bint grams_build(iw_grams *grams, uint32_t width, list literals) except 0
 cdef void grams_free(iw_grams *grams) noexcept
 cdef void grams_scan(

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which rules can match at all: one pass over a field's text finds the literals that it holds.
+"""Which rules can match at all.
+
+Numbers: a hash table. Text: one pass over a field finds the literals that it holds.
 
 From each literal one gram of 4 (or 2) bytes stands in a hash table and in a bitmap. The pass hashes the gram at
 every byte of the text, looks at one bit, and only on a hit compares the literal. So a thousand rules cost
@@ -10,7 +12,7 @@ Manber, A fast algorithm for multi-pattern searching, 1994), without shifts beca
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy
 
-from innerwarden_core.text cimport iw_load16, iw_load32
+from innerwarden_core.text cimport iw_load16, iw_load32, iw_mix
 
 # The commoner a byte is in paths and command lines, the later it stands; bytes not named are the rarest.
 COMMON = b"qzjxkvwfgypbmhudclrnisatoe0123456789._-/ "
@@ -83,7 +85,7 @@ cdef void verify(
     iw_candidates *out,
 ) noexcept nogil:
     """The literals whose gram is at `at`: those that are there whole make their rules candidates."""
-    cdef uint32_t link = grams.heads[slot], i, rule
+    cdef uint32_t link = grams.heads[slot]
     cdef const iw_gram_entry *entry
     while link:
         entry = &grams.entries[link - 1]
@@ -92,12 +94,7 @@ cdef void verify(
             continue
         if memcmp(text + at - entry.at, entry.literal, entry.size):
             continue
-        for i in range(entry.count):
-            rule = grams.rules[entry.first + i]
-            if out.stamps[rule] != out.stamp:
-                out.stamps[rule] = out.stamp
-                out.list[out.count] = rule
-                out.count += 1
+        candidate(out, grams.rules + entry.first, entry.count)
 
 
 cdef void grams_scan(
@@ -120,3 +117,44 @@ cdef void grams_scan(
             slot = slot_of(gram)
             if grams.bitmap[slot >> 6] >> (slot & 63) & 1:
                 verify(grams, slot, gram, text, size, i, out)
+
+
+cdef bint exact_build(iw_exact *exact, list numbers) except 0:
+    """`numbers`: (number, [rule indexes]), each number once."""
+    cdef uint32_t size = 4, at, filled = 0, index
+    cdef uint64_t number
+    if not numbers:
+        return True
+    while size < 2 * len(numbers):
+        size *= 2
+    exact.mask = size - 1
+    exact.entries = <iw_exact_entry *>calloc(size, sizeof(iw_exact_entry))
+    exact.rules = <uint32_t *>malloc(sum(len(rules) for _, rules in numbers) * sizeof(uint32_t))
+    if exact.entries == NULL or exact.rules == NULL:
+        raise MemoryError()
+    for number, rules in numbers:
+        at = <uint32_t>iw_mix(number) & exact.mask
+        while exact.entries[at].count:
+            at = (at + 1) & exact.mask
+        exact.entries[at].number = number
+        exact.entries[at].first = filled
+        exact.entries[at].count = len(rules)
+        for index in rules:
+            exact.rules[filled] = index
+            filled += 1
+    return True
+
+
+cdef void exact_free(iw_exact *exact) noexcept:
+    free(exact.entries)
+    free(exact.rules)
+
+
+cdef void exact_look(const iw_exact *exact, uint64_t number, iw_candidates *out) noexcept nogil:
+    """Add the rules that want this number."""
+    cdef uint32_t at = <uint32_t>iw_mix(number) & exact.mask
+    while exact.entries[at].count:
+        if exact.entries[at].number == number:
+            candidate(out, exact.rules + exact.entries[at].first, exact.entries[at].count)
+            return
+        at = (at + 1) & exact.mask

@@ -2,7 +2,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from innerwarden_core.fields cimport iw_value
-from innerwarden_core.grams cimport iw_candidates, iw_grams
+from innerwarden_core.grams cimport iw_exact, iw_grams
 from innerwarden_core.view cimport iw_view
 
 cdef enum:
@@ -53,6 +53,7 @@ cdef struct iw_index:
     uint32_t field
     iw_grams wide
     iw_grams narrow
+    iw_exact exact
 
 cdef struct iw_dispatch:
     uint32_t always_first

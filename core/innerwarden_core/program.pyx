@@ -7,13 +7,15 @@ from libc.string cimport memset
 from innerwarden_core.anchors import anchors
 from innerwarden_core.evaluate cimport predicate_true
 from innerwarden_core.fields cimport IW_SHAPE_STR, IW_SHAPE_U64
-from innerwarden_core.grams cimport grams_build, grams_free, grams_scan
+from innerwarden_core.grams cimport (
+    exact_build, exact_free, exact_look, grams_build, grams_free, grams_scan, iw_candidates,
+)
 from innerwarden_core.rules cimport MATCH, NO_MATCH, OP_CIDR, Predicate, Rule
 from innerwarden_core.text cimport hash_bytes, iw_mix
 from innerwarden_core.view cimport view_folded, view_get
 
-# With fewer rules on a kind than this, looking at each is cheaper than the pass over the text.
-INDEX_FROM = 12
+# With fewer rules on a kind than this, looking at each is cheaper than the indexes.
+INDEX_FROM = 6
 
 
 cdef inline bint rule_true(iw_program *program, const iw_rule *rule, iw_view *view) noexcept nogil:
@@ -60,6 +62,11 @@ cdef uint32_t program_match(iw_program *program, iw_view *view) noexcept nogil:
     candidates.count = 0
     for i in range(kind.index_first, kind.index_first + kind.index_count):
         index = &program.indexes[i]
+        if index.exact.mask:
+            value = view_get(view, index.field)
+            if value.shape == IW_SHAPE_U64:
+                exact_look(&index.exact, value.number, &candidates)
+            continue
         value = view_folded(view, index.field)
         if value.shape == IW_SHAPE_STR:
             grams_scan(&index.wide, value.data, value.size, &candidates)
@@ -146,6 +153,7 @@ cdef class Program:
         for i in range(p.index_count):
             grams_free(&p.indexes[i].wide)
             grams_free(&p.indexes[i].narrow)
+            exact_free(&p.indexes[i].exact)
         free(p.literals)
         free(p.predicates)
         free(p.remembered)
@@ -275,12 +283,15 @@ cdef class Program:
                 index = &p.indexes[p.index_count]
                 p.index_count += 1
                 index.field = field
+                if isinstance(next(iter(literals)), int):  # a field holds numbers or text, never both
+                    exact_build(&index.exact, list(literals.items()))
+                    continue
                 grams_build(&index.wide, 4, [x for x in literals.items() if len(x[0]) >= 4])
                 grams_build(&index.narrow, 2, [x for x in literals.items() if len(x[0]) < 4])
 
 
 def plan(numbers, needed):
-    """(rules to look at always, {field: {literal: [rules]}}) for the rules of one kind."""
+    """(rules to look at always, {field: {literal or number: [rules]}}) for the rules of one kind."""
     if len(numbers) < INDEX_FROM:
         return numbers, {}
     always, fields = [], {}

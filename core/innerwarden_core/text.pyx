@@ -10,36 +10,45 @@ cdef extern from "arpa/inet.h" nogil:
     const char *inet_ntop(int family, const void *address, char *out, uint32_t size)
 
 
+cdef inline size_t next_character(const uint8_t *text, size_t size, size_t at) noexcept nogil:
+    """Past the UTF-8 character at `at`; a byte that starts none counts as one with what continues it."""
+    at += 1
+    while at < size and text[at] & 0xC0 == 0x80:
+        at += 1
+    return at
+
+
 cdef bint glob_match(const uint8_t *text, size_t size, const uint8_t *pattern, size_t length) noexcept nogil:
-    """`*` is any run, `?` one byte, backslash makes `*`, `?` or backslash literal.
+    """`*` is any run, `?` one character, backslash makes `*`, `?` or backslash literal.
 
     Iterative: only the latest `*` is ever revisited, so the cost is at most size * length, never exponential.
     """
-    cdef size_t at = 0, p = 0, star = 0, resume = 0, step
+    cdef size_t at = 0, p = 0, star = 0, resume = 0
     cdef bint starred = False
-    cdef uint8_t c
     while at < size:
         if p < length:
-            c = pattern[p]
-            if c == c'*':
+            if pattern[p] == c'*':
                 starred = True
                 p += 1
                 star = p
                 resume = at
                 continue
-            step = 1
-            if c == c'\\' and p + 1 < length and pattern[p + 1] in (c'*', c'?', c'\\'):
-                c = pattern[p + 1]
-                step = 2
-            elif c == c'?':
-                c = text[at]
-            if c == text[at]:
+            if pattern[p] == c'?':
+                at = next_character(text, size, at)
+                p += 1
+                continue
+            if pattern[p] == c'\\' and p + 1 < length and pattern[p + 1] in (c'*', c'?', c'\\'):
+                if pattern[p + 1] == text[at]:
+                    at += 1
+                    p += 2
+                    continue
+            elif pattern[p] == text[at]:
                 at += 1
-                p += step
+                p += 1
                 continue
         if not starred:
             return False
-        resume += 1
+        resume = next_character(text, size, resume)
         at = resume
         p = star
     while p < length and pattern[p] == c'*':

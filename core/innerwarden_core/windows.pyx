@@ -87,7 +87,7 @@ cdef iw_slot *slot_of(iw_window *window, uint64_t key) noexcept nogil:
     else:
         index = window.used
         window.used += 1
-        if index > window.head_mask:
+        if 4 * index > window.head_mask:  # chains of one, nearly always: each link is a cache miss
             widen(window)
             head = &window.heads[key & window.head_mask]
     slot = slot_at(window, index)
@@ -387,7 +387,7 @@ cdef class Window:
             w.stride += sizeof(iw_samples)
         w.stride = (w.stride + 7) & ~7
         w.capacity = max(capacity, <uint32_t>EVICTION_LOOK)
-        while heads < w.capacity:
+        while heads < 4 * w.capacity:
             heads *= 2
         w.head_mask = 15
         w.heads = <uint32_t *>calloc(heads, sizeof(uint32_t))

@@ -71,6 +71,8 @@ class SensorHealth(msgspec.Struct, frozen=True, kw_only=True):
     detectors: DetectorsHealth = DetectorsHealth()
     process_table: ProcessTableHealth = ProcessTableHealth()
     rss_bytes: int = 0
+    stopped: bool = False
+    """The sensor's last word: it was asked to stop and did."""
 
 
 def read(path: Path) -> SensorHealth | None:

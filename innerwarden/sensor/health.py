@@ -52,7 +52,7 @@ class Reporter:
         self._last: tuple[int, dict[str, int]] = (started_ns, {})
         self._minute: tuple[int, dict[str, int], dict[str, int]] = (started_ns, {}, {})
 
-    def write(self, snapshot: Snapshot) -> None:
+    def write(self, snapshot: Snapshot, *, stopped: bool = False) -> None:
         """Raises OSError when the directory refuses; the caller logs it and goes on."""
         last_ns, last = self._last
         seconds = max((snapshot.now_ns - last_ns) / NS, 0.001)
@@ -76,6 +76,7 @@ class Reporter:
                 entries=snapshot.process_entries, evicted=snapshot.process_evicted
             ),
             rss_bytes=rss_bytes(),
+            stopped=stopped,
         )
         temporary = self._path.with_suffix(".tmp")
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)

@@ -29,7 +29,7 @@ from innerwarden.config import Config
 from innerwarden.errors import UnavailableError
 from innerwarden.model.health import CollectorHealth, HookHealth, RingHealth
 from innerwarden.modules.loader import ModuleSet, load_modules
-from innerwarden.sensor import collectors, procfs
+from innerwarden.sensor import collectors, gap, procfs
 from innerwarden.sensor.collectors import CollectorSet
 from innerwarden.sensor.detection.host import DetectionHost, acting_rules_of
 from innerwarden.sensor.health import Reporter, Snapshot
@@ -85,6 +85,7 @@ class Sensor:
                 keep=sensor.findings_keep,
                 boot_to_realtime_ns=self._offset_ns,
             )
+        self._unwatched_since_ns = gap.last_seen_ns(paths.sensor_health(data_dir))
         self.reporter = Reporter(paths.sensor_health(data_dir), config.host_name(), self._started_ns)
         self.kernel: KernelSource | None = None
         self.kernel_absent = ""
@@ -101,6 +102,8 @@ class Sensor:
         seeded = procfs.seed(self.engine)
         self.collectors = collectors.load(self.config.collectors, self.data_dir, self.engine)
         self.engine.capture(self.events is not None)
+        if self._unwatched_since_ns is not None:
+            self.sink.write([gap.finding(self.config.host_name(), self._unwatched_since_ns, realtime_ns())])
         logger.info(
             "sensor started detectors=%d processes=%d rings=%d",
             len(self.modules.specs),
@@ -148,11 +151,11 @@ class Sensor:
             if stop_after_s is not None and now - began >= stop_after_s:
                 return
 
-    def _report(self) -> Snapshot:
+    def _report(self, *, stopped: bool = False) -> Snapshot:
         snapshot = self.snapshot()
         self.losses.update(snapshot.now_ns, snapshot.lost)
         try:
-            self.reporter.write(snapshot)
+            self.reporter.write(snapshot, stopped=stopped)
         except OSError as error:
             logger.error("health file not written error=%s", error)
         if self.collectors is not None:
@@ -221,8 +224,12 @@ class Sensor:
         )
         return [kernel, *(self.collectors.health() if self.collectors else [])]
 
-    def stop(self) -> None:
-        """Detach, save cursors, write what waits; leaves no program, map or child behind."""
+    def stop(self, *, asked: bool) -> None:
+        """Detach, save cursors, write what waits; leaves no program, map or child behind.
+
+        `asked`: this end is wanted, so the next sensor does not report a gap.
+        """
+        self._report(stopped=asked)
         if self.collectors is not None:
             self.collectors.close()
         for ring in self._rings:
@@ -277,7 +284,9 @@ def run(config: Config, data_dir: Path, stop_after_s: float | None = None) -> in
         try:
             sensor.start()
             sensor.loop(stop, stop_after_s)
-        finally:
-            sensor.stop()
+        except BaseException:
+            sensor.stop(asked=False)
+            raise
+        sensor.stop(asked=True)
     logger.info("sensor stopped")
     return 0

@@ -114,3 +114,22 @@ def test_every_attack_exactly_once_over_six_kills(tmp_path: Path, seed: int) -> 
     found = told(sensor.data_dir)
     assert set(found) == expected
     assert {address: n for address, n in found.items() if n != 1} == {}
+
+
+def gaps(data_dir: Path) -> list[str]:
+    lines = paths.findings(data_dir).read_text().splitlines()
+    return [line for line in lines if '"detector":"sensor_gap"' in line]
+
+
+def test_a_killed_sensor_is_reported_by_the_next_one_and_a_stopped_one_is_not(tmp_path: Path) -> None:
+    log = tmp_path / "auth.log"
+    log.touch()
+    sensor = Sensor(tmp_path, log)
+    sensor.start()
+    sensor.end(signal.SIGTERM)
+    sensor.start()
+    assert gaps(sensor.data_dir) == []
+    sensor.end(signal.SIGKILL)
+    sensor.start()
+    sensor.end(signal.SIGTERM)
+    assert len(gaps(sensor.data_dir)) == 1

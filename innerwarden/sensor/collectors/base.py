@@ -30,7 +30,7 @@ class Collector(Protocol):
     id: str
 
     def warm_up(self, engine: Engine) -> None:
-        """Once, before the first poll: give the engine again what led up to the cursor; no hit of it counts."""
+        """Once, before the first poll: give the engine again what led up to the cursor; no hit counts."""
 
     def poll(self, engine: Engine) -> list[Hit]:
         """Read what is new and run it through the engine."""
