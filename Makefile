@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 ARGS ?=
 
-.PHONY: help build run test test-kernel check gen bpf bench bench-compare dev clean
+.PHONY: help build run test test-kernel test-vm check gen bpf bench bench-compare dev clean
 
 help: ## list the targets
 	@echo "InnerWarden: make TARGET [ARGS='...']"
@@ -30,6 +30,10 @@ test: ## run the tests; kernel and browser tests run where they can, a skip says
 test-kernel: ## run only the tests that need root and this machine's kernel
 	@.ci/setup test
 	@$(PY) -m pytest -m kernel $(ARGS)
+
+test-vm: ## run the kernel tests on Debian's kernels in QEMU (ARGS='linux-image-amd64 ...')
+	@.ci/setup vm
+	@$(PY) -m tests.vm.run $(ARGS)
 
 check: ## formatting, lint, types, generated files, kernel object, contracts
 	@.ci/setup test

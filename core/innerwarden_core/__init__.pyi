@@ -169,8 +169,17 @@ class Engine:
     def feed_auth_lines(self, chunk: bytes | memoryview, parser: AuthParser) -> tuple[list[Hit], int]:
         """Parse whole lines natively and run their records; returns hits and bytes consumed."""
     def seed_process(
-        self, pid: int, start_ns: int, ppid: int, parent_start_ns: int, uid: int, login_uid: int,
-        comm: bytes, exe_path: bytes | None, argv: bytes, cwd: bytes | None,
+        self,
+        pid: int,
+        start_ns: int,
+        ppid: int,
+        parent_start_ns: int,
+        uid: int,
+        login_uid: int,
+        comm: bytes,
+        exe_path: bytes | None,
+        argv: bytes,
+        cwd: bytes | None,
     ) -> None:
         """Insert from /proc (start resolution 10 ms); merged with kernel records by (pid, start)."""
     def process(self, pid: int, start_ns: int = 0) -> ProcessInfo | None: ...

@@ -39,7 +39,9 @@ class AuthParser:
         """Move the bound of the year guess and the zone on; a process that runs on needs both."""
     def parse(self, line: bytes) -> bytes | None:
         """One line -> one record, or None when the line says nothing about authentication."""
-    def parse_message(self, ts_ns: int, host: bytes, program: bytes, pid: int, message: bytes) -> bytes | None:
+    def parse_message(
+        self, ts_ns: int, host: bytes, program: bytes, pid: int, message: bytes
+    ) -> bytes | None:
         """The same for a line already split, as journald delivers it."""
     def stats(self) -> dict[str, int]:
         """lines, matched, ignored, malformed (no syslog line), too_long (over 64 KiB)."""

@@ -56,7 +56,7 @@ cdef inline const uint8_t *ring_next(iw_ring *ring, uint32_t *size) noexcept nog
     cdef uint32_t word, length
     cdef uint64_t stride
     ring.busy = False
-    while ring.position < ring.limit:
+    while ring.position != ring.limit:
         at = ring.data + (ring.position & ring.mask)
         word = iw_load_acquire_u32(<const uint32_t *>at)
         if word & RING_BUSY:

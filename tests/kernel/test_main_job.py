@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -26,7 +25,10 @@ STORED_WITHIN_S = 1.0
 
 @pytest.fixture(scope="module")
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[attacks.LocalSshd]:
-    server = attacks.LocalSshd(tmp_path_factory.mktemp("sshd"))
+    try:
+        server = attacks.LocalSshd(tmp_path_factory.mktemp("sshd"))
+    except RuntimeError as missing:
+        pytest.skip(f"a real sshd that logs is needed: {missing}")
     try:
         yield server.start()
     finally:
@@ -148,7 +150,7 @@ def test_building_the_project_raises_nothing_grave(product: Product, tmp_path: P
     assert grave(product, began) == []
 
 
-@pytest.mark.skipif(shutil.which("apt-get") is None, reason="needs apt-get, which this system lacks")
+@pytest.mark.skipif(os.environ.get("CI") != "true", reason="reinstalls a package: CI machines only (CI=true)")
 def test_installing_a_package_raises_nothing_grave(product: Product) -> None:
     """A package with a cron file and maintainer scripts, from the archive."""
     began = time.time()

@@ -18,7 +18,10 @@ from tests.vm import image, kernels
 DEFAULT = ("linux-image-cloud-amd64",)
 TIMEOUT_S = 900
 APPEND = "console=ttyS0 quiet panic=-1 loglevel=3 lsm=landlock,lockdown,yama,integrity,apparmor,bpf"
-GUEST = "python3 -m pytest -p no:cacheprovider -q -m kernel tests/kernel --ignore=tests/kernel/test_main_job.py 2>&1"
+GUEST = (
+    "python3 -m pytest -p no:cacheprovider --color=no -q -m kernel tests/kernel"
+    " --ignore=tests/kernel/test_main_job.py 2>&1"
+)
 
 
 def boot(kernel: kernels.Kernel, initramfs: Path) -> tuple[int | None, str]:
