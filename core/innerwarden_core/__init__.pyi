@@ -20,9 +20,19 @@ OPERATORS: dict[str, int]
 """Predicate operator -> code: equals, contains, startswith, endswith, glob, cidr, exists, is_null,
 eq, ne, lt, le, gt, ge (numbers), bit_all, bit_any (masks), field_equals."""
 
+LAYOUT: dict[str, dict[str, int]]
+"""Struct -> field -> offset, as the C compiler of the extension laid them out; padding left out."""
+SIZES: dict[str, int]
+"""Struct -> bytes of its fixed part, from the same compiler."""
+
 class Predicate:
     """One test. `literals` are alternatives (any one suffices); numbers for numeric operators;
-    `cased` False folds ASCII case. An absent field is false for every operator but is_null."""
+    `cased` False folds ASCII case. An absent field is false for every operator but is_null.
+
+    glob: `*` any run, `?` one UTF-8 character, backslash before `*`, `?` or backslash makes it literal.
+    cidr, and equals on an address: text, v4 or v6. equals on a number is eq. field_equals: other fields' ids.
+    Raises ValueError naming field and operator for a literal or an operator that does not fit the field.
+    """
 
     def __init__(
         self, field: int, operator: int, literals: Sequence[bytes | int], cased: bool = False
@@ -55,6 +65,12 @@ class Correlation:
     rule of `rules` (aliases resolved). Fires when the condition (`operator` in gt ge lt le eq ne, `threshold`)
     holds within `timespan_ns` of event time ending at the newest event, then re-arms. `repeat_count`
     of a log record counts as that many events. Keeps up to 4 recent values of `sample_field` for evidence.
+    temporal and temporal_ordered need every rule, whatever the condition; equal times are in order of arrival,
+    and one record is never two steps. A record without one of the group values takes no part.
+
+    Exact: event_count with a threshold up to 64, value_count (threshold up to 1024, by 64-bit hash), temporal,
+    and temporal_ordered for the latest 32 events of a key. event_count above 64 counts in 32 parts of the
+    timespan, so its window is up to 1/32 longer.
     """
 
     def __init__(
@@ -133,7 +149,11 @@ class Ring:
     def __init__(self, fd: int, data_bytes: int, name: str = "ring") -> None: ...
     name: str
     consumed: int
-    def pending(self) -> int: ...
+    """Records given to an engine; reservations that were discarded are not counted."""
+    resyncs: int
+    """Times that the contents were dropped because positions or a length made no sense."""
+    def pending(self) -> int:
+        """Bytes that wait, ring headers included."""
     def close(self) -> None: ...
 
 @final
@@ -145,10 +165,25 @@ class MemoryRing:
     def write(self, record: bytes) -> bool:
         """Append one record; False, and one more `lost`, when there is no room."""
     lost: int
+    def write_discarded(self, size: int) -> bool:
+        """Append a reservation of `size` bytes that its producer gave up."""
+    def write_busy(self, record: bytes) -> int | None:
+        """Append a record that is not committed yet; its token for `commit`, None when full."""
+    def commit(self, token: int) -> None: ...
+    def corrupt(self, producer_position: int) -> None:
+        """Set the producer's position to anything, as damage would."""
     def close(self) -> None: ...
 
 @final
 class Engine:
+    """All state of one sensor's hot path. Methods may be called from any thread and take turns.
+
+    `process_bytes` bounds the strings of the process table. `window_keys` is the number of keys expected over
+    all correlations; one correlation's table holds up to four times its share. `boot_to_realtime_ns` puts
+    records of both clocks on one time line. `max_hits` ends a batch; the next one follows in the same call,
+    so hits are lost, and counted, only when one record alone makes more than a thousand.
+    """
+
     def __init__(
         self,
         *,
@@ -163,7 +198,11 @@ class Engine:
     ) -> None:
         """Swap the whole set between batches; windows and cooldowns of owners that stay are kept."""
     def drain(self, rings: Sequence[Ring], timeout_ms: int, limit: int = 65536) -> list[Hit]:
-        """Wait at most timeout_ms, then consume; priority follows the order of `rings`. The GIL is released throughout."""
+        """Wait at most timeout_ms, then consume; priority follows the order of `rings`. The GIL is released.
+
+        The wait ends early for a forced wake-up, when a ring is an eighth full, or when the last call left
+        records behind.
+        """
     def feed(self, records: bytes | bytearray | memoryview) -> list[Hit]:
         """Run contiguous records, each 8-aligned, header first, through the same path as the ring."""
     def feed_auth_lines(self, chunk: bytes | memoryview, parser: AuthParser) -> tuple[list[Hit], int]:
@@ -189,4 +228,6 @@ class Engine:
         """Keep a copy of every record for `take_captured` (replay and events.jsonl)."""
     def take_captured(self) -> bytes: ...
     def stats(self) -> dict[str, Any]:
-        """records and bytes per kind, malformed by reason, evictions per table, hits, suppressed, hits_lost."""
+        """records and bytes per kind; malformed by reason; hits, suppressed, hits_lost, correlation_feeds_lost,
+        capture_lost, cooldowns_evicted; processes, argv_chunks, windows and natives (by owner), each a dict
+        with what is held and what was evicted, refused, late or skipped by a documented exception."""

@@ -133,7 +133,7 @@ cdef void keep_sample(iw_window *window, iw_slot *slot, const iw_value *value) n
 
 cdef bint add_count(iw_window *window, iw_slot *slot, const iw_event *event, iw_fired *out) noexcept nogil:
     cdef uint64_t *stamps = <uint64_t *>(slot + 1)
-    cdef uint32_t cap = window.cap, copies = min(event.weight, cap), i, at
+    cdef uint32_t cap = window.cap, copies = min(event.weight, cap), dropped = event.weight - copies, i, at
     cdef bint counts_up = window.condition <= CONDITION_GE
     # PERF: "at least" can only come true when the circle is full, so until then old stamps need not be looked at:
     # each is a cache miss. Row 2 of the benchmarks.
@@ -145,6 +145,7 @@ cdef bint add_count(iw_window *window, iw_slot *slot, const iw_event *event, iw_
         if slot.length == cap:
             slot.head = slot.head + 1 if slot.head + 1 < cap else 0
             slot.length -= 1
+            dropped += 1
         at = slot.head + slot.length
         at = at - cap if at >= cap else at
         slot.length += 1
@@ -154,7 +155,7 @@ cdef bint add_count(iw_window *window, iw_slot *slot, const iw_event *event, iw_
             insert_stamp(stamps, cap, slot.head, at, event.ts_ns)
     if counts_up and slot.length < cap:
         return False
-    out.count = <uint64_t>slot.length + event.weight - copies
+    out.count = <uint64_t>slot.length + dropped
     out.first_ts_ns = stamps[slot.head]
     return holds(window.condition, out.count, window.threshold)
 

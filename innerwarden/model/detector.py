@@ -21,8 +21,16 @@ MATURITIES = ("experimental", "test", "stable")
 FORMS = ("sigma", "python", "native")
 
 #: What a template may name besides fields and parameters: the window's event count, its recent
-#: samples, the group key and the window's length.
-PLACEHOLDERS = ("count", "samples", "group", "timespan_s")
+#: samples, the group key, the window's length, and the account name of the acting process.
+PLACEHOLDERS = ("count", "samples", "group", "timespan_s", "user_name")
+
+
+class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What differs when a native detector reports this variant (the first sample of its hit)."""
+
+    title: str
+    severity: Severity
+    attack: tuple[str, ...]
 
 
 class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,6 +54,7 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     group_key: tuple[str, ...] = ()
     cooldown_s: int = 300
     parameters: dict[str, int] = msgspec.field(default_factory=dict)
+    variants: dict[str, Variant] = msgspec.field(default_factory=dict)
     entities: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     maturity: str = "experimental"

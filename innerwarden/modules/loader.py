@@ -206,7 +206,11 @@ def _override(spec: DetectorSpec, config: Config, problems: list[str]) -> Detect
     changes: dict[str, object] = {}
     if chosen.severity is not None:
         try:
-            changes["severity"] = Severity(chosen.severity)
+            changes["severity"] = severity = Severity(chosen.severity)
+            changes["variants"] = {
+                name: msgspec.structs.replace(variant, severity=severity)
+                for name, variant in spec.variants.items()
+            }
         except ValueError:
             problems.append(f"{where}.severity: {chosen.severity!r} is not one of {', '.join(Severity)}")
     if chosen.cooldown_s is not None:

@@ -19,6 +19,7 @@ class Test:
     operator: str
     literals: tuple[bytes | int | str, ...]
     cased: bool = False
+    __test__ = False
 
 
 def fold(text: bytes) -> bytes:

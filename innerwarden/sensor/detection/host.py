@@ -131,19 +131,21 @@ class DetectionHost:
         }
         shown = {name: safe(str(v), 300) if isinstance(v, str) else v for name, v in values.items()}
         entities = tuple(dict.fromkeys([*judged.entities, *spec.entity_refs(values)]))
-        severity = judged.severity or spec.severity
+        variant = spec.variants.get(hit.samples[0]) if hit.samples else None
+        severity = judged.severity or (variant.severity if variant else spec.severity)
+        attack = variant.attack if variant else spec.attack
         ts = rfc3339(scene.ts_ns)
         first_ns = scene.realtime(hit.first_ts_ns) or scene.ts_ns
         fields = IncidentFields(
             incident_id=f"{spec.id}:{self._subject(entities, scene)}:{ts}",
             host=self._host,
-            title=judged.title or spec.title,
+            title=judged.title or (variant.title if variant else spec.title),
             summary=judged.summary or render(spec.summary, shown),
             evidence=(*judged.evidence, *self._evidence(scene, shown)),
             recommended_checks=tuple(render(check, shown) for check in (*judged.checks, *spec.checks)),
             tags=tuple(dict.fromkeys([*spec.tags, *judged.tags])),
             entities=entities,
-            attack=tuple(dict.fromkeys([*judged.attack, *spec.attack])),
+            attack=tuple(dict.fromkeys([*judged.attack, *attack])),
             process=scene.process,
             blind=self._blind(min(first_ns, scene.ts_ns), scene.ts_ns),
             suppressed_count=folded,

@@ -10,7 +10,7 @@ spec = DetectorSpec(
     kinds=("kernel.module_load",),
     cooldown_s=300,
     attack=("T1547.006", "T1014"),
-    summary="{exe_path} (user id {uid}) loaded the kernel module {name}.",
+    summary="{exe_path} ({user_name}) loaded the kernel module {name}.",
     checks=(
         "See what it is and who signed it: modinfo {name}; dmesg | tail",
         "See whether it can be unloaded and whether it hides: lsmod | grep {name}",

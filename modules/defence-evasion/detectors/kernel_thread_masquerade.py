@@ -11,7 +11,7 @@ spec = DetectorSpec(
     group_key=("exe_path",),
     cooldown_s=3600,
     attack=("T1036.004",),
-    summary="{exe_path} (pid {pid}) was started under the name {shown_name}, which only kernel threads bear.",
+    summary="{exe_path} (pid {pid}) was started as `{command_line}`, a name that only kernel threads bear.",
     checks=(
         "Keep the program: cp /proc/{pid}/exe /root/evidence-{pid}",
         "See what it is connected to: ss -tnp | grep {pid}",
@@ -41,4 +41,4 @@ class KernelThreadMasquerade(Detector):
         shown = arguments[0] if arguments else ""
         if shown == TEST_PROGRAM or not shown.rstrip().endswith("]"):
             return None
-        return Finding(values={"shown_name": shown})
+        return Finding()

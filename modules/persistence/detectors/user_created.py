@@ -10,10 +10,10 @@ spec = DetectorSpec(
     kinds=("process.exec",),
     cooldown_s=120,
     attack=("T1136.001", "T1098"),
-    summary="An account was created or changed by user id {uid}: {command_line}.",
+    summary="An account was created or changed by {user_name}: {command_line}.",
     checks=(
         "See the newest accounts and their groups: tail /etc/passwd; getent group sudo wheel",
-        "Ask the person behind user id {uid} whether they did this",
+        "Ask {user_name} whether they did this",
     ),
     entities=("process:pid",),
     blind_spots=(

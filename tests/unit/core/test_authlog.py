@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: E501 - a log line is one line
+
 """The authentication log parser: every pattern, every time format, one count for each attempt."""
 
 from __future__ import annotations

@@ -18,16 +18,33 @@ TEXT_FIELDS = ("exe_path", "filename", "cwd", "command_line", "exe_name", "paren
 NUMBER_FIELDS = ("uid", "exe_nlink", "exec_flags")
 TEXT_OPERATORS = ("equals", "contains", "startswith", "endswith", "glob")
 NUMBER_OPERATORS = ("eq", "ne", "lt", "le", "gt", "ge", "bit_all", "bit_any")
-WORDS = ("curl", "CURL", "/usr/bin/", "a", "ab", "aba", "Sh", "/tmp/x", "b*", "??", "\u00e9", " ", "-o", "abab")
+WORDS = (
+    "curl",
+    "CURL",
+    "/usr/bin/",
+    "a",
+    "ab",
+    "aba",
+    "Sh",
+    "/tmp/x",
+    "b*",
+    "??",
+    "\u00e9",
+    " ",
+    "-o",
+    "abab",
+)
 KINDS = [Kind.PROCESS_EXEC]
 
 word = st.sampled_from(WORDS)
 phrase = st.lists(word, max_size=4).map("".join)
-glob = st.lists(st.sampled_from([*WORDS, "*", "?", "\\*", "\\?", "\\\\"]), min_size=1, max_size=5).map("".join)
+glob = st.lists(st.sampled_from([*WORDS, "*", "?", "\\*", "\\?", "\\\\"]), min_size=1, max_size=5).map(
+    "".join
+)
 
 
 @st.composite
-def tests(draw: st.DrawFn) -> Test:
+def field_tests(draw: st.DrawFn) -> Test:
     which = draw(st.integers(0, 9))
     if which < 6:
         operator = draw(st.sampled_from(TEXT_OPERATORS))
@@ -39,7 +56,9 @@ def tests(draw: st.DrawFn) -> Test:
         return Test(draw(st.sampled_from(NUMBER_FIELDS)), draw(st.sampled_from(NUMBER_OPERATORS)), numbers)
     if which == 8:
         return Test(
-            draw(st.sampled_from(TEXT_FIELDS + NUMBER_FIELDS)), draw(st.sampled_from(("exists", "is_null"))), ()
+            draw(st.sampled_from(TEXT_FIELDS + NUMBER_FIELDS)),
+            draw(st.sampled_from(("exists", "is_null"))),
+            (),
         )
     return Test(
         draw(st.sampled_from(TEXT_FIELDS)),
@@ -51,11 +70,11 @@ def tests(draw: st.DrawFn) -> Test:
 
 @st.composite
 def graphs(draw: st.DrawFn) -> tuple[tuple[Test, ...], tuple[tuple[int, int, int], ...]]:
-    predicates = tuple(draw(st.lists(tests(), min_size=1, max_size=4)))
+    predicates = tuple(draw(st.lists(field_tests(), min_size=1, max_size=4)))
     count = draw(st.integers(1, 6))
 
     def target(node: int) -> int:
-        return draw(st.sampled_from([-1, -2, *range(node + 1, count)]))
+        return int(draw(st.sampled_from([-1, -2, *range(node + 1, count)])))
 
     nodes = tuple(
         (draw(st.integers(0, len(predicates) - 1)), target(node), target(node)) for node in range(count)
@@ -129,7 +148,7 @@ def test_addresses_and_networks() -> None:
         engine = Engine()
         one = Predicate(FIELDS["dst_ip"], OPERATORS[operator], literals)
         engine.configure([Rule("r", [Kind.NETWORK_CONNECT], [one], [(0, -1, -2)])], [], [])
-        fields = {} if address is None else {"dst_ip": address}
+        fields: dict[str, Any] = {} if address is None else {"dst_ip": address}
         return bool(engine.feed(encode("network.connect", **fields)))
 
     assert hit("cidr", [b"10.0.0.0/8"], "10.255.0.1")
@@ -168,9 +187,7 @@ def test_derived_fields_of_other_kinds_come_from_the_process_table() -> None:
     engine.feed(encode("process.exec", pid=2, exe_path="/usr/sbin/sshd"))
     engine.feed(encode("process.exec", pid=3, ppid=2, exe_path="/bin/bash", argv=["bash", "-l"]))
     argv = ["python3", "-c", "x"]
-    engine.feed(
-        encode("process.exec", pid=4, ppid=3, exe_path="/usr/bin/python3", argv=argv, cwd="/srv")
-    )
+    engine.feed(encode("process.exec", pid=4, ppid=3, exe_path="/usr/bin/python3", argv=argv, cwd="/srv"))
     hits = engine.feed(encode("file.open", pid=4, ppid=3, path="/root/.ssh/authorized_keys"))
     assert [h.owner for h in hits] == list(names)
     unknown = engine.feed(encode("file.open", pid=999, ppid=998, path="/root/.ssh/authorized_keys"))

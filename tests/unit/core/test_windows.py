@@ -88,7 +88,9 @@ def test_event_count(events: list[Event], threshold: int, operator: str, span: i
 
 
 @settings(max_examples=100, deadline=None)
-@given(streams(1, 60).map(lambda es: [e for e in es if e.weight == 1]), st.sampled_from(["lt", "le", "eq", "ne"]))
+@given(
+    streams(1, 60).map(lambda es: [e for e in es if e.weight == 1]), st.sampled_from(["lt", "le", "eq", "ne"])
+)
 def test_event_count_with_the_other_conditions(events: list[Event], operator: str) -> None:
     one = correlation("event_count", 50 * MS, threshold=3, operator=operator)
     seen: list[Event] = []

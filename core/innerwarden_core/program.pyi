@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules compiled to flat arrays; made by the engine, never by callers."""
+
+from typing import final
+
+INDEX_FROM: int
+"""Rules of one kind from which indexes are built."""
+
+@final
+class Program: ...
