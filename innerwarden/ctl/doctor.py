@@ -55,7 +55,7 @@ def examine(data_dir: Path, config: Config) -> Diagnosis:
     checks = [*(kernel_checks() if config.collectors.kernel.enabled else []), *_data_dir_checks(data_dir)]
     report, age_s = sensor_health(data_dir)
     pid = locked_by(data_dir / "sensor.lock")
-    if report is None or age_s is None or age_s > SILENT_AFTER_S:
+    if report is None or report.stopped or age_s is None or age_s > SILENT_AFTER_S:
         known = f"the sensor (pid {pid}) does not report" if pid else f"no sensor runs on {data_dir}"
         remedy = "Start it (innerwarden run), or use `innerwarden doctor --start`"
         checks.append(Check(name="sensor", state="failed", detail=known, remedy=remedy))

@@ -56,8 +56,9 @@ class Context:
                 state="absent", reason="The sensor has not written a report. Start it: innerwarden run"
             )
         age_s = max(0.0, (self.now_ns() - clock.parse_rfc3339(health.ts)) / clock.NS)
-        silent = age_s > SILENT_AFTER_S
-        reason = f"The sensor's last report is {age_s:.0f} s old, so nothing is seen now." if silent else None
+        silent = health.stopped or age_s > SILENT_AFTER_S
+        last = f"was stopped {age_s:.0f} s ago" if health.stopped else f"last reported {age_s:.0f} s ago"
+        reason = f"The sensor {last}, so nothing is seen now." if silent else None
         return SensorState(
             state="silent" if silent else "watching",
             reason=reason,
