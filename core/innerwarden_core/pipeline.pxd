@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from innerwarden_core.chunks cimport iw_chunks
+from innerwarden_core.detector cimport iw_handler
+from innerwarden_core.hits cimport iw_hits
+from innerwarden_core.proctable cimport iw_table
+from innerwarden_core.program cimport KINDS, iw_program
+from innerwarden_core.record cimport iw_header
+from innerwarden_core.view cimport iw_view
+from innerwarden_core.windows cimport iw_window
+
+cdef enum:
+    MAX_DETECTORS = 64
+    MAX_FEEDS = 1024        # events on their way into windows, a power of two; half of it is for one record
+    WARM_AFTER = 3          # judged records between an event's first memory hint and its second
+    FEED_AFTER = 6          # and until it is fed
+    FIRST_LOG_KIND = 64     # iw_event.h
+
+cdef enum:
+    WORK_KEEP = 1           # capture
+    WORK_APPLY = 2          # the process table learns from this kind
+    WORK_JUDGE = 4          # a rule or a detector wants this kind
+
+cdef struct iw_kind_state:
+    uint64_t records
+    uint64_t bytes
+    uint32_t work
+    uint32_t native_count
+    uint8_t natives[MAX_DETECTORS]
+
+# One event on its way into one window.
+cdef struct iw_feed:
+    const iw_header *record
+    uint64_t key
+    uint64_t ts_ns
+    uint64_t value
+    uint64_t sequence
+    uint32_t window
+    uint32_t step
+    uint32_t group
+
+cdef struct iw_native:
+    iw_handler handler
+    void *state
+
+cdef struct iw_capture:
+    uint8_t *data
+    size_t used
+    size_t room
+    uint64_t lost
+
+cdef struct iw_pipeline:
+    iw_table table
+    iw_view view
+    iw_hits hits
+    iw_chunks chunks
+    iw_capture captured
+    iw_program *program
+    iw_window **windows
+    uint8_t *joined         # room for one exec record with its whole argv
+    uint64_t seed
+    uint64_t offset_ns      # boot clock to real-time clock
+    uint64_t sequence       # of judged records
+    uint64_t feeds_lost
+    uint32_t made           # events put into `feeds`, freely running, as are the next two
+    uint32_t warmed
+    uint32_t fed
+    bint capturing
+    iw_feed feeds[MAX_FEEDS]
+    iw_native natives[MAX_DETECTORS]
+    iw_kind_state kinds[KINDS]
+
+cdef void pipeline_plan(iw_pipeline *self) noexcept
+cdef void pipeline_work(iw_pipeline *self, const iw_header *record, uint32_t work) noexcept nogil
+cdef void pipeline_feed_due(iw_pipeline *self, uint64_t sequence) noexcept nogil
+
+cdef inline uint32_t pipeline_run(iw_pipeline *self, const uint8_t *data) noexcept nogil:
+    """A checked record, which must stay where it is until `pipeline_settle`. 0 when nothing wanted it."""
+    cdef const iw_header *record = <const iw_header *>data
+    cdef iw_kind_state *kind = &self.kinds[record.kind]
+    kind.records += 1
+    kind.bytes += record.size
+    if kind.work:
+        pipeline_work(self, record, kind.work)
+    return kind.work
+
+cdef inline void pipeline_settle(iw_pipeline *self) noexcept nogil:
+    """Feed every event that waits; after this no record is referred to."""
+    if self.fed != self.made:
+        pipeline_feed_due(self, self.sequence + FEED_AFTER)

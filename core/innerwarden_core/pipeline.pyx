@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One path for every record: process table, rules, correlations, native detectors, hits. No Python, no GIL."""
+
+from libc.stdlib cimport realloc
+from libc.string cimport memcpy
+
+from innerwarden_core.chunks cimport chunks_add, chunks_join
+from innerwarden_core.detector cimport iw_scene
+from innerwarden_core.fields cimport iw_value
+from innerwarden_core.hits cimport (
+    hits_allowed, hits_group, hits_open, hits_sample, hits_step, iw_hit, iw_step,
+)
+from innerwarden_core.proctable cimport (
+    table_credential, table_exec, table_exit, table_fork, table_see,
+)
+from innerwarden_core.program cimport (
+    hash_value, iw_binding, iw_group, iw_rule, program_group, program_match,
+)
+from innerwarden_core.record cimport *
+from innerwarden_core.text cimport iw_mix
+from innerwarden_core.view cimport view_begin, view_get
+from innerwarden_core.windows cimport (
+    iw_event, iw_fired, window_add, window_prefetch_head, window_prefetch_slot,
+)
+
+cdef enum:
+    CAPTURE_MIN = 1048576
+    CAPTURE_MAX = 268435456     # bytes kept for take_captured; more is counted as lost
+
+
+cdef void pipeline_plan(iw_pipeline *self) noexcept:
+    """Note what each kind's records need; after any change of rules, detectors or capture."""
+    cdef uint32_t kind
+    cdef iw_kind_state *state
+    for kind in range(KINDS):
+        state = &self.kinds[kind]
+        state.work = WORK_KEEP if self.capturing else 0
+        if IW_KIND_PROCESS_EXEC <= kind <= IW_KIND_PROCESS_EXIT or kind == IW_KIND_CREDENTIAL_CHANGE:
+            state.work |= WORK_APPLY
+        if self.program.kinds[kind].always_count or self.program.kinds[kind].index_count or state.native_count:
+            state.work |= WORK_JUDGE
+
+
+cdef void pipeline_work(iw_pipeline *self, const iw_header *record, uint32_t work) noexcept nogil:
+    if work & WORK_KEEP:
+        keep(self, record)
+    if work & WORK_APPLY:
+        # What waits was matched with the table as it is now, and its record may be the joined one.
+        pipeline_settle(self)
+        if record.kind == IW_KIND_PROCESS_EXEC:
+            record = &chunks_join(&self.chunks, <const iw_process_exec *>record, self.joined).h
+        apply(self, record)
+    if work & WORK_JUDGE:
+        judge(self, record)
+
+
+cdef void keep(iw_pipeline *self, const iw_header *record) noexcept nogil:
+    """Append to the capture, whose room doubles up to CAPTURE_MAX."""
+    cdef iw_capture *capture = &self.captured
+    cdef size_t room = max(capture.room, <size_t>CAPTURE_MIN)
+    cdef void *grown
+    while room < capture.used + record.size:
+        room *= 2
+    if room != capture.room:
+        grown = realloc(capture.data, room) if room <= CAPTURE_MAX else NULL
+        if grown == NULL:
+            capture.lost += 1
+            return
+        capture.data = <uint8_t *>grown
+        capture.room = room
+    memcpy(capture.data + capture.used, record, record.size)
+    capture.used += record.size
+
+
+cdef void apply(iw_pipeline *self, const iw_header *record) noexcept nogil:
+    """What the record says about processes."""
+    if record.kind == IW_KIND_PROCESS_EXEC:
+        table_exec(&self.table, <const iw_process_exec *>record)
+    elif record.kind == IW_KIND_PROCESS_FORK:
+        table_fork(&self.table, <const iw_process_fork *>record)
+    elif record.kind == IW_KIND_PROCESS_EXIT:
+        table_exit(&self.table, <const iw_process_exit *>record)
+    elif record.kind == IW_KIND_PROCESS_EXEC_ARGV:
+        chunks_add(&self.chunks, <const iw_process_exec_argv *>record)
+    else:
+        table_credential(&self.table, <const iw_credential_change *>record)
+
+
+cdef void judge(iw_pipeline *self, const iw_header *record) noexcept nogil:
+    """Rules, then the correlations that they feed, then detectors."""
+    cdef const iw_kind_state *kind = &self.kinds[record.kind]
+    cdef uint64_t ts_ns = record.ts_ns
+    cdef uint32_t before = self.hits.count, count, i
+    cdef iw_scene scene
+    cdef const iw_native *native
+    self.sequence += 1
+    if not record.flags & IW_F_REALTIME:
+        ts_ns += self.offset_ns
+    view_begin(&self.view, record)
+    count = program_match(self.program, &self.view)
+    if count:
+        for i in range(count):
+            if self.program.rules[self.program.matches[i]].emit:
+                emit(self, self.program.matches[i], ts_ns)
+        gather(self, count, ts_ns)
+    if kind.native_count:
+        scene.record = record
+        scene.ts_ns = ts_ns
+        scene.view = &self.view
+        scene.table = &self.table
+        scene.hits = &self.hits
+        for i in range(kind.native_count):
+            native = &self.natives[kind.natives[i]]
+            native.handler(native.state, &scene)
+    if self.hits.count != before:
+        make_known(self, record)
+    if self.fed != self.made:
+        pipeline_feed_due(self, self.sequence)
+
+
+cdef inline void make_known(iw_pipeline *self, const iw_header *record) noexcept nogil:
+    """Whoever reads a hit will ask for its process."""
+    if record.kind < FIRST_LOG_KIND:
+        table_see(&self.table, record)
+
+
+cdef void emit(iw_pipeline *self, uint32_t rule, uint64_t ts_ns) noexcept nogil:
+    cdef const iw_rule *source = &self.program.rules[rule]
+    cdef const iw_group *group = program_group(self.program, &self.view, source.group, self.seed)
+    cdef uint64_t suppressed
+    cdef iw_hit *hit
+    if not hits_allowed(
+        &self.hits, iw_mix(source.owner_hash ^ group.hash), ts_ns, source.cooldown_ns, &suppressed
+    ):
+        return
+    hit = hits_open(&self.hits, source.owner, self.view.header, self.view.stamp, suppressed)
+    if hit != NULL:
+        name_group(self, hit, group)
+
+
+cdef void name_group(iw_pipeline *self, iw_hit *hit, const iw_group *group) noexcept nogil:
+    cdef uint32_t i
+    for i in range(group.first, group.first + group.count):
+        hits_group(&self.hits, hit, view_get(&self.view, self.program.group_fields[i]))
+
+
+cdef void gather(iw_pipeline *self, uint32_t count, uint64_t ts_ns) noexcept nogil:
+    """Note which windows the matched rules feed; `pipeline_feed_due` feeds them some records later.
+
+    PERF: an event costs two or three cache misses per window, each needing the one before. Hinted at here, they pass
+    while the next records are matched. Row 2 of the benchmarks.
+    """
+    cdef const iw_rule *rule
+    cdef const iw_binding *binding
+    cdef const iw_group *group
+    cdef const iw_window *window
+    cdef const iw_value *value
+    cdef iw_feed *feed
+    cdef uint32_t i, j
+    if self.made - self.fed >= MAX_FEEDS // 2:
+        pipeline_feed_due(self, self.sequence - 1 + FEED_AFTER)
+        view_begin(&self.view, self.view.header)
+    for i in range(count):
+        rule = &self.program.rules[self.program.matches[i]]
+        for j in range(rule.binding_first, rule.binding_first + rule.binding_count):
+            if self.made - self.fed == MAX_FEEDS:
+                self.feeds_lost += 1
+                break
+            binding = &self.program.bindings[j]
+            window = self.windows[binding.window]
+            group = program_group(self.program, &self.view, binding.group, self.seed)
+            if group.count and not group.complete:
+                continue
+            feed = &self.feeds[self.made & (MAX_FEEDS - 1)]
+            # Without group-by all events share one window.
+            feed.key = group.hash if group.count else self.seed
+            if window.value_field >= 0:
+                value = view_get(&self.view, window.value_field)
+                if value.shape == 0:
+                    continue
+                feed.value = hash_value(value, self.seed)
+            window_prefetch_head(window, feed.key)
+            feed.record = self.view.header
+            feed.ts_ns = ts_ns
+            feed.sequence = self.sequence
+            feed.window = binding.window
+            feed.step = binding.step
+            feed.group = binding.group
+            self.made += 1
+
+
+cdef void pipeline_feed_due(iw_pipeline *self, uint64_t sequence) noexcept nogil:
+    """Feed what was gathered FEED_AFTER records before `sequence`, oldest first."""
+    cdef const iw_feed *feed
+    while self.warmed != self.made:
+        feed = &self.feeds[self.warmed & (MAX_FEEDS - 1)]
+        if feed.sequence + WARM_AFTER > sequence:
+            break
+        window_prefetch_slot(self.windows[feed.window], feed.key)
+        self.warmed += 1
+    while self.fed != self.made:
+        feed = &self.feeds[self.fed & (MAX_FEEDS - 1)]
+        if feed.sequence + FEED_AFTER > sequence:
+            break
+        feed_window(self, feed)
+        self.fed += 1
+
+
+cdef void feed_window(iw_pipeline *self, const iw_feed *feed) noexcept nogil:
+    cdef iw_window *window = self.windows[feed.window]
+    cdef iw_event event
+    cdef iw_fired fired
+    event.key = feed.key
+    event.ts_ns = feed.ts_ns
+    event.value = feed.value
+    event.sequence = feed.sequence
+    event.start_ns = feed.record.start_ns
+    event.pid = feed.record.pid
+    event.step = feed.step
+    event.weight = 1
+    event.sample = NULL
+    if feed.record.kind >= FIRST_LOG_KIND:
+        event.weight = max((<const iw_log *>feed.record).repeat_count, <uint32_t>1)
+    if window.sample_field >= 0:
+        view_begin(&self.view, feed.record)
+        event.sample = view_get(&self.view, window.sample_field)
+    if window_add(window, &event, &fired):
+        report(self, window, feed, &fired)
+
+
+cdef void report(iw_pipeline *self, iw_window *window, const iw_feed *feed, const iw_fired *fired) noexcept nogil:
+    cdef const iw_header *record = feed.record
+    cdef uint64_t suppressed, back = record.ts_ns - feed.ts_ns  # times of a hit are on its record's clock
+    cdef iw_step step
+    cdef iw_hit *hit
+    cdef uint32_t i
+    if not hits_allowed(
+        &self.hits, iw_mix(window.owner_hash ^ feed.key), feed.ts_ns, window.cooldown_ns, &suppressed
+    ):
+        return
+    view_begin(&self.view, record)
+    hit = hits_open(&self.hits, window.owner, record, self.view.stamp, suppressed)
+    if hit == NULL:
+        return
+    hit.count = fired.count
+    hit.first_ts_ns = fired.first_ts_ns + back
+    name_group(self, hit, &self.program.groups[feed.group])
+    if fired.samples != NULL:
+        for i in range(fired.samples.count):
+            hits_sample(&self.hits, hit, fired.samples.items[i].text, fired.samples.items[i].size)
+    for i in range(fired.step_count):
+        step.owner = window.step_owners[i]
+        step.ts_ns = fired.steps[i].ts_ns + back
+        step.pid = fired.steps[i].pid
+        step.start_ns = fired.steps[i].start_ns
+        hits_step(&self.hits, hit, &step)
+    make_known(self, record)
