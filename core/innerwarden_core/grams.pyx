@@ -12,7 +12,7 @@ Manber, A fast algorithm for multi-pattern searching, 1994), without shifts beca
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy
 
-from innerwarden_core.text cimport iw_load16, iw_load32, iw_mix
+from innerwarden_core.text cimport iw_load16, iw_load32
 
 # The commoner a byte is in paths and command lines, the later it stands; bytes not named are the rarest.
 COMMON = b"qzjxkvwfgypbmhudclrnisatoe0123456789._-/ "
@@ -21,6 +21,10 @@ RARITY = {byte: i + 1 for i, byte in enumerate(COMMON)}
 
 cdef inline uint32_t slot_of(uint32_t gram) noexcept nogil:
     return (gram * 0x9E3779B1U) >> (32 - GRAM_BITS)
+
+
+cdef inline uint32_t number_slot(uint64_t number) noexcept nogil:
+    return <uint32_t>((number * 0x9E3779B97F4A7C15ULL) >> 32)
 
 
 cdef inline uint32_t load(const uint8_t *place, uint32_t width) noexcept nogil:
@@ -133,7 +137,7 @@ cdef bint exact_build(iw_exact *exact, list numbers) except 0:
     if exact.entries == NULL or exact.rules == NULL:
         raise MemoryError()
     for number, rules in numbers:
-        at = <uint32_t>iw_mix(number) & exact.mask
+        at = number_slot(number) & exact.mask
         while exact.entries[at].count:
             at = (at + 1) & exact.mask
         exact.entries[at].number = number
@@ -152,7 +156,7 @@ cdef void exact_free(iw_exact *exact) noexcept:
 
 cdef void exact_look(const iw_exact *exact, uint64_t number, iw_candidates *out) noexcept nogil:
     """Add the rules that want this number."""
-    cdef uint32_t at = <uint32_t>iw_mix(number) & exact.mask
+    cdef uint32_t at = number_slot(number) & exact.mask
     while exact.entries[at].count:
         if exact.entries[at].number == number:
             candidate(out, exact.rules + exact.entries[at].first, exact.entries[at].count)

@@ -8,7 +8,7 @@ from innerwarden_core.proctable cimport iw_table
 from innerwarden_core.program cimport KINDS, iw_program
 from innerwarden_core.record cimport iw_header
 from innerwarden_core.view cimport iw_view
-from innerwarden_core.windows cimport iw_window
+from innerwarden_core.windows cimport iw_event, iw_window
 
 cdef enum:
     MAX_DETECTORS = 64
@@ -31,13 +31,9 @@ cdef struct iw_kind_state:
 
 # One event on its way into one window.
 cdef struct iw_feed:
+    iw_event event
     const iw_header *record
-    uint64_t key
-    uint64_t ts_ns
-    uint64_t value
-    uint64_t sequence
     uint32_t window
-    uint32_t step
     uint32_t group
 
 cdef struct iw_native:

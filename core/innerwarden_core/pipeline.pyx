@@ -155,11 +155,15 @@ cdef void gather(iw_pipeline *self, uint32_t count, uint64_t ts_ns) noexcept nog
     cdef const iw_group *group
     cdef const iw_window *window
     cdef const iw_value *value
+    cdef const iw_header *record = self.view.header
     cdef iw_feed *feed
-    cdef uint32_t i, j
+    cdef iw_event *event
+    cdef uint32_t i, j, weight = 1
+    if record.kind >= FIRST_LOG_KIND:
+        weight = max((<const iw_log *>record).repeat_count, <uint32_t>1)
     if self.made - self.fed >= MAX_FEEDS // 2:
         pipeline_feed_due(self, self.sequence - 1 + FEED_AFTER)
-        view_begin(&self.view, self.view.header)
+        view_begin(&self.view, record)
     for i in range(count):
         rule = &self.program.rules[self.program.matches[i]]
         for j in range(rule.binding_first, rule.binding_first + rule.binding_count):
@@ -172,70 +176,63 @@ cdef void gather(iw_pipeline *self, uint32_t count, uint64_t ts_ns) noexcept nog
             if group.count and not group.complete:
                 continue
             feed = &self.feeds[self.made & (MAX_FEEDS - 1)]
+            event = &feed.event
             # Without group-by all events share one window.
-            feed.key = group.hash if group.count else self.seed
+            event.key = group.hash if group.count else self.seed
             if window.value_field >= 0:
                 value = view_get(&self.view, window.value_field)
                 if value.shape == 0:
                     continue
-                feed.value = hash_value(value, self.seed)
-            window_prefetch_head(window, feed.key)
-            feed.record = self.view.header
-            feed.ts_ns = ts_ns
-            feed.sequence = self.sequence
+                event.value = hash_value(value, self.seed)
+            window_prefetch_head(window, event.key)
+            event.ts_ns = ts_ns
+            event.sequence = self.sequence
+            event.start_ns = record.start_ns
+            event.pid = record.pid
+            event.step = binding.step
+            event.weight = weight
+            event.sample = NULL
+            feed.record = record
             feed.window = binding.window
-            feed.step = binding.step
             feed.group = binding.group
             self.made += 1
 
 
 cdef void pipeline_feed_due(iw_pipeline *self, uint64_t sequence) noexcept nogil:
     """Feed what was gathered FEED_AFTER records before `sequence`, oldest first."""
-    cdef const iw_feed *feed
+    cdef iw_feed *feed
     while self.warmed != self.made:
         feed = &self.feeds[self.warmed & (MAX_FEEDS - 1)]
-        if feed.sequence + WARM_AFTER > sequence:
+        if feed.event.sequence + WARM_AFTER > sequence:
             break
-        window_prefetch_slot(self.windows[feed.window], feed.key)
+        window_prefetch_slot(self.windows[feed.window], feed.event.key)
         self.warmed += 1
     while self.fed != self.made:
         feed = &self.feeds[self.fed & (MAX_FEEDS - 1)]
-        if feed.sequence + FEED_AFTER > sequence:
+        if feed.event.sequence + FEED_AFTER > sequence:
             break
         feed_window(self, feed)
         self.fed += 1
 
 
-cdef void feed_window(iw_pipeline *self, const iw_feed *feed) noexcept nogil:
+cdef inline void feed_window(iw_pipeline *self, iw_feed *feed) noexcept nogil:
     cdef iw_window *window = self.windows[feed.window]
-    cdef iw_event event
     cdef iw_fired fired
-    event.key = feed.key
-    event.ts_ns = feed.ts_ns
-    event.value = feed.value
-    event.sequence = feed.sequence
-    event.start_ns = feed.record.start_ns
-    event.pid = feed.record.pid
-    event.step = feed.step
-    event.weight = 1
-    event.sample = NULL
-    if feed.record.kind >= FIRST_LOG_KIND:
-        event.weight = max((<const iw_log *>feed.record).repeat_count, <uint32_t>1)
     if window.sample_field >= 0:
         view_begin(&self.view, feed.record)
-        event.sample = view_get(&self.view, window.sample_field)
-    if window_add(window, &event, &fired):
+        feed.event.sample = view_get(&self.view, window.sample_field)
+    if window_add(window, &feed.event, &fired):
         report(self, window, feed, &fired)
 
 
 cdef void report(iw_pipeline *self, iw_window *window, const iw_feed *feed, const iw_fired *fired) noexcept nogil:
     cdef const iw_header *record = feed.record
-    cdef uint64_t suppressed, back = record.ts_ns - feed.ts_ns  # times of a hit are on its record's clock
+    cdef uint64_t suppressed, back = record.ts_ns - feed.event.ts_ns  # times of a hit are on its record's clock
     cdef iw_step step
     cdef iw_hit *hit
     cdef uint32_t i
     if not hits_allowed(
-        &self.hits, iw_mix(window.owner_hash ^ feed.key), feed.ts_ns, window.cooldown_ns, &suppressed
+        &self.hits, iw_mix(window.owner_hash ^ feed.event.key), feed.event.ts_ns, window.cooldown_ns, &suppressed
     ):
         return
     view_begin(&self.view, record)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from innerwarden_core.fields cimport iw_value
+from innerwarden_core.fields cimport IW_SHAPE_U64, iw_value
 from innerwarden_core.grams cimport iw_exact, iw_grams
+from innerwarden_core.text cimport hash_bytes, iw_mix
 from innerwarden_core.view cimport iw_view
 
 cdef enum:
@@ -79,10 +80,24 @@ cdef struct iw_program:
     iw_dispatch kinds[KINDS]
 
 cdef uint32_t program_match(iw_program *program, iw_view *view) noexcept nogil
-cdef const iw_group *program_group(
+cdef void group_hash(iw_program *program, iw_view *view, iw_group *group, uint64_t seed) noexcept nogil
+
+cdef inline const iw_group *program_group(
     iw_program *program, iw_view *view, uint32_t index, uint64_t seed,
-) noexcept nogil
-cdef uint64_t hash_value(const iw_value *value, uint64_t seed) noexcept nogil
+) noexcept nogil:
+    """The group with its hash for this record."""
+    cdef iw_group *group = &program.groups[index]
+    if group.stamp != view.stamp:
+        group.stamp = view.stamp
+        group_hash(program, view, group, seed)
+    return group
+
+cdef inline uint64_t hash_value(const iw_value *value, uint64_t seed) noexcept nogil:
+    if value.shape == IW_SHAPE_U64:
+        return iw_mix(value.number ^ seed)
+    if value.shape:
+        return hash_bytes(value.data, value.size, seed)
+    return iw_mix(seed)
 
 
 cdef class Program:

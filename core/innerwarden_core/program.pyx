@@ -11,7 +11,7 @@ from innerwarden_core.grams cimport (
     exact_build, exact_free, exact_look, grams_build, grams_free, grams_scan, iw_candidates,
 )
 from innerwarden_core.rules cimport MATCH, NO_MATCH, OP_CIDR, Predicate, Rule
-from innerwarden_core.text cimport hash_bytes, iw_mix
+from innerwarden_core.text cimport iw_mix
 from innerwarden_core.view cimport view_folded, view_get
 
 # With fewer rules on a kind than this, looking at each is cheaper than the indexes.
@@ -88,24 +88,10 @@ cdef uint32_t program_match(iw_program *program, iw_view *view) noexcept nogil:
     return kept
 
 
-cdef uint64_t hash_value(const iw_value *value, uint64_t seed) noexcept nogil:
-    if value.shape == IW_SHAPE_U64:
-        return iw_mix(value.number ^ seed)
-    if value.shape:
-        return hash_bytes(value.data, value.size, seed)
-    return iw_mix(seed)
-
-
-cdef const iw_group *program_group(
-    iw_program *program, iw_view *view, uint32_t index, uint64_t seed,
-) noexcept nogil:
-    """The group's hash for this record; an empty group is the acting process."""
-    cdef iw_group *group = &program.groups[index]
+cdef void group_hash(iw_program *program, iw_view *view, iw_group *group, uint64_t seed) noexcept nogil:
+    """An empty group is the acting process."""
     cdef const iw_value *value
     cdef uint32_t i
-    if group.stamp == view.stamp:
-        return group
-    group.stamp = view.stamp
     group.complete = 1
     group.hash = seed
     if group.count == 0:
@@ -114,8 +100,8 @@ cdef const iw_group *program_group(
         value = view_get(view, program.group_fields[i])
         if value.shape == 0:
             group.complete = 0
-        group.hash = hash_value(value, iw_mix(group.hash + 0x9E3779B97F4A7C15ULL))
-    return group
+        # The first value's hash is the second one's seed, so the order matters.
+        group.hash = hash_value(value, group.hash)
 
 
 cdef class Program:

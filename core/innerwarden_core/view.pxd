@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from innerwarden_core.fields cimport iw_value
+from innerwarden_core.fields cimport IW_FIELD_COUNT, iw_place, iw_value, wire_value
 from innerwarden_core.proctable cimport iw_process, iw_table
 from innerwarden_core.record cimport iw_header
 
@@ -41,9 +41,14 @@ cdef void view_fold(iw_view *view, iw_cell *cell) noexcept nogil
 cdef inline const iw_value *view_get(iw_view *view, uint32_t field) noexcept nogil:
     """The field's value for this record, looked up at most once. Valid until view_begin."""
     cdef iw_cell *cell = &view.cells[field]
+    cdef uint32_t kind
     if cell.stamp != view.stamp:
         cell.stamp = view.stamp
-        view_resolve(view, field, cell)
+        kind = view.header.kind
+        if field < IW_FIELD_COUNT and iw_place(kind, field).shape:
+            wire_value(view.record, kind, field, &cell.value)
+        else:
+            view_resolve(view, field, cell)
     return &cell.value
 
 cdef inline const iw_value *view_folded(iw_view *view, uint32_t field) noexcept nogil:

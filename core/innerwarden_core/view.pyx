@@ -133,14 +133,12 @@ cdef void from_table(iw_view *view, uint32_t field, iw_value *out) noexcept nogi
 
 
 cdef void view_resolve(iw_view *view, uint32_t field, iw_cell *cell) noexcept nogil:
+    """A field that is not simply a member of the record."""
     cdef iw_value *out = &cell.value
     cdef uint32_t kind = view.header.kind
     out.shape = 0
-    if field < IW_FIELD_COUNT:
-        if iw_place(kind, field).shape:
-            wire_value(view.record, kind, field, out)
-        else:
-            from_table(view, field, out)
+    if field < IW_FIELD_COUNT:  # one that this kind's records lack; see view_get
+        from_table(view, field, out)
     elif field == IW_DERIVED_COMMAND_LINE:
         join(view, view_get(view, IW_FIELD_ARGV), out)
     elif field == IW_DERIVED_EXE_NAME:

@@ -120,7 +120,6 @@ cdef inline void window_prefetch_slot(const iw_window *window, uint64_t key) noe
     cdef uint32_t link = window.heads[key & window.head_mask]
     if link:
         iw_prefetch(slot_at(window, link - 1))
-        iw_prefetch(<const uint8_t *>slot_at(window, link - 1) + 64)
 
 
 cdef class Window:

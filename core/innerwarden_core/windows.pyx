@@ -16,7 +16,7 @@ One table per correlation: hash chains into a dense pool, so that memory follows
 pool is full, the least recently used of the next eight slots gives way, and is counted.
 """
 
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memmove, memset
 
 from innerwarden_core.fields cimport IW_SHAPE_IP, IW_SHAPE_STR, IW_SHAPE_U64
@@ -24,6 +24,9 @@ from innerwarden_core.rules cimport Correlation
 from innerwarden_core.text cimport format_ip, format_number
 
 from innerwarden_core.rules import CONDITIONS
+
+cdef extern from "stdlib.h" nogil:
+    void *aligned_alloc(size_t alignment, size_t size)
 
 cdef enum:
     EVICTION_LOOK = 8
@@ -386,14 +389,14 @@ cdef class Window:
         if source.sample_field >= 0:
             w.samples_at = w.stride
             w.stride += sizeof(iw_samples)
-        w.stride = (w.stride + 7) & ~7
+        w.stride = (w.stride + 63) & ~63  # whole cache lines: a slot's head is one
         w.capacity = max(capacity, <uint32_t>EVICTION_LOOK)
         while heads < 4 * w.capacity:
             heads *= 2
         w.head_mask = 15
         w.heads = <uint32_t *>calloc(heads, sizeof(uint32_t))
         # Not cleared: a slot is when it is first used, and pages never used never become resident.
-        w.slots = <uint8_t *>malloc(<size_t>w.capacity * w.stride)
+        w.slots = <uint8_t *>aligned_alloc(64, <size_t>w.capacity * w.stride)
         if w.heads == NULL or w.slots == NULL:
             raise MemoryError()
 
