@@ -44,13 +44,20 @@ def _plain(module: Path) -> Path:
 def package_of(meta: str) -> str:
     """The package that a meta package such as linux-image-cloud-amd64 depends on.
 
-    Raises RuntimeError when apt does not know it.
+    Raises RuntimeError when apt does not know it, even after its lists were fetched.
     """
-    shown = subprocess.run(["apt-cache", "depends", meta], capture_output=True, text=True, check=False).stdout
-    match = re.search(r"Depends: (linux-image-\S+)", shown)
-    if not match:
+    match = _depends(meta)
+    if match is None:
+        subprocess.run(["apt-get", "update", "-qq"], check=False)
+        match = _depends(meta)
+    if match is None:
         raise RuntimeError(f"apt knows no {meta}: run apt-get update, or name another kernel package")
     return match[1]
+
+
+def _depends(meta: str) -> re.Match[str] | None:
+    shown = subprocess.run(["apt-cache", "depends", meta], capture_output=True, text=True, check=False).stdout
+    return re.search(r"Depends: (linux-image-\S+)", shown)
 
 
 def fetch(meta: str) -> Kernel:
