@@ -20,9 +20,10 @@ from innerwarden.model.severity import Severity
 MATURITIES = ("experimental", "test", "stable")
 FORMS = ("sigma", "python", "native")
 
-#: What a template may name besides fields and parameters: the window's event count, its recent
-#: samples, the group key, the window's length, and the account name of the acting process.
-PLACEHOLDERS = ("count", "samples", "group", "timespan_s", "user_name")
+#: What a template may name besides fields and parameters: the window's event count, its recent samples, the
+#: group key, the window's length, the account of the acting process; of a native detector's hit the variant (its
+#: first sample) and the other samples.
+PLACEHOLDERS = ("count", "samples", "group", "timespan_s", "user_name", "variant", "detail")
 
 
 class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

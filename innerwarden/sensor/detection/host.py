@@ -125,6 +125,8 @@ class DetectionHost:
         values |= {
             "count": max(judged.count, hit.count),
             "samples": ", ".join(hit.samples) or None,
+            "variant": hit.samples[0] if hit.samples else None,
+            "detail": ", ".join(hit.samples[1:]) or None,
             "group": ", ".join(hit.group) or None,
             "timespan_s": max(1, (scene.ts_ns - scene.realtime(hit.first_ts_ns)) // NS),
             **judged.values,
