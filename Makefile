@@ -31,7 +31,7 @@ test-kernel: ## run only the tests that need root and this machine's kernel
 	@.ci/setup test
 	@$(PY) -m pytest -m kernel $(ARGS)
 
-test-vm: ## run the kernel tests on Debian's kernels in QEMU (ARGS='linux-image-amd64 ...')
+test-vm: ## run the kernel tests on Debian's kernels in QEMU (ARGS='5.10 6.1 6.12 newest')
 	@.ci/setup vm
 	@$(PY) -m tests.vm.run $(ARGS)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run the kernel tests on Debian's kernels in QEMU: `python -m tests.vm.run [META-PACKAGE ...]`.
+"""Run the kernel tests on Debian's kernels in QEMU: `python -m tests.vm.run [5.10 6.1 6.12 newest]`.
 
 Software emulation needs no KVM; it shows what works, never how fast. The guest command is pytest on
 tests/kernel, so a hook that this machine refuses (kprobes, modules, LSM) is tried on a kernel that has it.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.vm import image, kernels
 
-DEFAULT = ("linux-image-cloud-amd64",)
+DEFAULT = ("6.1",)
 TIMEOUT_S = 900
 APPEND = "console=ttyS0 quiet panic=-1 loglevel=3 lsm=landlock,lockdown,yama,integrity,apparmor,bpf"
 GUEST = (
