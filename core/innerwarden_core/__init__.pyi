@@ -228,6 +228,6 @@ class Engine:
         """Keep a copy of every record for `take_captured` (replay and events.jsonl)."""
     def take_captured(self) -> bytes: ...
     def stats(self) -> dict[str, Any]:
-        """records and bytes per kind; malformed by reason; hits, suppressed, hits_lost, correlation_feeds_lost,
+        """records and bytes per kind; malformed by reason; hits, suppressed, hits_lost,
         capture_lost, cooldowns_evicted; processes, argv_chunks, windows and natives (by owner), each a dict
         with what is held and what was evicted, refused, late or skipped by a documented exception."""

@@ -19,6 +19,8 @@ MATCH, NO_MATCH = -1, -2
 #: Bytes of a literal that the index can find.
 MIN_LITERAL = 2
 MAX_LITERALS = 512
+#: With fewer rules on a kind than this, looking at each is cheaper than the indexes.
+INDEX_FROM = 6
 #: A short literal is in many texts: it counts as this many long ones.
 SHORT_COST = 8
 
@@ -110,3 +112,22 @@ def _of_rule(
         both = None if if_true is None or if_false is None else if_true | if_false
         needed[index] = None if both is not None and len(both) > MAX_LITERALS else both
     return needed[0]
+
+
+Places = dict[int, dict[bytes | int, list[int]]]
+
+
+def plan(numbers: Sequence[int], needed: Sequence[frozenset[Anchor] | None]) -> tuple[list[int], Places]:
+    """(rules to look at always, {field: {literal or number: [rules]}}) for the rules of one kind."""
+    if len(numbers) < INDEX_FROM:
+        return list(numbers), {}
+    always: list[int] = []
+    fields: Places = {}
+    for number in numbers:
+        anchor = needed[number]
+        if anchor is None:
+            always.append(number)
+            continue
+        for field, value in sorted(anchor, key=repr):
+            fields.setdefault(field, {}).setdefault(value, []).append(number)
+    return always, fields

@@ -18,6 +18,7 @@ cdef extern from *:
     { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
     static inline void iw_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
     static inline void iw_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
+    static inline void iw_prefetch_write(const void *p) { __builtin_prefetch(p, 1, 3); }
     #endif
     """
     uint64_t iw_load_acquire(const uint64_t *place) noexcept nogil
@@ -26,3 +27,4 @@ cdef extern from *:
     void iw_store_release_u32(uint32_t *place, uint32_t value) noexcept nogil
     void iw_fence() noexcept nogil
     void iw_prefetch(const void *place) noexcept nogil
+    void iw_prefetch_write(const void *place) noexcept nogil

@@ -18,6 +18,7 @@ from innerwarden_core.chunks cimport chunks_free
 from innerwarden_core.decode cimport JOINED_MAX
 from innerwarden_core.detector cimport Detector
 from innerwarden_core.drain cimport buffer_walk, rings_collect, rings_drain, rings_open, rings_wait
+from innerwarden_core.lifecycle cimport table_seed
 from innerwarden_core.hits cimport hits_free, hits_full, hits_init, hits_take
 from innerwarden_core.pipeline cimport MAX_DETECTORS, iw_pipeline, pipeline_plan
 from innerwarden_core.process_info cimport process_info
@@ -241,30 +242,11 @@ cdef class Engine:
     def seed_process(self, uint32_t pid, uint64_t start_ns, uint32_t ppid, uint64_t parent_start_ns, uint32_t uid,
                      uint32_t login_uid, bytes comm not None, bytes exe_path, bytes argv not None, bytes cwd):
         """Insert from /proc; what the kernel's records already said stays."""
-        cdef iw_process *process
-        cdef bytes exe = exe_path or b""
-        cdef bytes directory = cwd or b""
-        cdef bytes name = comm[:15]
         with self._lock:
-            process = table_find(&self.pipeline.table, pid, start_ns)
-            if process == NULL:
-                process = table_insert(&self.pipeline.table, pid, start_ns)
-                process.coarse = 1
-                process.uid = uid
-            if process.ppid == 0:
-                process.ppid = ppid
-                process.parent_start_ns = parent_start_ns
-            if process.comm[0] == 0 and name:
-                memset(process.comm, 0, 16)
-                memcpy(process.comm, <const char *>name, len(name))
-            if process.image == NULL and (exe or argv or directory):
-                process.login_uid = login_uid
-                table_set_image(
-                    &self.pipeline.table, process,
-                    <const uint8_t *><const char *>exe, len(exe),
-                    <const uint8_t *><const char *>argv, len(argv),
-                    <const uint8_t *><const char *>directory, len(directory), 0,
-                )
+            table_seed(
+                &self.pipeline.table, pid, start_ns, ppid, parent_start_ns, uid, login_uid, comm, exe_path or b"",
+                argv, cwd or b"",
+            )
 
     def process(self, uint32_t pid, uint64_t start_ns=0):
         """The process, or None. Without a start time the pid's latest."""
@@ -314,7 +296,6 @@ cdef class Engine:
                 "hits": self.pipeline.hits.total,
                 "suppressed": self.pipeline.hits.suppressed,
                 "hits_lost": self.pipeline.hits.lost,
-                "correlation_feeds_lost": self.pipeline.feeds_lost,
                 "capture_lost": self.pipeline.captured.lost,
                 "cooldowns_evicted": self.pipeline.hits.cooldowns_evicted,
                 "processes": {

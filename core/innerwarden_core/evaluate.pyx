@@ -24,24 +24,6 @@ cdef inline bint text_true(uint32_t op, const iw_value *value, const iw_literal 
     return memcmp(value.data + value.size - literal.size, literal.data, literal.size) == 0
 
 
-cdef inline bint number_true(uint32_t op, uint64_t value, uint64_t literal) noexcept nogil:
-    if op == OP_EQ:
-        return value == literal
-    if op == OP_NE:
-        return value != literal
-    if op == OP_LT:
-        return value < literal
-    if op == OP_LE:
-        return value <= literal
-    if op == OP_GT:
-        return value > literal
-    if op == OP_GE:
-        return value >= literal
-    if op == OP_BIT_ALL:
-        return value & literal == literal
-    return value & literal != 0
-
-
 cdef bint in_network(const uint8_t *address, const iw_literal *network) noexcept nogil:
     cdef uint32_t whole = network.size >> 3, rest = network.size & 7
     if memcmp(address, network.data, whole):
@@ -88,9 +70,4 @@ cdef bint predicate_true(const iw_predicate *predicate, const iw_literal *litera
                     else view_folded(view, literal[i].number)):
                 return True
         return False
-    if value.shape != IW_SHAPE_U64:
-        return False
-    for i in range(predicate.count):
-        if number_true(op, value.number, literal[i].number):
-            return True
-    return False
+    return number_predicate(predicate, literals, view)

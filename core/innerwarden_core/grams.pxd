@@ -50,7 +50,19 @@ cdef inline void candidate(iw_candidates *out, const uint32_t *rules, uint32_t c
 
 cdef bint exact_build(iw_exact *exact, list numbers) except 0
 cdef void exact_free(iw_exact *exact) noexcept
-cdef void exact_look(const iw_exact *exact, uint64_t number, iw_candidates *out) noexcept nogil
+
+cdef inline uint32_t number_slot(uint64_t number) noexcept nogil:
+    return <uint32_t>((number * 0x9E3779B97F4A7C15ULL) >> 32)
+
+cdef inline void exact_look(const iw_exact *exact, uint64_t number, iw_candidates *out) noexcept nogil:
+    """Add the rules that want this number."""
+    cdef uint32_t at = number_slot(number) & exact.mask
+    while exact.entries[at].count:
+        if exact.entries[at].number == number:
+            candidate(out, exact.rules + exact.entries[at].first, exact.entries[at].count)
+            return
+        at = (at + 1) & exact.mask
+
 cdef bint grams_build(iw_grams *grams, uint32_t width, list literals) except 0
 cdef void grams_free(iw_grams *grams) noexcept
 cdef void grams_scan(

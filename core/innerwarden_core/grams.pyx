@@ -23,10 +23,6 @@ cdef inline uint32_t slot_of(uint32_t gram) noexcept nogil:
     return (gram * 0x9E3779B1U) >> (32 - GRAM_BITS)
 
 
-cdef inline uint32_t number_slot(uint64_t number) noexcept nogil:
-    return <uint32_t>((number * 0x9E3779B97F4A7C15ULL) >> 32)
-
-
 cdef inline uint32_t load(const uint8_t *place, uint32_t width) noexcept nogil:
     return iw_load32(place) if width == 4 else iw_load16(place)
 
@@ -152,13 +148,3 @@ cdef bint exact_build(iw_exact *exact, list numbers) except 0:
 cdef void exact_free(iw_exact *exact) noexcept:
     free(exact.entries)
     free(exact.rules)
-
-
-cdef void exact_look(const iw_exact *exact, uint64_t number, iw_candidates *out) noexcept nogil:
-    """Add the rules that want this number."""
-    cdef uint32_t at = number_slot(number) & exact.mask
-    while exact.entries[at].count:
-        if exact.entries[at].number == number:
-            candidate(out, exact.rules + exact.entries[at].first, exact.entries[at].count)
-            return
-        at = (at + 1) & exact.mask

@@ -60,7 +60,8 @@ cdef iw_hit *hits_open(
 cdef void add_text(iw_hits *hits, const uint8_t *text, uint32_t size) noexcept nogil:
     size = min(size, <uint32_t>GROUP_TEXT)
     memcpy(hits.arena + hits.used, &size, sizeof(uint32_t))
-    memcpy(hits.arena + hits.used + sizeof(uint32_t), text, size)
+    if size:
+        memcpy(hits.arena + hits.used + sizeof(uint32_t), text, size)
     hits.used += sizeof(uint32_t) + size
 
 

@@ -12,9 +12,9 @@ from innerwarden_core.windows cimport iw_event, iw_window
 
 cdef enum:
     MAX_DETECTORS = 64
-    MAX_FEEDS = 1024        # events on their way into windows, a power of two; half of it is for one record
-    WARM_AFTER = 3          # judged records between an event's first memory hint and its second
-    FEED_AFTER = 6          # and until it is fed
+    FEEDS = 32              # events on their way into windows; a power of two
+    WARM_AFTER = 6          # events between one's first memory hint and its second
+    FEED_AFTER = 12         # and until it is fed
     FIRST_LOG_KIND = 64     # iw_event.h
 
 cdef enum:
@@ -58,18 +58,16 @@ cdef struct iw_pipeline:
     uint64_t seed
     uint64_t offset_ns      # boot clock to real-time clock
     uint64_t sequence       # of judged records
-    uint64_t feeds_lost
-    uint32_t made           # events put into `feeds`, freely running, as are the next two
-    uint32_t warmed
+    uint32_t made           # events put into `feeds`, running freely
     uint32_t fed
     bint capturing
-    iw_feed feeds[MAX_FEEDS]
+    iw_feed feeds[FEEDS]
     iw_native natives[MAX_DETECTORS]
     iw_kind_state kinds[KINDS]
 
 cdef void pipeline_plan(iw_pipeline *self) noexcept
 cdef void pipeline_work(iw_pipeline *self, const iw_header *record, uint32_t work) noexcept nogil
-cdef void pipeline_feed_due(iw_pipeline *self, uint64_t sequence) noexcept nogil
+cdef void pipeline_feed(iw_pipeline *self, uint32_t until) noexcept nogil
 
 cdef inline uint32_t pipeline_run(iw_pipeline *self, const uint8_t *data) noexcept nogil:
     """A checked record, which must stay where it is until `pipeline_settle`. 0 when nothing wanted it."""
@@ -84,4 +82,4 @@ cdef inline uint32_t pipeline_run(iw_pipeline *self, const uint8_t *data) noexce
 cdef inline void pipeline_settle(iw_pipeline *self) noexcept nogil:
     """Feed every event that waits; after this no record is referred to."""
     if self.fed != self.made:
-        pipeline_feed_due(self, self.sequence + FEED_AFTER)
+        pipeline_feed(self, self.made)

@@ -10,7 +10,7 @@ from innerwarden_core.fields cimport iw_value
 from innerwarden_core.hits cimport (
     hits_allowed, hits_group, hits_open, hits_sample, hits_step, iw_hit, iw_step,
 )
-from innerwarden_core.proctable cimport (
+from innerwarden_core.lifecycle cimport (
     table_credential, table_exec, table_exit, table_fork, table_see,
 )
 from innerwarden_core.program cimport (
@@ -87,35 +87,42 @@ cdef void apply(iw_pipeline *self, const iw_header *record) noexcept nogil:
 
 
 cdef void judge(iw_pipeline *self, const iw_header *record) noexcept nogil:
-    """Rules, then the correlations that they feed, then detectors."""
+    """Rules, the correlations that they feed, then detectors."""
     cdef const iw_kind_state *kind = &self.kinds[record.kind]
+    cdef const iw_rule *rule
     cdef uint64_t ts_ns = record.ts_ns
     cdef uint32_t before = self.hits.count, count, i
-    cdef iw_scene scene
-    cdef const iw_native *native
     self.sequence += 1
     if not record.flags & IW_F_REALTIME:
         ts_ns += self.offset_ns
     view_begin(&self.view, record)
     count = program_match(self.program, &self.view)
-    if count:
-        for i in range(count):
-            if self.program.rules[self.program.matches[i]].emit:
-                emit(self, self.program.matches[i], ts_ns)
-        gather(self, count, ts_ns)
+    for i in range(count):
+        rule = &self.program.rules[self.program.matches[i]]
+        if rule.emit:
+            emit(self, rule, ts_ns)
+        if rule.binding_count:
+            gather(self, rule, record, ts_ns)
     if kind.native_count:
-        scene.record = record
-        scene.ts_ns = ts_ns
-        scene.view = &self.view
-        scene.table = &self.table
-        scene.hits = &self.hits
-        for i in range(kind.native_count):
-            native = &self.natives[kind.natives[i]]
-            native.handler(native.state, &scene)
+        detect(self, kind, record, ts_ns)
     if self.hits.count != before:
         make_known(self, record)
-    if self.fed != self.made:
-        pipeline_feed_due(self, self.sequence)
+
+
+cdef void detect(
+    iw_pipeline *self, const iw_kind_state *kind, const iw_header *record, uint64_t ts_ns,
+) noexcept nogil:
+    cdef iw_scene scene
+    cdef const iw_native *native
+    cdef uint32_t i
+    scene.record = record
+    scene.ts_ns = ts_ns
+    scene.view = &self.view
+    scene.table = &self.table
+    scene.hits = &self.hits
+    for i in range(kind.native_count):
+        native = &self.natives[kind.natives[i]]
+        native.handler(native.state, &scene)
 
 
 cdef inline void make_known(iw_pipeline *self, const iw_header *record) noexcept nogil:
@@ -124,16 +131,15 @@ cdef inline void make_known(iw_pipeline *self, const iw_header *record) noexcept
         table_see(&self.table, record)
 
 
-cdef void emit(iw_pipeline *self, uint32_t rule, uint64_t ts_ns) noexcept nogil:
-    cdef const iw_rule *source = &self.program.rules[rule]
-    cdef const iw_group *group = program_group(self.program, &self.view, source.group, self.seed)
+cdef void emit(iw_pipeline *self, const iw_rule *rule, uint64_t ts_ns) noexcept nogil:
+    cdef const iw_group *group = program_group(self.program, &self.view, rule.group, self.seed)
     cdef uint64_t suppressed
     cdef iw_hit *hit
     if not hits_allowed(
-        &self.hits, iw_mix(source.owner_hash ^ group.hash), ts_ns, source.cooldown_ns, &suppressed
+        &self.hits, iw_mix(rule.owner_hash ^ group.hash), ts_ns, rule.cooldown_ns, &suppressed
     ):
         return
-    hit = hits_open(&self.hits, source.owner, self.view.header, self.view.stamp, suppressed)
+    hit = hits_open(&self.hits, rule.owner, self.view.header, self.view.stamp, suppressed)
     if hit != NULL:
         name_group(self, hit, group)
 
@@ -144,74 +150,62 @@ cdef void name_group(iw_pipeline *self, iw_hit *hit, const iw_group *group) noex
         hits_group(&self.hits, hit, view_get(&self.view, self.program.group_fields[i]))
 
 
-cdef void gather(iw_pipeline *self, uint32_t count, uint64_t ts_ns) noexcept nogil:
-    """Note which windows the matched rules feed; `pipeline_feed_due` feeds them some records later.
+cdef void gather(iw_pipeline *self, const iw_rule *rule, const iw_header *record, uint64_t ts_ns) noexcept nogil:
+    """Send an event to each window that a matched rule feeds.
 
-    PERF: an event costs two or three cache misses per window, each needing the one before. Hinted at here, they pass
-    while the next records are matched. Row 2 of the benchmarks.
+    PERF: an event costs two cache misses per window, the second needing the first. So it waits in a short queue: the first
+    is hinted at here, the second WARM_AFTER events later, and FEED_AFTER events later the window is in the
+    cache. Row 2 of the benchmarks.
     """
-    cdef const iw_rule *rule
-    cdef const iw_binding *binding
+    cdef const iw_binding *binding = self.program.bindings + rule.binding_first
+    cdef const iw_binding *end = binding + rule.binding_count
     cdef const iw_group *group
     cdef const iw_window *window
     cdef const iw_value *value
-    cdef const iw_header *record = self.view.header
     cdef iw_feed *feed
     cdef iw_event *event
-    cdef uint32_t i, j, weight = 1
-    if record.kind >= FIRST_LOG_KIND:
-        weight = max((<const iw_log *>record).repeat_count, <uint32_t>1)
-    if self.made - self.fed >= MAX_FEEDS // 2:
-        pipeline_feed_due(self, self.sequence - 1 + FEED_AFTER)
-        view_begin(&self.view, record)
-    for i in range(count):
-        rule = &self.program.rules[self.program.matches[i]]
-        for j in range(rule.binding_first, rule.binding_first + rule.binding_count):
-            if self.made - self.fed == MAX_FEEDS:
-                self.feeds_lost += 1
-                break
-            binding = &self.program.bindings[j]
-            window = self.windows[binding.window]
-            group = program_group(self.program, &self.view, binding.group, self.seed)
-            if group.count and not group.complete:
+    while binding != end:
+        window = self.windows[binding.window]
+        group = program_group(self.program, &self.view, binding.group, self.seed)
+        feed = &self.feeds[self.made & (FEEDS - 1)]
+        event = &feed.event
+        feed.window = binding.window
+        feed.group = binding.group
+        event.step = binding.step
+        binding += 1
+        if group.count and not group.complete:
+            continue
+        # Without group-by all events share one window.
+        event.key = group.hash if group.count else self.seed
+        if window.value_field >= 0:
+            value = view_get(&self.view, window.value_field)
+            if value.shape == 0:
                 continue
-            feed = &self.feeds[self.made & (MAX_FEEDS - 1)]
-            event = &feed.event
-            # Without group-by all events share one window.
-            event.key = group.hash if group.count else self.seed
-            if window.value_field >= 0:
-                value = view_get(&self.view, window.value_field)
-                if value.shape == 0:
-                    continue
-                event.value = hash_value(value, self.seed)
-            window_prefetch_head(window, event.key)
-            event.ts_ns = ts_ns
-            event.sequence = self.sequence
-            event.start_ns = record.start_ns
-            event.pid = record.pid
-            event.step = binding.step
-            event.weight = weight
-            event.sample = NULL
-            feed.record = record
-            feed.window = binding.window
-            feed.group = binding.group
-            self.made += 1
+            event.value = hash_value(value, self.seed)
+        window_prefetch_head(window, event.key)
+        event.ts_ns = ts_ns
+        event.sequence = self.sequence
+        event.start_ns = record.start_ns
+        event.pid = record.pid
+        event.weight = 1
+        if record.kind >= FIRST_LOG_KIND:
+            event.weight = max((<const iw_log *>record).repeat_count, <uint32_t>1)
+        event.sample = NULL
+        feed.record = record
+        self.made += 1
+        if self.made - self.fed > WARM_AFTER:
+            feed = &self.feeds[(self.made - WARM_AFTER) & (FEEDS - 1)]
+            window_prefetch_slot(self.windows[feed.window], feed.event.key)
+        if self.made - self.fed > FEED_AFTER:
+            pipeline_feed(self, self.fed + 1)
+            if self.view.header != record:
+                view_begin(&self.view, record)
 
 
-cdef void pipeline_feed_due(iw_pipeline *self, uint64_t sequence) noexcept nogil:
-    """Feed what was gathered FEED_AFTER records before `sequence`, oldest first."""
-    cdef iw_feed *feed
-    while self.warmed != self.made:
-        feed = &self.feeds[self.warmed & (MAX_FEEDS - 1)]
-        if feed.event.sequence + WARM_AFTER > sequence:
-            break
-        window_prefetch_slot(self.windows[feed.window], feed.event.key)
-        self.warmed += 1
-    while self.fed != self.made:
-        feed = &self.feeds[self.fed & (MAX_FEEDS - 1)]
-        if feed.event.sequence + FEED_AFTER > sequence:
-            break
-        feed_window(self, feed)
+cdef void pipeline_feed(iw_pipeline *self, uint32_t until) noexcept nogil:
+    """Feed the oldest waiting events, up to number `until`. May leave the view on another record."""
+    while self.fed != until:
+        feed_window(self, &self.feeds[self.fed & (FEEDS - 1)])
         self.fed += 1
 
 

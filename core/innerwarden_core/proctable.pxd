@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from innerwarden_core.record cimport (
-    iw_credential_change, iw_header, iw_process_exec, iw_process_exit, iw_process_fork, iw_str,
-)
-
 cdef enum:
     KEPT_ARGV = 4096    # bytes of argv that the table keeps; records and hits carry all of it
     MAX_DEPTH = 64      # ancestors that a walk visits at most
@@ -59,13 +55,12 @@ cdef bint table_init(iw_table *table, uint32_t entries, uint64_t byte_limit) noe
 cdef void table_free(iw_table *table) noexcept
 cdef iw_process *table_find(const iw_table *table, uint32_t pid, uint64_t start_ns) noexcept nogil
 cdef iw_process *table_parent(const iw_table *table, const iw_process *process) noexcept nogil
-# The next four insert, and so may evict: pointers from earlier calls are void after them.
-cdef iw_process *table_see(iw_table *table, const iw_header *header) noexcept nogil
-cdef void table_exec(iw_table *table, const iw_process_exec *record) noexcept nogil
-cdef void table_fork(iw_table *table, const iw_process_fork *record) noexcept nogil
+# Inserting evicts: pointers from earlier calls are void after it.
 cdef iw_process *table_insert(iw_table *table, uint32_t pid, uint64_t start_ns) noexcept nogil
-cdef void table_exit(iw_table *table, const iw_process_exit *record) noexcept nogil
-cdef void table_credential(iw_table *table, const iw_credential_change *record) noexcept nogil
+cdef void table_mark_exited(iw_table *table, iw_process *process) noexcept nogil
+cdef void table_detach(iw_table *table, iw_process *process) noexcept nogil
+cdef void table_append(iw_table *table, iw_process *process) noexcept nogil
+cdef void table_release(iw_table *table, iw_image *image) noexcept nogil
 cdef void table_set_image(
     iw_table *table, iw_process *process, const uint8_t *exe, uint32_t exe_size, const uint8_t *argv,
     uint32_t argv_size, const uint8_t *cwd, uint32_t cwd_size, uint32_t exec_flags,

@@ -44,7 +44,7 @@ cdef void table_free(iw_table *table) noexcept:
     if table.slots != NULL:
         for i in range(table.capacity):
             if table.slots[i].used:
-                drop_image(table, &table.slots[i])
+                table_drop_image(table, &table.slots[i])
     free(table.slots)
     free(table.heads)
     table.slots = NULL
@@ -59,7 +59,7 @@ cdef inline iw_list *list_of(iw_table *table, const iw_process *process) noexcep
     return &table.gone if process.exited else &table.live
 
 
-cdef void detach(iw_table *table, iw_process *process) noexcept nogil:
+cdef void table_detach(iw_table *table, iw_process *process) noexcept nogil:
     cdef iw_list *chain = list_of(table, process)
     if process.previous != NONE:
         table.slots[process.previous].next = process.next
@@ -71,7 +71,7 @@ cdef void detach(iw_table *table, iw_process *process) noexcept nogil:
         chain.last = process.previous
 
 
-cdef void append(iw_table *table, iw_process *process) noexcept nogil:
+cdef void table_append(iw_table *table, iw_process *process) noexcept nogil:
     cdef iw_list *chain = list_of(table, process)
     cdef uint32_t index = <uint32_t>(process - table.slots)
     process.next = NONE
@@ -83,14 +83,14 @@ cdef void append(iw_table *table, iw_process *process) noexcept nogil:
     chain.last = index
 
 
-cdef void mark_exited(iw_table *table, iw_process *process) noexcept nogil:
+cdef void table_mark_exited(iw_table *table, iw_process *process) noexcept nogil:
     if not process.exited:
-        detach(table, process)
+        table_detach(table, process)
         process.exited = 1
-        append(table, process)
+        table_append(table, process)
 
 
-cdef void drop_image(iw_table *table, iw_process *process) noexcept nogil:
+cdef void table_drop_image(iw_table *table, iw_process *process) noexcept nogil:
     cdef iw_image *image = process.image
     process.image = NULL
     if image == NULL:
@@ -112,12 +112,12 @@ cdef void evict(iw_table *table) noexcept nogil:
         index = table.live.first
         table.evicted_live += 1
     process = &table.slots[index]
-    detach(table, process)
+    table_detach(table, process)
     link = &table.heads[bucket(table, process.pid)]
     while link[0] != index:
         link = &table.slots[link[0]].chain
     link[0] = process.chain
-    drop_image(table, process)
+    table_drop_image(table, process)
     process.used = 0
     process.next = table.free
     table.free = index
@@ -162,7 +162,7 @@ cdef iw_process *table_insert(iw_table *table, uint32_t pid, uint64_t start_ns) 
         process = &table.slots[index]
         index = process.chain
         if process.pid == pid and process.start_ns < start_ns:
-            mark_exited(table, process)
+            table_mark_exited(table, process)
     if table.free == NONE:
         evict(table)
     index = table.free
@@ -183,54 +183,9 @@ cdef iw_process *table_insert(iw_table *table, uint32_t pid, uint64_t start_ns) 
     process.comm[0] = 0
     process.chain = table.heads[head]
     table.heads[head] = index
-    append(table, process)
+    table_append(table, process)
     table.entries += 1
     return process
-
-
-cdef iw_process *table_see(iw_table *table, const iw_header *header) noexcept nogil:
-    """The acting process of a kernel record, inserted when it is new; NULL when the record has no task."""
-    cdef iw_process *process
-    if header.pid == 0:
-        return NULL
-    process = table_find(table, header.pid, header.start_ns)
-    if process == NULL:
-        process = table_insert(table, header.pid, header.start_ns)
-        process.ppid = header.ppid
-        process.parent_start_ns = header.parent_start_ns
-        process.uid = header.uid
-        memcpy(process.comm, header.comm, 16)
-        return process
-    if process.coarse and header.start_ns:
-        process.start_ns = header.start_ns
-        process.coarse = 0
-    if not process.exited:
-        detach(table, process)
-        append(table, process)
-    return process
-
-
-cdef inline const uint8_t *tail(const void *record, const iw_str *string) noexcept nogil:
-    return <const uint8_t *>record + string.off
-
-
-cdef void table_exec(iw_table *table, const iw_process_exec *record) noexcept nogil:
-    """A new image. A thread that is not the leader takes over the leader's pid and start time at exec, so
-    (pid, start) of the record already names the right entry."""
-    cdef iw_process *process = table_see(table, &record.h)
-    if process == NULL:
-        return
-    process.exec_ts_ns = record.h.ts_ns
-    process.uid = record.h.uid
-    process.login_uid = record.login_uid
-    memcpy(process.comm, record.h.comm, 16)
-    table_set_image(
-        table, process,
-        tail(record, &record.exe_path), record.exe_path.len,
-        tail(record, &record.argv), record.argv.len,
-        tail(record, &record.cwd), record.cwd.len,
-        record.exec_flags,
-    )
 
 
 cdef void table_set_image(
@@ -244,10 +199,10 @@ cdef void table_set_image(
     cdef uint32_t tries = 0
     argv_size = min(argv_size, <uint32_t>KEPT_ARGV)
     size = sizeof(iw_image) + <uint64_t>exe_size + argv_size + cwd_size
-    drop_image(table, process)
+    table_drop_image(table, process)
     # To the end of its list, so that an eviction for its own strings never hits the process itself.
-    detach(table, process)
-    append(table, process)
+    table_detach(table, process)
+    table_append(table, process)
     while table.bytes + size > table.byte_limit and tries < IMAGE_TRIES and table.entries > 1:
         if table.gone.first == NONE and table.live.first == <uint32_t>(process - table.slots):
             break
@@ -277,50 +232,7 @@ cdef void table_set_image(
     process.image = image
 
 
-cdef void table_fork(iw_table *table, const iw_process_fork *record) noexcept nogil:
-    """The child, with its parent fixed for good, running what the parent runs."""
-    cdef iw_process *parent = table_see(table, &record.h)
-    cdef iw_process *child
-    cdef iw_image *image = NULL
-    cdef uint32_t login_uid = 0xFFFFFFFFU
-    if parent == NULL or record.child_pid == 0:
-        return
-    if parent.image != NULL:
-        image = parent.image
-        image.references += 1  # ours: the parent itself may be evicted by the insertion
-    login_uid = parent.login_uid
-    child = table_find(table, record.child_pid, record.child_start_ns)
-    if child == NULL or record.child_start_ns == 0:
-        child = table_insert(table, record.child_pid, record.child_start_ns)
-    if child.coarse and record.child_start_ns:
-        child.start_ns = record.child_start_ns
-        child.coarse = 0
-    if not child.born:
-        child.ppid = record.h.pid
-        child.parent_start_ns = record.h.start_ns
-        child.born = 1
-    if child.exec_ts_ns == 0 and child.image == NULL:
-        child.uid = record.h.uid
-        child.login_uid = login_uid
-        memcpy(child.comm, record.h.comm, 16)
-        child.image = image
-    elif image != NULL:
-        drop_reference(table, image)
-
-
-cdef void drop_reference(iw_table *table, iw_image *image) noexcept nogil:
+cdef void table_release(iw_table *table, iw_image *image) noexcept nogil:
     cdef iw_process holder
     holder.image = image
-    drop_image(table, &holder)
-
-
-cdef void table_exit(iw_table *table, const iw_process_exit *record) noexcept nogil:
-    cdef iw_process *process = table_see(table, &record.h)
-    if process != NULL:
-        mark_exited(table, process)
-
-
-cdef void table_credential(iw_table *table, const iw_credential_change *record) noexcept nogil:
-    cdef iw_process *process = table_find(table, record.h.pid, record.h.start_ns)
-    if process != NULL:
-        process.uid = record.h.uid
+    table_drop_image(table, &holder)

@@ -3,8 +3,5 @@
 
 from typing import final
 
-INDEX_FROM: int
-"""Rules of one kind from which indexes are built."""
-
 @final
 class Program: ...

@@ -4,18 +4,16 @@
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from innerwarden_core.anchors import anchors
-from innerwarden_core.evaluate cimport predicate_true
+from innerwarden_core.anchors import anchors, plan
+from innerwarden_core.evaluate cimport number_predicate, predicate_true
 from innerwarden_core.fields cimport IW_SHAPE_STR, IW_SHAPE_U64
 from innerwarden_core.grams cimport (
     exact_build, exact_free, exact_look, grams_build, grams_free, grams_scan, iw_candidates,
 )
-from innerwarden_core.rules cimport MATCH, NO_MATCH, OP_CIDR, Predicate, Rule
+from innerwarden_core.rules cimport MATCH, OP_BIT_ANY, OP_EQ, Predicate, Rule
 from innerwarden_core.text cimport iw_mix
 from innerwarden_core.view cimport view_folded, view_get
 
-# With fewer rules on a kind than this, looking at each is cheaper than the indexes.
-INDEX_FROM = 6
 
 
 cdef inline bint rule_true(iw_program *program, const iw_rule *rule, iw_view *view) noexcept nogil:
@@ -26,7 +24,9 @@ cdef inline bint rule_true(iw_program *program, const iw_rule *rule, iw_view *vi
     cdef bint result
     while at >= 0:
         predicate = program.predicates + nodes[at].predicate
-        if predicate.shared:
+        if OP_EQ <= predicate.op <= OP_BIT_ANY:
+            result = number_predicate(predicate, program.literals, view)
+        elif predicate.shared:
             memory = program.remembered + nodes[at].predicate
             if memory[0] >> 1 != view.stamp:
                 memory[0] = view.stamp << 1 | predicate_true(predicate, program.literals, view)
@@ -83,8 +83,9 @@ cdef uint32_t program_match(iw_program *program, iw_view *view) noexcept nogil:
         if rule_true(program, &program.rules[rule], view):
             program.matches[kept] = rule
             kept += 1
-    if candidates.count:
-        sort(program.matches, kept)
+    if candidates.count and not (kind.index_count == 1 and kind.always_count == 0
+                                 and program.indexes[kind.index_first].exact.mask):
+        sort(program.matches, kept)  # a number's rules alone are in order already
     return kept
 
 
@@ -274,17 +275,3 @@ cdef class Program:
                     continue
                 grams_build(&index.wide, 4, [x for x in literals.items() if len(x[0]) >= 4])
                 grams_build(&index.narrow, 2, [x for x in literals.items() if len(x[0]) < 4])
-
-
-def plan(numbers, needed):
-    """(rules to look at always, {field: {literal or number: [rules]}}) for the rules of one kind."""
-    if len(numbers) < INDEX_FROM:
-        return numbers, {}
-    always, fields = [], {}
-    for number in numbers:
-        if needed[number] is None:
-            always.append(number)
-            continue
-        for field, literal in sorted(needed[number]):
-            fields.setdefault(field, {}).setdefault(literal, []).append(number)
-    return always, fields

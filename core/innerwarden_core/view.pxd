@@ -32,11 +32,19 @@ cdef struct iw_view:
 
 cdef bint view_init(iw_view *view, const iw_table *table) noexcept
 cdef void view_free(iw_view *view) noexcept
-cdef void view_begin(iw_view *view, const iw_header *header) noexcept nogil
 cdef iw_process *view_actor(iw_view *view) noexcept nogil
 cdef iw_process *view_parent(iw_view *view) noexcept nogil
 cdef void view_resolve(iw_view *view, uint32_t field, iw_cell *cell) noexcept nogil
 cdef void view_fold(iw_view *view, iw_cell *cell) noexcept nogil
+
+cdef inline void view_begin(iw_view *view, const iw_header *header) noexcept nogil:
+    """Look at this record from now on; every value of the last one is void."""
+    view.header = header
+    view.record = <const uint8_t *>header
+    view.actor_known = 0
+    view.parent_known = 0
+    view.used = 0
+    view.stamp += 1
 
 cdef inline const iw_value *view_get(iw_view *view, uint32_t field) noexcept nogil:
     """The field's value for this record, looked up at most once. Valid until view_begin."""

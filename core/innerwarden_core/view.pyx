@@ -33,16 +33,6 @@ cdef void view_free(iw_view *view) noexcept:
     view.scratch = NULL
 
 
-cdef void view_begin(iw_view *view, const iw_header *header) noexcept nogil:
-    """Look at this record from now on; every value of the last one is void."""
-    view.header = header
-    view.record = <const uint8_t *>header
-    view.actor_known = 0
-    view.parent_known = 0
-    view.used = 0
-    view.stamp += 1
-
-
 cdef iw_process *view_actor(iw_view *view) noexcept nogil:
     """The table's entry of the acting process; NULL when unknown, or the record has no task."""
     if not view.actor_known:

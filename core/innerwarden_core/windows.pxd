@@ -1,15 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from innerwarden_core.atomics cimport iw_prefetch
+from innerwarden_core.atomics cimport iw_prefetch, iw_prefetch_write
 from innerwarden_core.fields cimport iw_value
-
-cdef enum:
-    WINDOW_COUNT        # event_count, every time stamp
-    WINDOW_BUCKETS      # event_count with a large threshold, counters
-    WINDOW_VALUES
-    WINDOW_TEMPORAL
-    WINDOW_ORDERED
 
 cdef enum:
     CONDITION_GT
@@ -61,31 +54,7 @@ cdef struct iw_buckets:
     uint64_t newest         # number of the latest bucket
     uint32_t counters[BUCKETS]
 
-cdef struct iw_window:
-    # The first cache line is all that an event needs which does not fire.
-    uint32_t *heads
-    uint8_t *slots
-    uint64_t timespan_ns
-    uint32_t head_mask      # of the part of `heads` in use, which doubles with the keys
-    uint32_t stride         # bytes of one slot, its payload and samples
-    uint32_t threshold
-    uint32_t cap
-    uint32_t samples_at     # offset of the samples in a slot, 0 without any
-    uint32_t used
-    int32_t value_field
-    int32_t sample_field
-    uint16_t kind
-    uint16_t condition
-    uint32_t capacity
-    uint64_t bucket_ns
-    uint32_t step_count
-    uint32_t hand
-    uint32_t owner          # set by the engine at configure
-    uint64_t owner_hash
-    uint64_t cooldown_ns
-    uint32_t step_owners[STEPS_MAX]
-    uint64_t evicted
-    uint64_t late           # events older than the window that ends at the newest
+cdef struct iw_window
 
 cdef struct iw_event:
     uint64_t key
@@ -106,12 +75,41 @@ cdef struct iw_fired:
     iw_moment steps[STEPS_MAX]
     const iw_samples *samples
 
+ctypedef bint (*iw_adder)(
+    iw_window *window, iw_slot *slot, const iw_event *event, iw_fired *out) noexcept nogil
+
+cdef struct iw_window:
+    # The first cache line is all that an event needs which does not fire.
+    uint32_t *heads
+    uint8_t *slots
+    uint64_t timespan_ns
+    uint32_t head_mask      # of the part of `heads` in use, which doubles with the keys
+    uint32_t stride         # bytes of one slot, its payload and samples
+    uint32_t cap
+    uint32_t samples_at     # offset of the samples in a slot, 0 without any
+    uint32_t used
+    int32_t value_field
+    int32_t sample_field
+    uint32_t condition
+    iw_adder add            # what the kind does with an event; NULL for event_count by time stamps
+    uint32_t threshold
+    uint32_t capacity
+    uint64_t bucket_ns
+    uint32_t step_count
+    uint32_t hand
+    uint32_t owner          # set by the engine at configure
+    uint64_t owner_hash
+    uint64_t cooldown_ns
+    uint32_t step_owners[STEPS_MAX]
+    uint64_t evicted
+    uint64_t late           # events older than the window that ends at the newest
+
 cdef bint window_add(iw_window *window, const iw_event *event, iw_fired *out) noexcept nogil
 
 cdef inline iw_slot *slot_at(const iw_window *window, uint32_t index) noexcept nogil:
     return <iw_slot *>(window.slots + <uint64_t>index * window.stride)
 
-# Hints for two of an event's cache misses, each given when the one before has had time to come in.
+# Hints for an event's two cache misses, the second given when the first has had time to come in.
 cdef inline void window_prefetch_head(const iw_window *window, uint64_t key) noexcept nogil:
     iw_prefetch(&window.heads[key & window.head_mask])
 
@@ -119,7 +117,7 @@ cdef inline void window_prefetch_slot(const iw_window *window, uint64_t key) noe
     """The first slot of the key's chain, most likely the key's."""
     cdef uint32_t link = window.heads[key & window.head_mask]
     if link:
-        iw_prefetch(slot_at(window, link - 1))
+        iw_prefetch_write(slot_at(window, link - 1))
 
 
 cdef class Window:

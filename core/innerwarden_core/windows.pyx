@@ -9,18 +9,18 @@ Exactness:
 - event_count above: 32 counters of timespan/32 and the one under way. The window is up to 1/32 too long, so nothing
   that should fire is missed.
 - value_count: 64-bit hashes of up to threshold (or threshold + 1) values, each with its latest time.
-- temporal: the latest event of each step. temporal_ordered: the LOG_EVENTS latest events of the key; when more
-  lie in the window, one of two neighbours of the same step goes first, then the oldest.
+- temporal and temporal_ordered: see sequences.pyx.
 
 One table per correlation: hash chains into a dense pool, so that memory follows the number of keys. When the
 pool is full, the least recently used of the next eight slots gives way, and is counted.
 """
 
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcmp, memcpy, memmove, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from innerwarden_core.fields cimport IW_SHAPE_IP, IW_SHAPE_STR, IW_SHAPE_U64
 from innerwarden_core.rules cimport Correlation
+from innerwarden_core.sequences cimport add_ordered, add_temporal
 from innerwarden_core.text cimport format_ip, format_number
 
 from innerwarden_core.rules import CONDITIONS
@@ -231,96 +231,6 @@ cdef bint add_value(iw_window *window, iw_slot *slot, const iw_event *event, iw_
     return holds(window.condition, out.count, window.threshold)
 
 
-cdef bint add_temporal(iw_window *window, iw_slot *slot, const iw_event *event, iw_fired *out) noexcept nogil:
-    cdef iw_moment *steps = <iw_moment *>(slot + 1)
-    cdef uint32_t i
-    if not slot.mask >> event.step & 1 or event.ts_ns >= steps[event.step].ts_ns:
-        set_moment(&steps[event.step], event)
-        slot.mask |= 1U << event.step
-    for i in range(window.step_count):
-        if not slot.mask >> i & 1 or steps[i].ts_ns + window.timespan_ns < slot.newest_ns:
-            return False
-    out.count = window.step_count
-    out.step_count = window.step_count
-    out.first_ts_ns = steps[0].ts_ns
-    for i in range(window.step_count):
-        out.steps[i] = steps[i]
-        out.first_ts_ns = min(out.first_ts_ns, steps[i].ts_ns)
-    return True
-
-
-cdef inline void set_moment(iw_moment *moment, const iw_event *event) noexcept nogil:
-    moment.ts_ns = event.ts_ns
-    moment.start_ns = event.start_ns
-    moment.pid = event.pid
-    moment.step = event.step
-    moment.sequence = event.sequence
-
-
-cdef inline bint before(const iw_moment *one, const iw_event *event) noexcept nogil:
-    """Order of the log: time, then arrival, then the later step first, so that one record is never two steps."""
-    if one.ts_ns != event.ts_ns:
-        return one.ts_ns < event.ts_ns
-    if one.sequence != event.sequence:
-        return one.sequence < event.sequence
-    return one.step > event.step
-
-
-cdef void make_room(iw_slot *slot, iw_moment *log) noexcept nogil:
-    """Drop the earlier of the first two neighbours of one step, else the oldest."""
-    cdef uint32_t i, victim = 0
-    for i in range(slot.length - 1):
-        if log[i].step == log[i + 1].step:
-            victim = i
-            break
-    memmove(log + victim, log + victim + 1, (slot.length - victim - 1) * sizeof(iw_moment))
-    slot.length -= 1
-
-
-cdef bint add_ordered(iw_window *window, iw_slot *slot, const iw_event *event, iw_fired *out) noexcept nogil:
-    cdef iw_moment *log = <iw_moment *>(slot + 1)
-    cdef uint32_t kept = 0, i, at
-    for i in range(slot.length):
-        if log[i].ts_ns + window.timespan_ns >= slot.newest_ns:
-            log[kept] = log[i]
-            kept += 1
-    slot.length = kept
-    if kept == LOG_EVENTS:
-        make_room(slot, log)
-    at = slot.length
-    while at > 0 and not before(&log[at - 1], event):
-        log[at] = log[at - 1]
-        at -= 1
-    set_moment(&log[at], event)
-    slot.length += 1
-    return chain(window, slot, log, out)
-
-
-cdef bint chain(iw_window *window, const iw_slot *slot, const iw_moment *log, iw_fired *out) noexcept nogil:
-    """One pass over the log in time order. paths[s] is the latest-starting way to step s so far; everything in
-    the log is within one timespan, so any complete way fires."""
-    cdef uint8_t paths[STEPS_MAX][STEPS_MAX]
-    cdef uint32_t reached = 0, i, step
-    for i in range(slot.length):
-        step = log[i].step
-        if step == 0:
-            paths[0][0] = <uint8_t>i
-        elif reached >> (step - 1) & 1:
-            memcpy(paths[step], paths[step - 1], step)
-            paths[step][step] = <uint8_t>i
-        else:
-            continue
-        reached |= 1U << step
-    if not reached >> (window.step_count - 1) & 1:
-        return False
-    out.count = window.step_count
-    out.step_count = window.step_count
-    for i in range(window.step_count):
-        out.steps[i] = log[paths[window.step_count - 1][i]]
-    out.first_ts_ns = out.steps[0].ts_ns
-    return True
-
-
 cdef bint window_add(iw_window *window, const iw_event *event, iw_fired *out) noexcept nogil:
     """Take one event in; True when the condition now holds, and then `out` says why and the key starts anew."""
     cdef iw_slot *slot = slot_of(window, event.key)
@@ -339,16 +249,10 @@ cdef bint window_add(iw_window *window, const iw_event *event, iw_fired *out) no
     out.samples = NULL
     if window.samples_at and event.sample != NULL:
         keep_sample(window, slot, event.sample)
-    if window.kind == WINDOW_COUNT:
+    if window.add == NULL:
         fired = add_count(window, slot, event, out)
-    elif window.kind == WINDOW_BUCKETS:
-        fired = add_bucket(window, slot, event, out)
-    elif window.kind == WINDOW_VALUES:
-        fired = add_value(window, slot, event, out)
-    elif window.kind == WINDOW_TEMPORAL:
-        fired = add_temporal(window, slot, event, out)
     else:
-        fired = add_ordered(window, slot, event, out)
+        fired = window.add(window, slot, event, out)
     if fired:
         if window.samples_at:
             out.samples = <iw_samples *>(<uint8_t *>slot + window.samples_at)
@@ -375,16 +279,20 @@ cdef class Window:
         # ge fires, and empties, as soon as threshold is reached; the others may have to tell one more.
         w.cap = max(1, source.threshold if source.operator == "ge" else source.threshold + 1)
         if source.kind == "event_count" and source.threshold <= EXACT_LIMIT:
-            w.kind, payload = WINDOW_COUNT, w.cap * sizeof(uint64_t)
+            payload = w.cap * sizeof(uint64_t)
         elif source.kind == "event_count":
-            w.kind, payload = WINDOW_BUCKETS, sizeof(iw_buckets)
+            w.add = add_bucket
+            payload = sizeof(iw_buckets)
             w.bucket_ns = max(1, source.timespan_ns // (BUCKETS - 1))
         elif source.kind == "value_count":
-            w.kind, payload = WINDOW_VALUES, w.cap * sizeof(iw_distinct)
+            w.add = add_value
+            payload = w.cap * sizeof(iw_distinct)
         elif source.kind == "temporal":
-            w.kind, payload = WINDOW_TEMPORAL, w.step_count * sizeof(iw_moment)
+            w.add = add_temporal
+            payload = w.step_count * sizeof(iw_moment)
         else:
-            w.kind, payload = WINDOW_ORDERED, LOG_EVENTS * sizeof(iw_moment)
+            w.add = add_ordered
+            payload = LOG_EVENTS * sizeof(iw_moment)
         w.stride = sizeof(iw_slot) + payload
         if source.sample_field >= 0:
             w.samples_at = w.stride
