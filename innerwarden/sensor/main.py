@@ -26,7 +26,7 @@ from innerwarden_core import Engine, Ring
 from innerwarden import paths
 from innerwarden.clock import boot_to_realtime_ns, realtime_ns
 from innerwarden.config import Config
-from innerwarden.errors import UnavailableError
+from innerwarden.errors import BpfError, UnavailableError
 from innerwarden.model.health import CollectorHealth, HookHealth, RingHealth
 from innerwarden.modules.loader import ModuleSet, load_modules
 from innerwarden.sensor import collectors, gap, procfs
@@ -115,7 +115,8 @@ class Sensor:
         kernel = KernelSource(self.config.collectors.kernel)
         try:
             kernel.start()
-        except UnavailableError as error:
+        except (UnavailableError, BpfError) as error:
+            # A layout mismatch is not caught: what would be decoded wrongly must not be decoded.
             self.kernel_absent = str(error)
             logger.warning("kernel source absent: %s", error)
             kernel.close()
