@@ -72,6 +72,7 @@ def curl_pipe_shell() -> None:
 def cron_file() -> Iterator[Path]:
     """A crontab of the test's own in /etc/cron.d, given back as it was."""
     path = Path("/etc/cron.d") / f"iw-test-{os.getpid()}"
+    path.parent.mkdir(exist_ok=True)
     path.write_text("# empty\n")
     try:
         yield path
