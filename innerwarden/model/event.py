@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from innerwarden.model._wire import KINDS, Flag
+from innerwarden.model._wire import Flag
 from innerwarden.model.details import DETAILS, Header
 from innerwarden.model.entity import EntityRef
 from innerwarden.model.finding import Process, ProcessRef
 from innerwarden.model.severity import Severity
+from innerwarden.model.wire import DOTTED, FIRST_LOG_KIND
 
 if TYPE_CHECKING:
     from innerwarden_core import ProcessInfo, Record
-
-_DOTTED = {int(value): dotted for dotted, value in KINDS.items()}
-_FIRST_LOG_KIND = 64
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +55,7 @@ def from_record(
 ) -> Event:
     """The event that a record stands for; boot-clock times are moved to the epoch by the offset."""
     fields = record.to_dict()
-    kind = _DOTTED[record.kind]
+    kind = DOTTED[record.kind]
     flags = fields.get("flags") or 0
     ts_ns = int(fields["ts_ns"]) + (0 if flags & Flag.REALTIME else boot_to_realtime_ns)
     shape = DETAILS[kind]
@@ -68,7 +66,7 @@ def from_record(
         ts=datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC).replace(microsecond=ts_ns // 1000 % 1_000_000),
         ts_ns=ts_ns,
         host=host,
-        source="log" if record.kind >= _FIRST_LOG_KIND else "kernel",
+        source="log" if record.kind >= FIRST_LOG_KIND else "kernel",
         kind=kind,
         severity=Severity.DEBUG,
         summary=kind,

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import struct
 from collections.abc import Mapping, Sequence
 
 from innerwarden.errors import UsageError
 from innerwarden.model._wire import COMM_LEN, KINDS, LAYOUT, RECORD_OF, SIZES, Flag, Kind
 from innerwarden.model.vocabulary import VOCABULARY
+from innerwarden.model.wire import FIRST_LOG_KIND, NUMBER_FORMATS, UNSET, ip_bytes
 
 Value = int | str | bytes | Sequence[str]
 
@@ -17,9 +17,6 @@ BOOT_BASE_NS = 10_000_000_000_000
 """Moment zero of a case on the boot clock: late enough for every default start time."""
 REAL_BASE_NS = 1_750_000_000_000_000_000
 """The same for log records, on the real-time clock."""
-
-_NUMBERS = {"u16": "<H", "u32": "<I", "u64": "<Q"}
-_UNSET = {"login_uid": 0xFFFFFFFF, "session_id": 0xFFFFFFFF, "syscall_nr": 0xFFFFFFFF, "repeat_count": 1}
 
 
 def start_of(pid: int) -> int:
@@ -58,9 +55,9 @@ def encode(kind: str, at_s: float = 0.0, **fields: Value) -> bytes:
 
 
 def _defaults(kind: Kind, at_s: float, fields: Mapping[str, Value]) -> dict[str, Value]:
-    is_log = kind >= Kind.SSH_LOGIN_FAILED
+    is_log = kind >= FIRST_LOG_KIND
     base = REAL_BASE_NS if is_log else BOOT_BASE_NS
-    values: dict[str, Value] = {**_UNSET, "ts_ns": base + round(at_s * 1e9)}
+    values: dict[str, Value] = {**UNSET, "ts_ns": base + round(at_s * 1e9)}
     if is_log:
         values["flags"] = int(Flag.REALTIME)
         address = fields.get("src_ip")
@@ -84,8 +81,7 @@ def _defaults(kind: Kind, at_s: float, fields: Mapping[str, Value]) -> dict[str,
 
 def _fixed(field: str, shape: str, value: Value) -> bytes:
     if shape == "ip":
-        address = ipaddress.ip_address(str(value))
-        return address.packed if address.version == 6 else b"\0" * 10 + b"\xff\xff" + address.packed
+        return ip_bytes(str(value))
     if shape == "comm":
         return _string(value)[: COMM_LEN - 1].ljust(COMM_LEN, b"\0")
     flags = VOCABULARY[field].flags if field in VOCABULARY else {}
@@ -95,7 +91,7 @@ def _fixed(field: str, shape: str, value: Value) -> bytes:
             raise UsageError(f"{field} has no flag {unknown[0]!r}", f"It has {', '.join(flags)}")
         value = sum(flags[item] for item in set(value))
     try:
-        return struct.pack(_NUMBERS[shape], _int(value))
+        return struct.pack(NUMBER_FORMATS[shape], _int(value))
     except struct.error as error:
         raise UsageError(f"{field}={value!r} does not fit {shape}", "Give a smaller number") from error
 

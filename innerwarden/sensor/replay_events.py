@@ -7,7 +7,6 @@ well, so that a rule sees what it saw live.
 
 from __future__ import annotations
 
-import ipaddress
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -15,11 +14,9 @@ from typing import Any
 import msgspec
 
 from innerwarden.model._wire import COMM_LEN, KINDS, LAYOUT, RECORD_MAX, RECORD_OF, SIZES
+from innerwarden.model.wire import NUMBER_FORMATS, UNSET, ip_bytes
 
 HEADER_BYTES = SIZES["iw_header"]
-NUMBERS = {"u16": "<H", "u32": "<I", "u64": "<Q"}
-#: Members whose "not set" is not zero.
-UNSET = {"login_uid": 0xFFFFFFFF, "session_id": 0xFFFFFFFF, "syscall_nr": 0xFFFFFFFF, "repeat_count": 1}
 FLUSH_BYTES = 256 << 10
 LINE_MAX_BYTES = 1 << 20
 
@@ -129,14 +126,12 @@ def _encode(kind: str, details: dict[str, Any]) -> bytes:
             struct.pack_into("<II", buffer, offset, len(buffer), len(data))
             buffer += data
         elif shape == "ip":
-            address = ipaddress.ip_address(value)
-            packed = address.packed if address.version == 6 else bytes(10) + b"\xff\xff" + address.packed
-            buffer[offset : offset + 16] = packed
+            buffer[offset : offset + 16] = ip_bytes(value)
         elif shape == "comm":
             data = _bytes(value)[: COMM_LEN - 1]
             buffer[offset : offset + len(data)] = data
         else:
-            struct.pack_into(NUMBERS[shape], buffer, offset, value)
+            struct.pack_into(NUMBER_FORMATS[shape], buffer, offset, value)
     buffer += bytes(-len(buffer) % 8)
     if len(buffer) > RECORD_MAX:
         raise ValueError("record too long")

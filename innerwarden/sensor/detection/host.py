@@ -128,7 +128,7 @@ class DetectionHost:
             "variant": hit.samples[0] if hit.samples else None,
             "detail": ", ".join(hit.samples[1:]) or None,
             "group": ", ".join(hit.group) or None,
-            "timespan_s": max(1, (scene.ts_ns - scene.realtime(hit.first_ts_ns)) // NS),
+            "timespan_s": max(1, scene.span_ns // NS),
             **judged.values,
         }
         shown = {name: safe(str(v), 300) if isinstance(v, str) else v for name, v in values.items()}
@@ -137,7 +137,6 @@ class DetectionHost:
         severity = judged.severity or (variant.severity if variant else spec.severity)
         attack = variant.attack if variant else spec.attack
         ts = rfc3339(scene.ts_ns)
-        first_ns = scene.realtime(hit.first_ts_ns) or scene.ts_ns
         fields = IncidentFields(
             incident_id=f"{spec.id}:{self._subject(entities, scene)}:{ts}",
             host=self._host,
@@ -149,7 +148,7 @@ class DetectionHost:
             entities=entities,
             attack=tuple(dict.fromkeys([*judged.attack, *attack])),
             process=scene.process,
-            blind=self._blind(min(first_ns, scene.ts_ns), scene.ts_ns),
+            blind=self._blind(min(scene.first_ns, scene.ts_ns), scene.ts_ns),
             suppressed_count=folded,
         )
         return Finding(ts=ts, detector=spec.id, severity=severity, fields=fields)
@@ -170,15 +169,14 @@ class DetectionHost:
             text = f"{title} (pid {pid})" if pid else title
             out.append(Evidence(kind="sequence", text=text, ts=rfc3339(scene.realtime(ts_ns))))
         if hit.count > 1:
-            span = max(0, scene.ts_ns - scene.realtime(hit.first_ts_ns)) / NS
-            text = f"{hit.count} events in {span:.1f} s" + (
+            text = f"{hit.count} events in {scene.span_ns / NS:.1f} s" + (
                 f", among them {', '.join(safe(s, 64) for s in hit.samples)}" if hit.samples else ""
             )
             out.append(
                 Evidence(
                     kind="window",
                     text=text,
-                    ts=rfc3339(scene.realtime(hit.first_ts_ns)),
+                    ts=rfc3339(scene.first_ns),
                     details={"count": hit.count, "samples": ", ".join(hit.samples) or None},
                 )
             )

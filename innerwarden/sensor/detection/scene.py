@@ -8,16 +8,14 @@ from typing import Any
 import msgspec
 from innerwarden_core import Engine, Hit, ProcessInfo, Record
 
-from innerwarden.model._wire import KINDS, Flag, Kind, OpenFlag
+from innerwarden.model._wire import Flag, Kind, OpenFlag
 from innerwarden.model.event import process_of, process_ref
 from innerwarden.model.finding import Process, ProcessRef
+from innerwarden.model.wire import DOTTED, FIRST_LOG_KIND
 from innerwarden.users import Users
 
 UNSET_UID = 0xFFFFFFFF
 MAX_ANCESTORS = 32
-_DOTTED = {int(kind): dotted for dotted, kind in KINDS.items()}
-#: Records of these kinds have no acting process of their own.
-_FIRST_LOG_KIND = Kind.SSH_LOGIN_FAILED
 
 
 class Scene:
@@ -38,9 +36,12 @@ class Scene:
         self._offset_ns = boot_to_realtime_ns
         self._users = users
         self.fields: dict[str, Any] = self.record.to_dict()
-        self.kind = _DOTTED[self.record.kind]
+        self.kind = DOTTED[self.record.kind]
         self._is_realtime = bool((self.fields.get("flags") or 0) & Flag.REALTIME)
         self.ts_ns = self.realtime(hit.ts_ns)
+        self.first_ns = self.realtime(hit.first_ts_ns) or self.ts_ns
+        #: From the window's first event to this one; late events can not make it negative.
+        self.span_ns = max(0, self.ts_ns - self.first_ns)
         self.pid: int = self.fields.get("pid") or 0
         self.start_ns: int = self.fields.get("start_ns") or 0
         #: Whether the acting process is the one of the hit's own record.
@@ -48,7 +49,7 @@ class Scene:
         for owner, _ts_ns, pid, start_ns in hit.steps:
             if owner == acting_rule and (pid, start_ns) != (self.pid, self.start_ns):
                 self.pid, self.start_ns, self.is_own = pid, start_ns, False
-        from_log = self.record.kind >= _FIRST_LOG_KIND
+        from_log = self.record.kind >= FIRST_LOG_KIND
         self.actor: ProcessInfo | None = None
         self.ancestors: list[ProcessInfo] = []
         if not from_log and self.pid:

@@ -15,11 +15,11 @@ from typing import Any
 import msgspec
 from innerwarden_core import Record
 
-from innerwarden.model._wire import KINDS, Flag
+from innerwarden.model._wire import Flag
+from innerwarden.model.wire import DOTTED
 from innerwarden.sensor.sinks.rotating import RotatingFile
 
 logger = logging.getLogger(__name__)
-_DOTTED = {int(kind): dotted for dotted, kind in KINDS.items()}
 
 
 class EventsSink:
@@ -69,4 +69,4 @@ def line(data: bytes, boot_to_realtime_ns: int | None = None) -> dict[str, Any]:
         details["flags"] = details.get("flags", 0) | Flag.REALTIME
     for name in ("size", "kind", "sequence"):
         details.pop(name, None)
-    return {"kind": _DOTTED[record.kind], "details": details}
+    return {"kind": DOTTED[record.kind], "details": details}
