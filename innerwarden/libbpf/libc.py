@@ -20,7 +20,6 @@ CLONE_NEWNS = 0x00020000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 AT_FDCWD = -100
-BPF_MAP_CREATE = 0
 BPF_PROG_LOAD = 5
 
 _INT, _LONG, _ULONG, _CHARS = ctypes.c_int, ctypes.c_long, ctypes.c_ulong, ctypes.c_char_p
@@ -156,12 +155,6 @@ def _bpf(command: int, attributes: bytes) -> int:
     return syscall("bpf", command, attributes.ljust(128, b"\0"), 128)
 
 
-def bpf_array_map() -> int:
-    """A descriptor of a new array map of one entry."""
-    fields = (2, 4, 8, 1)  # BPF_MAP_TYPE_ARRAY, key bytes, value bytes, entries
-    return _bpf(BPF_MAP_CREATE, b"".join(n.to_bytes(4, "little") for n in fields))
-
-
 def bpf_program() -> int:
     """A descriptor of a new socket filter that returns 0; it is attached to nothing."""
     instructions = ctypes.create_string_buffer(
@@ -169,9 +162,8 @@ def bpf_program() -> int:
         16,
     )
     licence = ctypes.create_string_buffer(b"GPL")
-    attributes = (1).to_bytes(4, "little") + (2).to_bytes(
-        4, "little"
-    )  # BPF_PROG_TYPE_SOCKET_FILTER, 2 of them
+    kind, count = 1, 2  # BPF_PROG_TYPE_SOCKET_FILTER, two instructions
+    attributes = kind.to_bytes(4, "little") + count.to_bytes(4, "little")
     attributes += ctypes.addressof(instructions).to_bytes(8, "little")
     attributes += ctypes.addressof(licence).to_bytes(8, "little")
     return _bpf(BPF_PROG_LOAD, attributes)

@@ -18,7 +18,6 @@ from innerwarden.model.finding import Evidence
 from innerwarden.model.severity import Severity
 
 MATURITIES = ("experimental", "test", "stable")
-FORMS = ("sigma", "python", "native")
 
 #: What a template may name besides fields and parameters: the window's event count, its recent samples, the
 #: group key, the window's length, the account of the acting process; of a native detector's hit the variant (its
