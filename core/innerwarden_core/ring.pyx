@@ -44,6 +44,19 @@ cdef int check_size(size_t data_bytes, size_t page_bytes) except -1:
     return 0
 
 
+cdef void unmap(void **consumer, void **producer, int *fd, size_t page_bytes, size_t data_bytes) noexcept:
+    """Give back a ring's two mappings and its descriptor; what is given back already is left alone."""
+    if consumer[0] != NULL:
+        munmap(consumer[0], page_bytes)
+        consumer[0] = NULL
+    if producer[0] != NULL:
+        munmap(producer[0], page_bytes + 2 * data_bytes)
+        producer[0] = NULL
+    if fd[0] >= 0:
+        os.close(fd[0])
+        fd[0] = -1
+
+
 cdef class Ring:
     """The consumer side. Consumes from where the previous consumer of the same map stopped."""
 
@@ -96,23 +109,10 @@ cdef class Ring:
         if self.epoll_fd >= 0 and self.fd >= 0:
             epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, self.fd, NULL)
         self.epoll_fd = -1
-        if self.consumer_map != NULL:
-            munmap(self.consumer_map, self.page_bytes)
-            self.consumer_map = NULL
-        if self.producer_map != NULL:
-            munmap(self.producer_map, self.page_bytes + 2 * self.data_bytes)
-            self.producer_map = NULL
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        unmap(&self.consumer_map, &self.producer_map, &self.fd, self.page_bytes, self.data_bytes)
 
     def __dealloc__(self):
-        if self.consumer_map != NULL:
-            munmap(self.consumer_map, self.page_bytes)
-        if self.producer_map != NULL:
-            munmap(self.producer_map, self.page_bytes + 2 * self.data_bytes)
-        if self.fd >= 0:
-            os.close(self.fd)
+        unmap(&self.consumer_map, &self.producer_map, &self.fd, self.page_bytes, self.data_bytes)
 
 
 cdef class MemoryRing:
@@ -216,15 +216,7 @@ cdef class MemoryRing:
         self.release()
 
     cdef void release(self) noexcept:
-        if self.consumer_map != NULL:
-            munmap(self.consumer_map, self.page_bytes)
-            self.consumer_map = NULL
-        if self.producer_map != NULL:
-            munmap(self.producer_map, self.page_bytes + 2 * self.data_bytes)
-            self.producer_map = NULL
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        unmap(&self.consumer_map, &self.producer_map, &self.fd, self.page_bytes, self.data_bytes)
 
     def __dealloc__(self):
         self.release()
