@@ -236,6 +236,15 @@ def python(header: Header) -> str:
     titles = {"iw_kind": ("Kind", "IntEnum", "IW_KIND_"), "iw_flag": ("Flag", "IntFlag", "IW_F_")}
     titles["iw_exec_flag"] = ("ExecFlag", "IntFlag", "IW_EXEC_")
     titles["iw_open_flag"] = ("OpenFlag", "IntFlag", "IW_OPEN_")
+    titles["iw_memory_flag"] = ("MemoryFlag", "IntFlag", "IW_MEMORY_")
+    titles["iw_hook"] = ("HookId", "IntEnum", "IW_HOOK_")
+    titles["iw_link_type"] = ("LinkType", "IntEnum", "IW_LINK_")
+    titles["iw_attribute"] = ("Attribute", "IntEnum", "IW_ATTRIBUTE_")
+    titles["iw_access"] = ("Access", "IntEnum", "IW_ACCESS_")
+    titles["iw_io_operation"] = ("IoOperation", "IntEnum", "IW_IO_")
+    titles["iw_enforcement_mode"] = ("EnforcementMode", "IntEnum", "IW_ENFORCEMENT_")
+    titles["iw_enforcement_rule"] = ("EnforcementRule", "IntEnum", "IW_RULE_")
+    titles["iw_change"] = ("Change", "IntEnum", "IW_CHANGE_")
     for enum, values in header.enums.items():
         title, base, prefix = titles[enum]
         out += ["", "", f"class {title}({base}):"]

@@ -22,8 +22,8 @@ cdef extern from "fields.h" nogil:
 
 cdef extern from *:
     """
-    #ifndef IW_FIELD_ACCESS
-    #define IW_FIELD_ACCESS
+    #ifndef IW_FIELD_PLACES_H
+    #define IW_FIELD_PLACES_H
     #define IW_DERIVED_COMMAND_LINE (IW_FIELD_COUNT + 0)
     #define IW_DERIVED_EXE_NAME (IW_FIELD_COUNT + 1)
     #define IW_DERIVED_PARENT_EXE_PATH (IW_FIELD_COUNT + 2)

@@ -7,7 +7,7 @@ from innerwarden_core.text cimport hash_bytes, iw_mix
 from innerwarden_core.view cimport iw_view
 
 cdef enum:
-    KINDS = 128
+    KINDS = 192
 
 cdef struct iw_literal:
     const uint8_t *data     # bytes; for OP_CIDR the 16 address bytes

@@ -6,7 +6,7 @@ from innerwarden_core.proctable cimport iw_process, iw_table
 from innerwarden_core.record cimport iw_header
 
 cdef enum:
-    VIEW_CELLS = 192    # at least IW_FIELD_TOTAL, checked at import
+    VIEW_CELLS = 256    # at least IW_FIELD_TOTAL, checked at import
     # One record's strings folded once and joined once: argv, its joined form, both folded, and the rest of the
     # record folded, plus what the table knows of actor and parents. Only pages that are used become resident.
     VIEW_SCRATCH = 1048576

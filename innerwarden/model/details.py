@@ -47,6 +47,10 @@ class ProcessExec(Header, frozen=True, kw_only=True, omit_defaults=True):
     filename: str | None = None  # as passed to exec; a script's own path
     argv: tuple[str, ...] = ()  # NUL-separated arguments, the last argv_len bytes that fit
     cwd: str | None = None  # working directory, from the dentry
+    cap_permitted: int | None = None  # bit mask after exec
+    user_ns: int | None = None  # user namespace inode of the new credentials
+    net_ns: int | None = None  # network namespace inode
+    cgroup_path: str | None = None  # last components of the task's cgroup, '/'-separated; v2's, on v1 that of the pids, memory or systemd hierarchy
 
 
 class ProcessExecArgv(Header, frozen=True, kw_only=True, omit_defaults=True):
@@ -139,6 +143,7 @@ class FilesystemMount(Header, frozen=True, kw_only=True, omit_defaults=True):
     source: str | None = None  # device or directory, as passed
     path: str | None = None  # mount point, as passed
     fs_type: str | None = None  # as passed
+    mount_call: int | None = None  # enum iw_hook of the call: mount, umount, move_mount, ...
 
 
 class ProcessFdRedirect(Header, frozen=True, kw_only=True, omit_defaults=True):
@@ -162,6 +167,196 @@ class NetworkXdpDrop(Header, frozen=True, kw_only=True, omit_defaults=True):
     interface_index: int | None = None  # of the interface
 
 
+class FileLink(Header, frozen=True, kw_only=True, omit_defaults=True):
+    link_type: int | None = None  # enum iw_link_type
+    path: str | None = None  # the new name
+    old_path: str | None = None  # the file linked; for a symbolic link its text
+
+
+class FileAttribute(Header, frozen=True, kw_only=True, omit_defaults=True):
+    inode: int | None = None  # of the file; 0 when it was not resolved
+    new_size: int | None = None  # bytes after a truncate
+    mtime_ns: int | None = None  # modification time asked for, realtime ns; 0 without
+    dev: int | None = None  # major << 20 | minor
+    mode: int | None = None  # st_mode after the change; 0 when it was not resolved
+    attribute: int | None = None  # enum iw_attribute
+    new_uid: int | None = None  # asked for; 4294967295 unchanged
+    new_gid: int | None = None  # asked for; 4294967295 unchanged
+    path: str | None = None  # of the file
+    name: str | None = None  # of the extended attribute
+
+
+class FileNode(Header, frozen=True, kw_only=True, omit_defaults=True):
+    mode: int | None = None  # st_mode asked for: S_IFCHR, S_IFBLK, ...
+    node_dev: int | None = None  # major << 20 | minor of the device that the node stands for
+    path: str | None = None  # of the node
+
+
+class NetworkAccept(Header, frozen=True, kw_only=True, omit_defaults=True):
+    src_ip: str | None = None  # the peer's; v4 in v4-mapped form
+    dst_ip: str | None = None  # our own; v4 in v4-mapped form
+    src_port: int | None = None  # the peer's, host order
+    dst_port: int | None = None  # our own, host order
+    family: int | None = None  # AF_INET or AF_INET6
+    protocol: int | None = None  # IPPROTO_*
+
+
+class NetworkSocket(Header, frozen=True, kw_only=True, omit_defaults=True):
+    family: int | None = None  # AF_PACKET, AF_VSOCK, AF_XDP, AF_INET, ...
+    protocol: int | None = None  # IPPROTO_*; for AF_PACKET ETH_P_* in host order
+    socket_type: int | None = None  # SOCK_* without its flags
+
+
+class NetworkFilter(Header, frozen=True, kw_only=True, omit_defaults=True):
+    option: int | None = None  # SO_ATTACH_FILTER, SO_ATTACH_BPF, ...
+    filter_length: int | None = None  # instructions of a classic filter; 0 otherwise
+    family: int | None = None  # of the socket
+    protocol: int | None = None  # of the socket
+    socket_type: int | None = None  # of the socket
+
+
+class NetworkPayload(Header, frozen=True, kw_only=True, omit_defaults=True):
+    src_ip: str | None = None  # v4 in v4-mapped form
+    dst_ip: str | None = None  # v4 in v4-mapped form
+    socket_cookie: int | None = None  # of the socket
+    src_port: int | None = None  # host order
+    dst_port: int | None = None  # host order
+    family: int | None = None  # AF_INET or AF_INET6
+    protocol: int | None = None  # IPPROTO_*
+    stream_offset: int | None = None  # TCP: bytes of the stream that precede
+    payload_len: int | None = None  # bytes the packet carried; more than `payload` when cut
+    payload: str | None = None  # after the transport header
+
+
+class NetworkDns(Header, frozen=True, kw_only=True, omit_defaults=True):
+    src_ip: str | None = None  # v4 in v4-mapped form
+    dst_ip: str | None = None  # of the resolver; v4 in v4-mapped form
+    src_port: int | None = None  # host order
+    dst_port: int | None = None  # host order
+    family: int | None = None  # AF_INET or AF_INET6
+    protocol: int | None = None  # IPPROTO_*
+    dns_type: int | None = None  # QTYPE of the first question
+    dns_id: int | None = None  # transaction id
+    dns_flags: int | None = None  # the message's flags word
+    dns_query: str | None = None  # name of the first question, lower case, without the final dot
+
+
+class NetworkTls(Header, frozen=True, kw_only=True, omit_defaults=True):
+    src_ip: str | None = None  # v4 in v4-mapped form
+    dst_ip: str | None = None  # v4 in v4-mapped form
+    src_port: int | None = None  # host order
+    dst_port: int | None = None  # host order
+    family: int | None = None  # AF_INET or AF_INET6
+    protocol: int | None = None  # IPPROTO_*
+    tls_version: int | None = None  # highest offered, e.g. 772 for 1.3
+    tls_flags: int | None = None  # 1 encrypted client hello offered, 2 no server name, 4 hello incomplete
+    tls_sni: str | None = None  # server name, lower case
+    tls_alpn: str | None = None  # first protocol offered
+    tls_hello: str | None = None  # the hello's bytes as far as they came
+
+
+class ProcessNamespace(Header, frozen=True, kw_only=True, omit_defaults=True):
+    namespace_call: int | None = None  # enum iw_hook: unshare, setns, clone, clone3, chroot, pivot_root
+    namespace_flags: int | None = None  # CLONE_NEW* asked for
+    user_ns: int | None = None  # user namespace inode after the change
+    net_ns: int | None = None  # network namespace inode after the change
+    child_pid: int | None = None  # clone: process id in the initial namespace; 0 otherwise
+    path: str | None = None  # chroot, pivot_root: the new root
+
+
+class ProcessMemoryAccess(Header, frozen=True, kw_only=True, omit_defaults=True):
+    target_start_ns: int | None = None  # CLOCK_BOOTTIME ns; 0 when the target is gone
+    target_pid: int | None = None  # process id, initial namespace
+    target_uid: int | None = None  # real user id of the target; 4294967295 unknown
+    access_kind: int | None = None  # enum iw_access
+    target_mnt_ns: int | None = None  # mount namespace inode of the target; 0 unknown
+
+
+class ProcessMemoryExec(Header, frozen=True, kw_only=True, omit_defaults=True):
+    address: int | None = None  # first byte of the range
+    length: int | None = None  # bytes
+    inode: int | None = None  # of the file mapped; 0 without
+    dev: int | None = None  # major << 20 | minor
+    protection: int | None = None  # PROT_* asked for
+    memory_flags: int | None = None  # enum iw_memory_flag
+    path: str | None = None  # of the file mapped
+
+
+class ProcessSignal(Header, frozen=True, kw_only=True, omit_defaults=True):
+    target_start_ns: int | None = None  # CLOCK_BOOTTIME ns
+    target_pid: int | None = None  # process id, initial namespace
+    target_uid: int | None = None  # real user id of the target
+    signal: int | None = None  # number
+
+
+class ProcessRename(Header, frozen=True, kw_only=True, omit_defaults=True):
+    name: str | None = None  # the new one
+
+
+class ProcessCgroupMove(Header, frozen=True, kw_only=True, omit_defaults=True):
+    target_start_ns: int | None = None  # CLOCK_BOOTTIME ns
+    new_cgroup_id: int | None = None  # where it is now
+    target_pid: int | None = None  # process id, initial namespace
+    path: str | None = None  # of the new cgroup, in its hierarchy
+
+
+class ProcessCompatSyscall(Header, frozen=True, kw_only=True, omit_defaults=True):
+    syscall_nr: int | None = None  # in the 32-bit table
+
+
+class KernelIoUring(Header, frozen=True, kw_only=True, omit_defaults=True):
+    ring_id: int | None = None  # address of the ring's context, the same for all its records
+    io_operation: int | None = None  # enum iw_io_operation
+    opcode: int | None = None  # IORING_OP_* of a request
+    ring_flags: int | None = None  # IORING_SETUP_* at creation
+    ring_entries: int | None = None  # at creation
+
+
+class KernelKexec(Header, frozen=True, kw_only=True, omit_defaults=True):
+    kexec_flags: int | None = None  # KEXEC_* or KEXEC_FILE_*
+    kexec_call: int | None = None  # enum iw_hook: kexec_load or kexec_file_load
+    call_errno: int | None = None  # 0 when it succeeded
+    path: str | None = None  # kexec_file_load: of the kernel, from the dentry
+
+
+class KernelPerfEvent(Header, frozen=True, kw_only=True, omit_defaults=True):
+    perf_config: int | None = None  # perf_event_attr.config
+    perf_type: int | None = None  # PERF_TYPE_* or a dynamic one
+    target_pid: int | None = None  # as passed; 0 the caller, 4294967295 everybody
+
+
+class KernelPortAccess(Header, frozen=True, kw_only=True, omit_defaults=True):
+    port_call: int | None = None  # enum iw_hook: ioperm or iopl
+    port_from: int | None = None  # first port; iopl: the level
+    port_count: int | None = None  # ports; iopl: 0
+
+
+class CredentialKey(Header, frozen=True, kw_only=True, omit_defaults=True):
+    key_call: int | None = None  # enum iw_hook: keyctl, add_key, request_key
+    key_operation: int | None = None  # KEYCTL_*; 0 for the other calls
+    name: str | None = None  # type and description, as passed
+
+
+class ProcessUserfaultfd(Header, frozen=True, kw_only=True, omit_defaults=True):
+    userfault_flags: int | None = None  # as passed
+
+
+class EnforcementDecision(Header, frozen=True, kw_only=True, omit_defaults=True):
+    inode: int | None = None  # of the file concerned; 0 without
+    target_start_ns: int | None = None  # of the process concerned
+    dev: int | None = None  # major << 20 | minor
+    target_pid: int | None = None  # of the process concerned
+    enforcement_rule: int | None = None  # enum iw_enforcement_rule
+    enforcement_mode: int | None = None  # enum iw_enforcement_mode
+    enforcement_detail: int | None = None  # signal, bpf command or open flags, by rule
+    path: str | None = None  # of the file concerned
+
+
+class SensorFlood(Header, frozen=True, kw_only=True, omit_defaults=True):
+    suppressed: int | None = None  # records of that kind held back so far in this process's bucket
+    flood_kind: int | None = None  # enum iw_kind
+
+
 class Log(Header, frozen=True, kw_only=True, omit_defaults=True):
     src_ip: str | None = None  # client address, v4 in v4-mapped form; zero when none
     src_port: int | None = None  # client port; 0 when none
@@ -176,6 +371,27 @@ class Log(Header, frozen=True, kw_only=True, omit_defaults=True):
     command: str | None = None  # sudo: the command line
     message: str | None = None  # text after the tag, at most 8 KiB
     src_host: str | None = None  # client's host name, when the line gives a name instead of an address
+
+
+class HostFact(Header, frozen=True, kw_only=True, omit_defaults=True):
+    src_ip: str | None = None  # listener: address bound, v4 in v4-mapped form
+    inode: int | None = None  # of the file concerned
+    target_start_ns: int | None = None  # of the process concerned, CLOCK_BOOTTIME ns
+    target_pid: int | None = None  # of the process concerned; 0 without
+    target_uid: int | None = None  # its real user id, or the file's owner
+    change: int | None = None  # enum iw_change
+    mode: int | None = None  # suid_file: st_mode
+    program_type: int | None = None  # bpf_program: enum bpf_prog_type
+    program_id: int | None = None  # bpf_program: the kernel's id
+    memory_flags: int | None = None  # memory_map: enum iw_memory_flag
+    src_port: int | None = None  # listener: port, host order
+    protocol: int | None = None  # listener: IPPROTO_*
+    name: str | None = None  # of the module, unit, sysctl, program, device, or the process's comm
+    path: str | None = None  # of the file or executable concerned
+    value: str | None = None  # sysctl: value; unit: ExecStart; device: ids
+    old_value: str | None = None  # at the last look
+    sha256: str | None = None  # of the file, hexadecimal
+    reason: str | None = None  # which two views disagree, what is suspect
 
 
 #: dotted kind -> its Struct
@@ -198,6 +414,30 @@ DETAILS: dict[str, type[Header]] = {
     "process.fd_redirect": ProcessFdRedirect,
     "kernel.bpf": KernelBpf,
     "network.xdp_drop": NetworkXdpDrop,
+    "file.link": FileLink,
+    "file.attribute": FileAttribute,
+    "file.node": FileNode,
+    "network.accept": NetworkAccept,
+    "network.socket": NetworkSocket,
+    "network.socket_filter": NetworkFilter,
+    "network.payload": NetworkPayload,
+    "network.dns": NetworkDns,
+    "network.tls": NetworkTls,
+    "process.namespace": ProcessNamespace,
+    "process.memory_access": ProcessMemoryAccess,
+    "process.memory_exec": ProcessMemoryExec,
+    "process.signal": ProcessSignal,
+    "process.rename": ProcessRename,
+    "process.cgroup_move": ProcessCgroupMove,
+    "process.compat_syscall": ProcessCompatSyscall,
+    "kernel.io_uring": KernelIoUring,
+    "kernel.kexec": KernelKexec,
+    "kernel.perf_event": KernelPerfEvent,
+    "kernel.port_access": KernelPortAccess,
+    "credential.key": CredentialKey,
+    "process.userfaultfd": ProcessUserfaultfd,
+    "enforcement.decision": EnforcementDecision,
+    "sensor.flood": SensorFlood,
     "ssh.login_failed": Log,
     "ssh.login_success": Log,
     "ssh.probe": Log,
@@ -207,4 +447,13 @@ DETAILS: dict[str, type[Header]] = {
     "auth.failed": Log,
     "user.change": Log,
     "log.line": Log,
+    "host.hidden_process": HostFact,
+    "host.memory_map": HostFact,
+    "host.suid_file": HostFact,
+    "host.service_unit": HostFact,
+    "host.sysctl": HostFact,
+    "host.module": HostFact,
+    "host.bpf_program": HostFact,
+    "host.listener": HostFact,
+    "host.device": HostFact,
 }

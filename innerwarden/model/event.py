@@ -14,7 +14,7 @@ from innerwarden.model.details import DETAILS, Header
 from innerwarden.model.entity import EntityRef
 from innerwarden.model.finding import Process, ProcessRef
 from innerwarden.model.severity import Severity
-from innerwarden.model.wire import DOTTED, FIRST_LOG_KIND
+from innerwarden.model.wire import DOTTED, FIRST_HOST_KIND, FIRST_LOG_KIND
 
 if TYPE_CHECKING:
     from innerwarden_core import ProcessInfo, Record
@@ -66,7 +66,7 @@ def from_record(
         ts=datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC).replace(microsecond=ts_ns // 1000 % 1_000_000),
         ts_ns=ts_ns,
         host=host,
-        source="log" if record.kind >= FIRST_LOG_KIND else "kernel",
+        source=_source(record.kind),
         kind=kind,
         severity=Severity.DEBUG,
         summary=kind,
@@ -95,6 +95,12 @@ def process_ref(info: ProcessInfo) -> ProcessRef:
         login_uid=info.login_uid,
         cwd=info.cwd,
     )
+
+
+def _source(kind: int) -> str:
+    if kind >= FIRST_HOST_KIND:
+        return "host"
+    return "log" if kind >= FIRST_LOG_KIND else "kernel"
 
 
 def _entities(fields: dict[str, object]) -> tuple[EntityRef, ...]:

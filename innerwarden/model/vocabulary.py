@@ -11,7 +11,17 @@ from enum import StrEnum
 
 import msgspec
 
-from innerwarden.model._wire import KINDS, LAYOUT, MEANING, RECORD_OF, ExecFlag, Flag, Kind, OpenFlag
+from innerwarden.model._wire import (
+    KINDS,
+    LAYOUT,
+    MEANING,
+    RECORD_OF,
+    ExecFlag,
+    Flag,
+    Kind,
+    MemoryFlag,
+    OpenFlag,
+)
 
 
 class FieldType(StrEnum):
@@ -36,7 +46,9 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
 
 KERNEL_KINDS = frozenset(dotted for dotted, kind in KINDS.items() if kind < Kind.SSH_LOGIN_FAILED)
-LOG_KINDS = frozenset(KINDS) - KERNEL_KINDS
+#: What looking at the host finds, on a cadence.
+HOST_KINDS = frozenset(dotted for dotted, kind in KINDS.items() if kind >= Kind.HOST_HIDDEN_PROCESS)
+LOG_KINDS = frozenset(KINDS) - KERNEL_KINDS - HOST_KINDS
 TASK_KINDS = KERNEL_KINDS - {"network.xdp_drop"}
 
 _PROCESS = ("process_creation", "process_termination")
@@ -47,6 +59,7 @@ _ACTOR = (*_PROCESS, *_FILE, *_NET)
 _FLAGS: dict[str, dict[str, int]] = {
     "flags": {flag.name.lower(): flag.value for flag in Flag if flag.name},
     "exec_flags": {flag.name.lower(): flag.value for flag in ExecFlag if flag.name},
+    "memory_flags": {flag.name.lower(): flag.value for flag in MemoryFlag if flag.name},
     "open_flags": {flag.name.lower(): flag.value for flag in OpenFlag if flag.name},
     # asm-generic/fcntl.h; the access mode (rdonly 0, wronly 1, rdwr 2) is a number, not flags.
     "file_flags": {"creat": 0o100, "excl": 0o200, "trunc": 0o1000, "append": 0o2000, "nonblock": 0o4000},
@@ -133,6 +146,70 @@ _WIRE: dict[str, tuple[str | None, dict[str, tuple[str, ...]]]] = {
     "attach_type": (None, {}),
     "packet_count": ("network.packets", {}),
     "interface_index": ("observer.ingress.interface.id", {}),
+    "cap_permitted": ("process.thread.capabilities.permitted", {}),
+    "user_ns": (None, {}),
+    "net_ns": (None, {}),
+    "cgroup_path": (None, {}),
+    "mount_call": (None, {}),
+    "link_type": (None, {}),
+    "new_size": ("file.size", {}),
+    "mtime_ns": ("file.mtime", {}),
+    "attribute": (None, {}),
+    "new_uid": ("file.uid", {}),
+    "new_gid": ("file.gid", {}),
+    "node_dev": (None, {}),
+    "socket_type": (None, {}),
+    "option": (None, {}),
+    "filter_length": (None, {}),
+    "socket_cookie": (None, {}),
+    "stream_offset": (None, {}),
+    "payload_len": ("network.bytes", {}),
+    "payload": (None, {}),
+    "dns_type": ("dns.question.type", {"record_type": ("dns_query",)}),
+    "dns_id": ("dns.id", {}),
+    "dns_flags": ("dns.header_flags", {}),
+    "dns_query": ("dns.question.name", {"QueryName": ("dns_query",), "query": ("dns_query",)}),
+    "tls_version": ("tls.client.supported_versions", {}),
+    "tls_flags": (None, {}),
+    "tls_sni": ("tls.client.server_name", {}),
+    "tls_alpn": ("tls.next_protocol", {}),
+    "tls_hello": (None, {}),
+    "namespace_call": (None, {}),
+    "namespace_flags": (None, {}),
+    "target_mnt_ns": (None, {}),
+    "access_kind": (None, {}),
+    "address": (None, {}),
+    "length": (None, {}),
+    "protection": (None, {}),
+    "memory_flags": (None, {}),
+    "signal": (None, {}),
+    "new_cgroup_id": (None, {}),
+    "ring_id": (None, {}),
+    "io_operation": (None, {}),
+    "opcode": (None, {}),
+    "ring_flags": (None, {}),
+    "ring_entries": (None, {}),
+    "kexec_flags": (None, {}),
+    "kexec_call": (None, {}),
+    "call_errno": (None, {}),
+    "perf_config": (None, {}),
+    "perf_type": (None, {}),
+    "port_call": (None, {}),
+    "port_from": (None, {}),
+    "port_count": (None, {}),
+    "key_call": (None, {}),
+    "key_operation": (None, {}),
+    "userfault_flags": (None, {}),
+    "enforcement_rule": (None, {}),
+    "enforcement_mode": (None, {}),
+    "enforcement_detail": (None, {}),
+    "suppressed": (None, {}),
+    "flood_kind": (None, {}),
+    "change": (None, {}),
+    "program_id": (None, {}),
+    "value": (None, {}),
+    "old_value": (None, {}),
+    "sha256": ("file.hash.sha256", {}),
     "repeat_count": (None, {}),
     "source_id": (None, {}),
     "host_name": ("host.name", {}),

@@ -11,10 +11,19 @@ from innerwarden.model._wire import KINDS, Kind
 DOTTED: dict[int, str] = {int(kind): dotted for dotted, kind in KINDS.items()}
 #: Kinds from here on come from logs: their clock is real time, and they have no acting process.
 FIRST_LOG_KIND = Kind.SSH_LOGIN_FAILED
+#: And from here on from looking at the host, with the same two properties.
+FIRST_HOST_KIND = Kind.HOST_HIDDEN_PROCESS
 #: Shape of a number -> how it lies in the record.
 NUMBER_FORMATS = {"u16": "<H", "u32": "<I", "u64": "<Q"}
 #: Members whose "not set" is not zero.
-UNSET = {"login_uid": 0xFFFFFFFF, "session_id": 0xFFFFFFFF, "syscall_nr": 0xFFFFFFFF, "repeat_count": 1}
+UNSET = {
+    "login_uid": 0xFFFFFFFF,
+    "session_id": 0xFFFFFFFF,
+    "syscall_nr": 0xFFFFFFFF,
+    "repeat_count": 1,
+    "new_uid": 0xFFFFFFFF,
+    "new_gid": 0xFFFFFFFF,
+}
 
 
 def ip_bytes(text: str) -> bytes:

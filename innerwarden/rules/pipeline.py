@@ -12,7 +12,10 @@ from innerwarden.model.vocabulary import LOG_KINDS, VOCABULARY, Field, by_sigma_
 from innerwarden.rules.expression import TRUE, Expression, Or, Test
 
 #: Kinds that no rule ever sees, with the reason.
-UNSEEN = {"process.exec_argv": "its bytes are part of the process.exec event"}
+UNSEEN = {
+    "process.exec_argv": "its bytes are part of the process.exec event",
+    "network.payload": "the engine makes network.dns and network.tls of it",
+}
 
 _FILE_WRITTEN = Or(
     (
@@ -36,6 +39,7 @@ CATEGORIES: dict[str, tuple[tuple[str, ...], Expression]] = {
     "fd_redirect": (("process.fd_redirect",), TRUE),
     "mount": (("filesystem.mount",), TRUE),
     "bpf": (("kernel.bpf",), TRUE),
+    "dns_query": (("network.dns",), TRUE),
 }
 #: Every other kind is its own category: `kernel.module_load` is `category: kernel_module_load`.
 CATEGORIES |= {

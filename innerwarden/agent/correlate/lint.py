@@ -12,8 +12,8 @@ from innerwarden.agent.correlate.rule import ChainRule, Join
 from innerwarden.config import Config
 from innerwarden.model.severity import Severity
 
-#: Kinds that come from a log line: they name no process of this machine by pid and start time.
-_LOG_KINDS = ("ssh.", "sudo.", "auth.", "user.", "log.")
+#: Kinds that come from a log line or from looking at the host: they name no acting process.
+_LOG_KINDS = ("ssh.", "sudo.", "auth.", "user.", "log.", "host.")
 
 
 class Spec(Protocol):
