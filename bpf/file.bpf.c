@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Opens of watched files, from the open file itself; renames and deletes of watched names. */
 #include "include/iw_common.bpf.h"
-#include "include/iw_regs.bpf.h"
-#include <asm/unistd.h>
+#include "include/iw_call.bpf.h"
 
 #define AT_FDCWD_32 0xffffff9cu /* -100, include/uapi/linux/fcntl.h */
 #define AT_REMOVEDIR 0x200
@@ -50,35 +49,28 @@ static __always_inline __u32 open_wanted(struct file *file, struct dentry *dentr
 }
 
 /* The bits that the open file forgets once they are done (do_dentry_open), from the call. */
-static __always_inline __u32 call_flags(struct iw_sys_exit *ctx)
+static __always_inline __u32 call_flags(struct iw_call *call)
 {
-	struct pt_regs *regs = iw_regs(iw_current(), ctx->nr);
 	__u64 flags = 0;
 
-	if (!regs)
-		return 0;
-	switch (ctx->nr) {
-#ifdef __NR_open
-	case __NR_open:
-		flags = iw_arg(regs, IW_ARG1);
+	switch (call->hook) {
+	case IW_HOOK_OPEN:
+		flags = iw_call_arg(call, 1);
 		break;
-#endif
-#ifdef __NR_creat
-	case __NR_creat:
+	case IW_HOOK_CREAT:
 		flags = O_CREAT | O_TRUNC;
 		break;
-#endif
-	case __NR_openat2: /* struct open_how begins with them */
-		if (bpf_probe_read_user(&flags, sizeof(flags), (void *)iw_arg(regs, IW_ARG2)))
+	case IW_HOOK_OPENAT2: /* struct open_how begins with them */
+		if (bpf_probe_read_user(&flags, sizeof(flags), (void *)iw_call_arg(call, 2)))
 			flags = 0;
 		break;
 	default: /* openat, open_by_handle_at */
-		flags = iw_arg(regs, IW_ARG2);
+		flags = iw_call_arg(call, 2);
 	}
 	return flags & (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC);
 }
 
-static __always_inline int send_open(struct iw_sys_exit *ctx, struct file *file, struct dentry *dentry, __u32 mode,
+static __always_inline int send_open(__u32 hook, __u32 flags, struct file *file, struct dentry *dentry, __u32 mode,
 				     __u32 wanted)
 {
 	struct task_struct *task = iw_current();
@@ -107,7 +99,7 @@ static __always_inline int send_open(struct iw_sys_exit *ctx, struct file *file,
 	IW_GET(err, o->file_flags, file, f_flags);
 	IW_GET(err, mnt, file, f_path.mnt);
 	o->mode = type;
-	o->file_flags |= call_flags(ctx);
+	o->file_flags |= flags;
 	o->open_flags = (mode & FMODE_WRITE ? IW_OPEN_WRITE : 0) | (mode & FMODE_CREATED ? IW_OPEN_CREATED : 0) |
 			(wanted & IW_WATCH_READ ? IW_OPEN_WATCHED_READ : 0);
 	pos = iw_append_path(s, sizeof(*o), &o->path, &o->h, mnt, dentry, &seen);
@@ -117,21 +109,24 @@ static __always_inline int send_open(struct iw_sys_exit *ctx, struct file *file,
 	if ((type & S_IFMT) == S_IFDIR)
 		c->filtered[IW_KIND_FILE_OPEN]++;
 	else
-		iw_output(c, s, pos, IW_KIND_FILE_OPEN, &iw_ring_bulk, IW_RING_BULK);
+		iw_output(c, s, pos, IW_KIND_FILE_OPEN, hook, &iw_ring_bulk, IW_RING_BULK);
 	iw_release(c);
 	return 0;
 }
 
-static __always_inline int opened(struct iw_sys_exit *ctx)
+/* openat, open, openat2, creat, open_by_handle_at: whichever call made the descriptor, the file is the same. */
+SEC("tp_btf/sys_exit")
+int iw_do_open(__u64 *ctx)
 {
 	struct dentry *dentry = NULL;
 	struct iw_counters *c;
 	__u32 err = 0, mode = 0, wanted;
+	struct iw_call call;
 	struct file *file;
 
-	if (ctx->ret < 0)
+	if (iw_call_begin(ctx, &call) || call.ret < 0)
 		return 0;
-	file = iw_fd_file(iw_current(), ctx->ret);
+	file = iw_fd_file(iw_current(), call.ret);
 	if (!file)
 		return 0;
 	IW_GET(err, mode, file, f_mode);
@@ -145,14 +140,7 @@ static __always_inline int opened(struct iw_sys_exit *ctx)
 			c->filtered[IW_KIND_FILE_OPEN]++;
 		return 0;
 	}
-	return send_open(ctx, file, dentry, mode, wanted);
-}
-
-/* openat, open, openat2, creat, open_by_handle_at: whichever call made the descriptor, the file is the same. */
-SEC("tp")
-int iw_open(struct iw_sys_exit *ctx)
-{
-	return opened(ctx);
+	return send_open(call.hook, call_flags(&call), file, dentry, mode, wanted);
 }
 
 /* Note the text's last components, last first, in p->start and p->end; returns how many. */
@@ -288,7 +276,7 @@ __noinline int iw_name_append(__u32 dirfd, __u32 length, __u32 pos)
 }
 
 /* Send a rename (old and new name) or, with new_name 0, a delete. */
-static __always_inline int send_names(__u32 kind, __u32 old_fd, __u64 old_name, __u32 new_fd, __u64 new_name)
+static __always_inline int send_names(__u32 kind, __u32 hook, __u32 old_fd, __u64 old_name, __u32 new_fd, __u64 new_name)
 {
 	struct iw_counters *c = iw_count();
 	__u32 old_length, new_length = 0, put, pos;
@@ -332,49 +320,42 @@ static __always_inline int send_names(__u32 kind, __u32 old_fd, __u64 old_name, 
 			r->h.flags |= IW_F_READ_FAULT;
 		}
 	}
-	iw_output(c, s, pos, kind, &iw_ring_prio, IW_RING_PRIO);
+	iw_output(c, s, pos, kind, hook, &iw_ring_prio, IW_RING_PRIO);
 	iw_release(c);
 	return 0;
 }
 
 /* rename, renameat, renameat2, unlink, unlinkat: one program, so that the path code is verified once. */
-SEC("tp")
-int iw_names(struct iw_sys_exit *ctx)
+SEC("tp_btf/sys_exit")
+int iw_do_names(__u64 *ctx)
 {
 	__u32 old_fd = AT_FDCWD_32, new_fd = AT_FDCWD_32, kind = IW_KIND_FILE_RENAME;
 	__u64 old_name, new_name = 0;
-	struct pt_regs *regs;
+	struct iw_call call;
 
-	if (ctx->ret)
+	if (iw_call_begin(ctx, &call) || call.ret)
 		return 0;
-	regs = iw_regs(iw_current(), ctx->nr);
-	if (!regs)
-		return 0;
-	switch (ctx->nr) {
-#ifdef __NR_rename
-	case __NR_rename:
-		old_name = iw_arg(regs, IW_ARG0);
-		new_name = iw_arg(regs, IW_ARG1);
+	switch (call.hook) {
+	case IW_HOOK_RENAME:
+		old_name = iw_call_arg(&call, 0);
+		new_name = iw_call_arg(&call, 1);
 		break;
-#endif
-#ifdef __NR_unlink
-	case __NR_unlink:
+	case IW_HOOK_UNLINK:
 		kind = IW_KIND_FILE_DELETE;
-		old_name = iw_arg(regs, IW_ARG0);
+		old_name = iw_call_arg(&call, 0);
 		break;
-#endif
-	case __NR_unlinkat:
-		if (iw_arg(regs, IW_ARG2) & AT_REMOVEDIR)
+	case IW_HOOK_UNLINKAT:
+		if (iw_call_arg(&call, 2) & AT_REMOVEDIR)
 			return 0;
 		kind = IW_KIND_FILE_DELETE;
-		old_fd = iw_arg(regs, IW_ARG0);
-		old_name = iw_arg(regs, IW_ARG1);
+		old_fd = iw_call_arg(&call, 0);
+		old_name = iw_call_arg(&call, 1);
 		break;
 	default: /* renameat, renameat2 */
-		old_fd = iw_arg(regs, IW_ARG0);
-		old_name = iw_arg(regs, IW_ARG1);
-		new_fd = iw_arg(regs, IW_ARG2);
-		new_name = iw_arg(regs, IW_ARG3);
+		old_fd = iw_call_arg(&call, 0);
+		old_name = iw_call_arg(&call, 1);
+		new_fd = iw_call_arg(&call, 2);
+		new_name = iw_call_arg(&call, 3);
 	}
-	return send_names(kind, old_fd, old_name, new_fd, new_name);
+	return send_names(kind, call.hook, old_fd, old_name, new_fd, new_name);
 }

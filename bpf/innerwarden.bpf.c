@@ -4,11 +4,13 @@
  * (bpf_rdonly_cast). Every subject still stands alone; nothing but the shared header may be assumed.
  */
 #include "common.bpf.c"
+#include "credential.bpf.c"
 #include "process.bpf.c"
 #include "network.bpf.c"
 #include "file.bpf.c"
-#include "credential.bpf.c"
+#include "mount.bpf.c"
 #include "kernel.bpf.c"
+#include "syscall.bpf.c"
 #include "xdp.bpf.c"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Changes to the kernel and its view of files: modules, mounts, BPF programs of others. */
+/* Changes to the kernel and its view of files: modules, BPF programs of others. */
 #include "include/iw_common.bpf.h"
-#include "include/iw_regs.bpf.h"
+#include "include/iw_call.bpf.h"
 
 #define IW_STAGE_INIT 1
 #define IW_STAGE_FINIT 2
 #define IW_STAGE_LOADED 3
-#define IW_FSTYPE_MAX 256
 #define BPF_NAME_BYTES 16 /* BPF_OBJ_NAME_LEN */
 
-static __always_inline int module_call(__u32 stage, __u32 has_fd, __u32 fd)
+static __always_inline int module_call(__u32 stage, __u32 hook, __u32 has_fd, __u32 fd)
 {
 	struct task_struct *task = iw_current();
 	struct iw_counters *c = iw_count();
@@ -39,22 +38,25 @@ static __always_inline int module_call(__u32 stage, __u32 has_fd, __u32 fd)
 		else
 			pos = iw_append_path(s, pos, &m->path, &m->h, mnt, dentry, &seen);
 	}
-	iw_output(c, s, pos, IW_KIND_KERNEL_MODULE_LOAD, &iw_ring_prio, IW_RING_PRIO);
+	iw_output(c, s, pos, IW_KIND_KERNEL_MODULE_LOAD, hook, &iw_ring_prio, IW_RING_PRIO);
 	iw_release(c);
 	return 0;
 }
 
-/* At the entry: a module that hides itself has not run yet. */
-SEC("tp")
-int iw_init_module(struct iw_sys_enter *ctx)
+/*
+ * init_module, finit_module, refused ones too. A module that hides itself has run by now, but module_load told of it
+ * before its first instruction.
+ */
+SEC("tp_btf/sys_exit")
+int iw_do_module(__u64 *ctx)
 {
-	return module_call(IW_STAGE_INIT, 0, 0);
-}
+	struct iw_call call;
 
-SEC("tp")
-int iw_finit_module(struct iw_sys_enter *ctx)
-{
-	return module_call(IW_STAGE_FINIT, 1, ctx->args[0]);
+	if (iw_call_begin(ctx, &call))
+		return 0;
+	if (call.hook == IW_HOOK_INIT_MODULE)
+		return module_call(IW_STAGE_INIT, call.hook, 0, 0);
+	return module_call(IW_STAGE_FINIT, call.hook, 1, iw_call_arg(&call, 0));
 }
 
 SEC("tp_btf/module_load")
@@ -80,45 +82,7 @@ int BPF_PROG(iw_module_load, struct module *module)
 	pos = IW_APPEND_TEXT(s, sizeof(*m), &m->name, &module->name, 56, bpf_probe_read_kernel_str);
 	if (err || !m->name.len)
 		m->h.flags |= IW_F_READ_FAULT;
-	iw_output(c, s, pos, IW_KIND_KERNEL_MODULE_LOAD, &iw_ring_prio, IW_RING_PRIO);
-	iw_release(c);
-	return 0;
-}
-
-/* At the exit, when it succeeded: the kernel has just read these strings, so they are resident. */
-SEC("tp")
-int iw_mount(struct iw_sys_exit *ctx)
-{
-	struct task_struct *task = iw_current();
-	struct iw_counters *c = iw_count();
-	struct iw_filesystem_mount *m;
-	struct iw_scratch *s;
-	struct pt_regs *regs;
-	__u32 pos;
-
-	if (ctx->ret || !c)
-		return 0;
-	regs = iw_regs(task, ctx->nr);
-	if (!regs)
-		return 0;
-	s = iw_take(c, IW_KIND_FILESYSTEM_MOUNT);
-	if (!s)
-		return 0;
-	m = (struct iw_filesystem_mount *)s->record;
-	__builtin_memset(m, 0, sizeof(*m));
-	iw_fill(&m->h, task, IW_KIND_FILESYSTEM_MOUNT);
-	m->h.flags |= IW_F_PATH_FROM_ARG;
-	m->mount_flags = iw_arg(regs, IW_ARG3);
-	pos = sizeof(*m);
-	pos = IW_APPEND_TEXT(s, pos, &m->source, (void *)iw_arg(regs, IW_ARG0), IW_PATH_MAX,
-			     bpf_probe_read_user_str);
-	pos = IW_APPEND_TEXT(s, pos, &m->path, (void *)iw_arg(regs, IW_ARG1), IW_PATH_MAX,
-			     bpf_probe_read_user_str);
-	pos = IW_APPEND_TEXT(s, pos, &m->fs_type, (void *)iw_arg(regs, IW_ARG2), IW_FSTYPE_MAX,
-			     bpf_probe_read_user_str);
-	if (!m->path.len)
-		m->h.flags |= IW_F_READ_FAULT;
-	iw_output(c, s, pos, IW_KIND_FILESYSTEM_MOUNT, &iw_ring_prio, IW_RING_PRIO);
+	iw_output(c, s, pos, IW_KIND_KERNEL_MODULE_LOAD, IW_HOOK_MODULE_LOAD, &iw_ring_prio, IW_RING_PRIO);
 	iw_release(c);
 	return 0;
 }
@@ -153,8 +117,8 @@ static __always_inline struct bpf_prog *bpf_program_of(struct task_struct *task,
 	return err ? NULL : prog;
 }
 
-SEC("tp")
-int iw_bpf(struct iw_sys_exit *ctx)
+SEC("tp_btf/sys_exit")
+int iw_do_bpf(__u64 *ctx)
 {
 	struct task_struct *task = iw_current();
 	struct bpf_prog_aux *aux = NULL;
@@ -164,16 +128,13 @@ int iw_bpf(struct iw_sys_exit *ctx)
 	struct iw_kernel_bpf *b;
 	struct bpf_prog *prog;
 	struct iw_scratch *s;
-	struct pt_regs *regs;
+	struct iw_call call;
 	__u32 err = 0, pos, command, raw = 0;
 	__u64 attr;
 
-	if (ctx->ret < 0 || !c)
+	if (iw_call_begin(ctx, &call) || call.ret < 0 || !c)
 		return 0;
-	regs = iw_regs(task, ctx->nr);
-	if (!regs)
-		return 0;
-	command = iw_arg(regs, IW_ARG0);
+	command = iw_call_arg(&call, 0);
 	if (!bpf_command_wanted(command) || iw_own(bpf_get_current_pid_tgid() >> 32)) {
 		c->filtered[IW_KIND_KERNEL_BPF]++;
 		return 0;
@@ -186,8 +147,8 @@ int iw_bpf(struct iw_sys_exit *ctx)
 	iw_fill(&b->h, task, IW_KIND_KERNEL_BPF);
 	b->bpf_command = command;
 	pos = sizeof(*b);
-	attr = iw_arg(regs, IW_ARG1);
-	prog = bpf_program_of(task, command, ctx->ret);
+	attr = iw_call_arg(&call, 1);
+	prog = bpf_program_of(task, command, call.ret);
 	if (prog) {
 		IW_GET(err, type, prog, type);
 		IW_GET(err, attach, prog, expected_attach_type);
@@ -203,7 +164,7 @@ int iw_bpf(struct iw_sys_exit *ctx)
 	}
 	if (err)
 		b->h.flags |= IW_F_READ_FAULT;
-	iw_output(c, s, pos, IW_KIND_KERNEL_BPF, &iw_ring_prio, IW_RING_PRIO);
+	iw_output(c, s, pos, IW_KIND_KERNEL_BPF, IW_HOOK_BPF, &iw_ring_prio, IW_RING_PRIO);
 	iw_release(c);
 	return 0;
 }

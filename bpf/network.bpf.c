@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Network intent of processes: connect, bind and listen, from the socket and never from the syscall's argument. */
 #include "include/iw_common.bpf.h"
-#include "include/iw_regs.bpf.h"
+#include "include/iw_call.bpf.h"
 
 /* ::ffff:0:0/96 */
 static __always_inline int is_mapped(const __u8 *ip)
@@ -46,7 +46,7 @@ static __always_inline int tcp_connect(struct sock *sk)
 	__u32 err, address = 0;
 	__u16 port = 0;
 
-	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_CONNECT))
+	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_CONNECT, IW_HOOK_SOCK_STATE))
 		return 0;
 	iw_fill(&n->h, iw_current(), IW_KIND_NETWORK_CONNECT);
 	err = local_of(sk, n->src_ip, &n->src_port, &n->family, &n->protocol);
@@ -72,7 +72,7 @@ static __always_inline int tcp_listen(struct sock *sk)
 {
 	struct iw_network_listen *n;
 
-	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_LISTEN))
+	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_LISTEN, IW_HOOK_SOCK_STATE))
 		return 0;
 	iw_fill(&n->h, iw_current(), IW_KIND_NETWORK_LISTEN);
 	if (local_of(sk, n->src_ip, &n->src_port, &n->family, &n->protocol))
@@ -100,7 +100,8 @@ static __always_inline int datagram_connect(struct bpf_sock_addr *ctx, __u16 fam
 
 	if (ctx->type != SOCK_DGRAM)
 		return 1;
-	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_CONNECT))
+	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_CONNECT,
+			family == AF_INET ? IW_HOOK_CONNECT4 : IW_HOOK_CONNECT6))
 		return 1;
 	iw_fill(&n->h, iw_current(), IW_KIND_NETWORK_CONNECT);
 	n->family = family;
@@ -139,7 +140,7 @@ int iw_post_bind4(struct bpf_sock *ctx)
 {
 	struct iw_network_bind *n;
 
-	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_BIND))
+	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_BIND, IW_HOOK_POST_BIND4))
 		return 1;
 	iw_fill(&n->h, iw_current(), IW_KIND_NETWORK_BIND);
 	n->family = AF_INET;
@@ -156,7 +157,7 @@ int iw_post_bind6(struct bpf_sock *ctx)
 	struct iw_network_bind *n;
 	__u32 part[4];
 
-	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_BIND))
+	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_BIND, IW_HOOK_POST_BIND6))
 		return 1;
 	iw_fill(&n->h, iw_current(), IW_KIND_NETWORK_BIND);
 	n->family = AF_INET6;
@@ -174,28 +175,25 @@ int iw_post_bind6(struct bpf_sock *ctx)
 }
 
 /* Only where no cgroup v2 is mounted: the same, from the socket behind the descriptor. */
-SEC("tp")
-int iw_bind_fallback(struct iw_sys_exit *ctx)
+SEC("tp_btf/sys_exit")
+int iw_do_bind(__u64 *ctx)
 {
 	struct task_struct *task = iw_current();
 	struct iw_network_bind *n;
-	struct pt_regs *regs;
+	struct iw_call call;
 	__u16 family = 0;
 	struct sock *sk;
 	__u32 err = 0;
 
-	if (ctx->ret < 0)
+	if (iw_call_begin(ctx, &call) || call.ret < 0)
 		return 0;
-	regs = iw_regs(task, ctx->nr);
-	if (!regs)
-		return 0;
-	sk = (struct sock *)iw_file_sock((__u64)iw_fd_file(task, iw_arg(regs, IW_ARG0)));
+	sk = (struct sock *)iw_file_sock((__u64)iw_fd_file(task, iw_call_arg(&call, 0)));
 	if (!sk)
 		return 0;
 	IW_GET(err, family, sk, __sk_common.skc_family);
 	if (err || (family != AF_INET && family != AF_INET6))
 		return 0;
-	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_BIND))
+	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_BIND, IW_HOOK_BIND))
 		return 0;
 	iw_fill(&n->h, task, IW_KIND_NETWORK_BIND);
 	if (local_of(sk, n->src_ip, &n->src_port, &n->family, &n->protocol))

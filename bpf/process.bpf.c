@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Processes: exec from the new image's own objects, birth, death, ptrace, memfd_create, stdio redirection. */
 #include "include/iw_common.bpf.h"
-#include "include/iw_regs.bpf.h"
-
-#define IW_UNSET 4294967295u
+#include "include/iw_call.bpf.h"
 
 /* ptrace requests that take hold of, or write into, another process (include/uapi/linux/ptrace.h). */
 #define PTRACE_TRACEME 0
@@ -15,6 +13,8 @@
 #define PTRACE_ATTACH 16
 #define PTRACE_SETREGSET 0x4205
 #define PTRACE_SEIZE 0x4206
+#define F_DUPFD 0 /* include/uapi/linux/fcntl.h */
+#define F_DUPFD_CLOEXEC 1030
 #define IW_PTRACED_MAX 32 /* tracees looked at to find the one meant */
 
 /* Peer of a socket into an ip/port/family triple of a record. */
@@ -237,7 +237,7 @@ __noinline int iw_argv_rest(__u64 start, __u32 total)
 		a->argv_len = total;
 		pos = IW_APPEND(s, sizeof(*a), &a->argv, (void *)start + offset, size, IW_ARGV_CHUNK,
 				bpf_probe_read_user);
-		if (a->argv.len && !iw_output(c, s, pos, IW_KIND_PROCESS_EXEC_ARGV, &iw_ring_prio, IW_RING_PRIO))
+		if (a->argv.len && !iw_output(c, s, pos, IW_KIND_PROCESS_EXEC_ARGV, IW_HOOK_SCHED_EXEC, &iw_ring_prio, IW_RING_PRIO))
 			delivered += a->argv.len;
 		offset += size;
 	}
@@ -270,6 +270,7 @@ int BPF_PROG(iw_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	e = (struct iw_process_exec *)s->record;
 	__builtin_memset(e, 0, sizeof(*e));
 	iw_fill(&e->h, task, IW_KIND_PROCESS_EXEC);
+	iw_identity_keep(task, e->h.pid);
 	e->old_tid = old_pid;
 	e->argv_len = total;
 	exec_identity(e, task);
@@ -283,7 +284,7 @@ int BPF_PROG(iw_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		e->h.flags |= IW_F_READ_FAULT;
 	if (e->argv.len + rest < total)
 		e->h.flags |= IW_F_ARGV_INCOMPLETE;
-	iw_output(c, s, pos, IW_KIND_PROCESS_EXEC, &iw_ring_prio, IW_RING_PRIO);
+	iw_output(c, s, pos, IW_KIND_PROCESS_EXEC, IW_HOOK_SCHED_EXEC, &iw_ring_prio, IW_RING_PRIO);
 	iw_release(c);
 	return 0;
 }
@@ -298,7 +299,8 @@ int BPF_PROG(iw_fork, struct task_struct *parent, struct task_struct *child)
 	IW_GET(err, tgid, child, tgid);
 	if (err || pid != tgid)
 		return 0;
-	if (!IW_RESERVE(f, iw_ring_prio, IW_RING_PRIO, IW_KIND_PROCESS_FORK))
+	iw_identity_keep(child, pid);
+	if (!IW_RESERVE(f, iw_ring_prio, IW_RING_PRIO, IW_KIND_PROCESS_FORK, IW_HOOK_SCHED_FORK))
 		return 0;
 	iw_fill(&f->h, parent, IW_KIND_PROCESS_FORK);
 	f->child_pid = pid;
@@ -329,7 +331,7 @@ int BPF_PROG(iw_exit, struct task_struct *task)
 		IW_GET(err, code, signal, group_exit_code);
 	else
 		IW_GET(err, code, leader, exit_code);
-	if (!IW_RESERVE(x, iw_ring_prio, IW_RING_PRIO, IW_KIND_PROCESS_EXIT))
+	if (!IW_RESERVE(x, iw_ring_prio, IW_RING_PRIO, IW_KIND_PROCESS_EXIT, IW_HOOK_SCHED_EXIT))
 		return 0;
 	iw_fill(&x->h, task, IW_KIND_PROCESS_EXIT);
 	x->exit_code = (code >> 8) & 0xff;
@@ -384,27 +386,24 @@ static __always_inline struct task_struct *tracee(struct task_struct *task, __u3
 	return NULL;
 }
 
-SEC("tp")
-int iw_ptrace(struct iw_sys_exit *ctx)
+SEC("tp_btf/sys_exit")
+int iw_do_ptrace(__u64 *ctx)
 {
 	struct task_struct *task = iw_current(), *target, *leader = NULL;
 	const struct cred *cred = NULL;
 	struct iw_process_ptrace *t;
 	__u32 err = 0, request, wanted;
-	struct pt_regs *regs;
+	struct iw_call call;
 
-	if (ctx->ret < 0)
+	if (iw_call_begin(ctx, &call) || call.ret < 0)
 		return 0;
-	regs = iw_regs(task, ctx->nr);
-	if (!regs)
-		return 0;
-	request = iw_arg(regs, IW_ARG0);
-	wanted = iw_arg(regs, IW_ARG1);
+	request = iw_call_arg(&call, 0);
+	wanted = iw_call_arg(&call, 1);
 	if (request != PTRACE_TRACEME && request != PTRACE_ATTACH && request != PTRACE_SEIZE &&
 	    request != PTRACE_POKETEXT && request != PTRACE_POKEDATA && request != PTRACE_POKEUSR &&
 	    request != PTRACE_SETREGS && request != PTRACE_SETFPREGS && request != PTRACE_SETREGSET)
 		return 0;
-	if (!IW_RESERVE(t, iw_ring_prio, IW_RING_PRIO, IW_KIND_PROCESS_PTRACE))
+	if (!IW_RESERVE(t, iw_ring_prio, IW_RING_PRIO, IW_KIND_PROCESS_PTRACE, IW_HOOK_PTRACE))
 		return 0;
 	iw_fill(&t->h, task, IW_KIND_PROCESS_PTRACE);
 	t->request = request;
@@ -427,8 +426,8 @@ int iw_ptrace(struct iw_sys_exit *ctx)
 	return 0;
 }
 
-SEC("tp")
-int iw_memfd_create(struct iw_sys_exit *ctx)
+SEC("tp_btf/sys_exit")
+int iw_do_memfd_create(__u64 *ctx)
 {
 	struct task_struct *task = iw_current();
 	struct iw_counters *c = iw_count();
@@ -437,60 +436,63 @@ int iw_memfd_create(struct iw_sys_exit *ctx)
 	struct dentry *dentry = NULL;
 	__u32 err = 0, pos;
 	struct iw_scratch *s;
-	struct pt_regs *regs;
+	struct iw_call call;
 	struct file *file;
 
-	if (ctx->ret < 0 || !c)
+	if (iw_call_begin(ctx, &call) || call.ret < 0 || !c)
 		return 0;
-	regs = iw_regs(task, ctx->nr);
 	s = iw_take(c, IW_KIND_PROCESS_MEMFD_CREATE);
 	if (!s)
 		return 0;
 	m = (struct iw_process_memfd_create *)s->record;
 	__builtin_memset(m, 0, sizeof(*m));
 	iw_fill(&m->h, task, IW_KIND_PROCESS_MEMFD_CREATE);
-	m->memfd_flags = regs ? iw_arg(regs, IW_ARG1) : 0;
+	m->memfd_flags = iw_call_arg(&call, 1);
 	pos = sizeof(*m);
 	/* The object's name is "memfd:" and the one passed; no other thread can change it now. */
-	file = iw_fd_file(task, ctx->ret);
+	file = iw_fd_file(task, call.ret);
 	IW_GET(err, dentry, file, f_path.dentry);
 	IW_GET(err, name, dentry, d_name.name);
 	if (!file || err || !is_memfd_name(dentry))
 		m->h.flags |= IW_F_READ_FAULT;
 	else
 		pos = IW_APPEND_TEXT(s, pos, &m->name, name + 6, IW_NAME_MAX + 1, bpf_probe_read_kernel_str);
-	iw_output(c, s, pos, IW_KIND_PROCESS_MEMFD_CREATE, &iw_ring_prio, IW_RING_PRIO);
+	iw_output(c, s, pos, IW_KIND_PROCESS_MEMFD_CREATE, IW_HOOK_MEMFD_CREATE, &iw_ring_prio, IW_RING_PRIO);
 	iw_release(c);
 	return 0;
 }
 
-/* dup2, dup3: a socket copied onto standard input, output or error. */
-SEC("tp")
-int iw_fd_redirect(struct iw_sys_exit *ctx)
+/* dup, dup2, dup3, fcntl(F_DUPFD): a socket copied onto standard input, output or error. */
+SEC("tp_btf/sys_exit")
+int iw_do_fd_redirect(__u64 *ctx)
 {
 	struct task_struct *task = iw_current();
 	struct iw_process_fd_redirect *r;
-	struct pt_regs *regs;
+	struct iw_call call;
 	struct file *file;
 	struct sock *sk;
 
-	if (ctx->ret < 0 || ctx->ret > 2)
+	if (iw_call_begin(ctx, &call) || call.ret < 0 || call.ret > 2)
 		return 0;
-	file = iw_fd_file(task, ctx->ret);
+	/* fcntl has other commands that end with a small number. */
+	if (call.hook == IW_HOOK_FCNTL) {
+		__u32 command = iw_call_arg(&call, 1);
+
+		if (command != F_DUPFD && command != F_DUPFD_CLOEXEC)
+			return 0;
+	}
+	file = iw_fd_file(task, call.ret);
 	sk = (struct sock *)iw_file_sock((__u64)file);
 	if (!sk)
 		return 0;
-	regs = iw_regs(task, ctx->nr);
-	if (!regs)
+	if (iw_call_arg(&call, 0) == (__u64)call.ret)
 		return 0;
-	if (iw_arg(regs, IW_ARG0) == (__u64)ctx->ret)
-		return 0;
-	if (!IW_RESERVE(r, iw_ring_prio, IW_RING_PRIO, IW_KIND_PROCESS_FD_REDIRECT))
+	if (!IW_RESERVE(r, iw_ring_prio, IW_RING_PRIO, IW_KIND_PROCESS_FD_REDIRECT, call.hook))
 		return 0;
 	iw_fill(&r->h, task, IW_KIND_PROCESS_FD_REDIRECT);
 	peer_of(sk, r->peer_ip, &r->peer_port, &r->family);
-	r->old_fd = iw_arg(regs, IW_ARG0);
-	r->new_fd = ctx->ret;
+	r->old_fd = iw_call_arg(&call, 0);
+	r->new_fd = call.ret;
 	IW_SUBMIT(r, iw_ring_prio, IW_RING_PRIO);
 	return 0;
 }

@@ -73,7 +73,7 @@ static __always_inline void report(struct iw_block *block, const __u8 *ip16, __u
 
 	if (count & (count - 1))
 		return;
-	if (!IW_RESERVE(d, iw_ring_bulk, IW_RING_BULK, IW_KIND_NETWORK_XDP_DROP))
+	if (!IW_RESERVE(d, iw_ring_bulk, IW_RING_BULK, IW_KIND_NETWORK_XDP_DROP, IW_HOOK_XDP))
 		return;
 	d->h.kind = IW_KIND_NETWORK_XDP_DROP;
 	d->h.cpu = bpf_get_smp_processor_id();

@@ -13,6 +13,7 @@
 #define IW_RING_PRIO 0
 #define IW_RING_BULK 1
 #define IW_KERNEL_KINDS 64
+#define IW_HOOKS 256
 
 /*
  * A per-CPU value may not exceed 32 KiB (PCPU_MIN_UNIT_SIZE). Strings start in the first half, so that an offset
@@ -25,6 +26,7 @@
 #define IW_WALK_MAX 64	  /* components and mount crossings of one path */
 #define IW_NAME_MAX 255	  /* NAME_MAX */
 #define IW_KEY_BYTES 32
+#define IW_UNSET 4294967295u /* an id that is not set or not known */
 
 /* Value of iw_watch_name: what the name, or the directory of that name, is watched for. */
 #define IW_WATCH_READ 1
@@ -38,7 +40,8 @@ struct iw_counters {
 	__u64 made[IW_KERNEL_KINDS];	 /* records begun, lost ones included */
 	__u64 lost[IW_KERNEL_KINDS];	 /* no room in the ring, or the scratch was busy */
 	__u64 filtered[IW_KERNEL_KINDS]; /* events that nothing wants */
-	__u64 unpaired[IW_KERNEL_KINDS]; /* syscall exits whose entry was not remembered */
+	__u64 unpaired[IW_KERNEL_KINDS]; /* changes whose state before was not known */
+	__u64 fired[IW_HOOKS];		 /* records delivered, by enum iw_hook */
 	__u32 sequence[2];		 /* by ring */
 	__u64 busy;			 /* a pre-empted program on this CPU is using the scratch */
 };
@@ -194,7 +197,7 @@ static __always_inline __u64 iw_wake(void *ring, __u32 index)
 }
 
 /* Reserve a record without tail; NULL when counters or room are missing. Zeroed but for `size` and `sequence`. */
-#define IW_RESERVE(rec, ring, index, kindno)                                             \
+#define IW_RESERVE(rec, ring, index, kindno, hookno)                                     \
 	({                                                                               \
 		struct iw_counters *c_ = iw_count();                                     \
 		rec = NULL;                                                              \
@@ -206,6 +209,7 @@ static __always_inline __u64 iw_wake(void *ring, __u32 index)
 				__builtin_memset(rec, 0, sizeof(*rec));                  \
 				rec->h.size = sizeof(*rec);                              \
 				rec->h.sequence = sequence_;                             \
+				c_->fired[(hookno) & (IW_HOOKS - 1)]++;                  \
 			} else {                                                         \
 				c_->lost[kindno]++;                                      \
 			}                                                                \
@@ -291,7 +295,7 @@ static __always_inline void iw_clear_after(struct iw_scratch *s, __u32 end)
 
 /* Send the scratch's first `size` bytes, a multiple of 8; counts and numbers it. Returns 0 when it was delivered. */
 static __always_inline int iw_output(struct iw_counters *c, struct iw_scratch *s, __u32 size, __u32 kind,
-				     void *ring, __u32 index)
+				     __u64 hook, void *ring, __u32 index)
 {
 	struct iw_header *h = (struct iw_header *)s->record;
 
@@ -302,6 +306,7 @@ static __always_inline int iw_output(struct iw_counters *c, struct iw_scratch *s
 		c->lost[kind]++;
 		return -1;
 	}
+	c->fired[iw_masked(hook, IW_HOOKS - 1)]++;
 	return 0;
 }
 

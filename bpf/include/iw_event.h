@@ -185,7 +185,7 @@ enum iw_hook {
 	IW_HOOK_ADD_KEY = 92,            /* add_key */
 	IW_HOOK_REQUEST_KEY = 93,        /* request_key */
 	IW_HOOK_MOUNT = 96,              /* mount */
-	IW_HOOK_UMOUNT = 97,             /* umount, umount2 */
+	IW_HOOK_UMOUNT2 = 97,            /* umount, umount2 */
 	IW_HOOK_FSOPEN = 98,             /* fsopen */
 	IW_HOOK_FSMOUNT = 99,            /* fsmount */
 	IW_HOOK_MOVE_MOUNT = 100,        /* move_mount */

@@ -197,12 +197,18 @@ struct signal_struct {
 };
 
 struct mm_struct {
+	unsigned long task_size;
 	unsigned long arg_start;
 	unsigned long arg_end;
 };
 
+struct thread_info {
+	unsigned long flags;
+	__u32 status;
+};
+
 struct task_struct {
-	void *stack;
+	struct thread_info thread_info;
 	unsigned int flags;
 	int exit_code;
 	int pid;
@@ -277,25 +283,25 @@ struct bpf_link {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long di;
-	unsigned long si;
-	unsigned long dx;
+	unsigned long bp;
+	unsigned long bx;
 	unsigned long r10;
+	unsigned long r9;
+	unsigned long r8;
+	unsigned long cx;
+	unsigned long dx;
+	unsigned long si;
+	unsigned long di;
 	unsigned long orig_ax;
 };
-#define IW_ARG0 di
-#define IW_ARG1 si
-#define IW_ARG2 dx
-#define IW_ARG3 r10
+#define IW_CALL_NUMBER orig_ax
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
 	__u64 regs[31];
 	__u64 orig_x0;
+	int syscallno;
 };
-#define IW_ARG0 orig_x0
-#define IW_ARG1 regs[1]
-#define IW_ARG2 regs[2]
-#define IW_ARG3 regs[3]
+#define IW_CALL_NUMBER syscallno
 #else
 #error "no syscall argument registers for this architecture"
 #endif
@@ -324,20 +330,5 @@ extern const volatile __u32 iw_direct_reads;
 
 /* The same for arrays and for types that may live in a module: always through the helper. */
 #define IW_COPY(err, dst, ptr, member) ((err) |= (__u32)bpf_core_read(&(dst), sizeof(dst), &(ptr)->member))
-
-/* Syscall tracepoint contexts: /sys/kernel/tracing/events/syscalls, any "format" file, stable since 3.x. */
-struct iw_sys_enter {
-	__u64 common;
-	__s32 nr;
-	__u32 pad;
-	__u64 args[6];
-};
-
-struct iw_sys_exit {
-	__u64 common;
-	__s32 nr;
-	__u32 pad;
-	__s64 ret;
-};
 
 #endif

@@ -162,7 +162,7 @@ cdef extern from "iw_event.h" nogil:
         IW_HOOK_ADD_KEY
         IW_HOOK_REQUEST_KEY
         IW_HOOK_MOUNT
-        IW_HOOK_UMOUNT
+        IW_HOOK_UMOUNT2
         IW_HOOK_FSOPEN
         IW_HOOK_FSMOUNT
         IW_HOOK_MOVE_MOUNT

@@ -14,7 +14,6 @@ from innerwarden.config import Config
 from innerwarden.libbpf.libc import find_libbpf
 
 BTF = Path("/sys/kernel/btf/vmlinux")
-TRACEFS = (Path("/sys/kernel/tracing/events"), Path("/sys/kernel/debug/tracing/events"))
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,11 +34,10 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def kernel_checks() -> list[Check]:
-    """What eBPF needs: root, BTF, libbpf, our object, tracefs."""
+    """What eBPF needs: root, BTF, libbpf, our object."""
     root = os.geteuid() == 0
     libbpf = find_libbpf()
     bpf_object = paths.bpf_object()
-    tracefs = any(os.access(path, os.R_OK | os.X_OK) for path in TRACEFS)
     return [
         _check(
             "root",
@@ -59,14 +57,6 @@ def kernel_checks() -> list[Check]:
             "libbpf", libbpf is not None, str(libbpf), "libbpf is not installed", "apt-get install libbpf1"
         ),
         _check("kernel_object", bpf_object.exists(), str(bpf_object), f"{bpf_object} is missing", "make bpf"),
-        _check(
-            "tracefs",
-            tracefs,
-            "tracefs is readable",
-            "tracefs cannot be read: hooks that need it are lost",
-            "mount -t tracefs tracefs /sys/kernel/tracing" if root else "Run with sudo",
-            otherwise="warning",
-        ),
     ]
 
 

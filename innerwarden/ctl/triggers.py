@@ -9,6 +9,7 @@ own: `doctor` tells the hooks of one kind apart by how often it does each action
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import socket
 import subprocess
@@ -88,7 +89,7 @@ def _listen(directory: Path) -> None:
 
 
 def _watched(directory: Path) -> Path:
-    """A file of the watched name, made by a link, which no hook reports."""
+    """A file of the watched name, made by a link."""
     path = directory / WATCHED
     if not path.exists():
         plain = directory / "doctor"
@@ -188,6 +189,24 @@ def _socket_onto_stdin(*, inheritable: bool) -> Action:
     return action
 
 
+def _socket_onto_closed_stdin(call: str) -> Action:
+    """dup and fcntl give the lowest free descriptor, which is 0 once standard input is closed."""
+
+    def action(directory: Path) -> None:
+        with socket.socket() as client:
+
+            def copy() -> None:
+                os.close(0)
+                if call == "dup":
+                    os.dup(client.fileno())
+                else:
+                    fcntl.fcntl(client.fileno(), fcntl.F_DUPFD, 0)
+
+            _in_child(copy)
+
+    return action
+
+
 def _small_bpf(directory: Path) -> None:
     """A program of two instructions that is attached to nothing; it goes at once."""
     os.close(libc.bpf_program())
@@ -197,6 +216,11 @@ _OPENS = ("openat", "open", "openat2", "creat", "open_by_handle_at")
 _CREDENTIALS = {"setuid": 1, "setreuid": 2, "setresuid": 3, "setgid": 1, "setregid": 2, "setresgid": 3}
 
 TRIGGERS: tuple[Trigger, ...] = (
+    Trigger(
+        hooks=("compat_syscall",),
+        kind="process.compat_syscall",
+        action=lambda directory: _in_child(libc.compat_getpid),
+    ),
     Trigger(hooks=("sched_process_exec",), kind="process.exec", action=lambda directory: _exec()),
     Trigger(
         hooks=("sched_process_exec",),
@@ -217,22 +241,16 @@ TRIGGERS: tuple[Trigger, ...] = (
     Trigger(hooks=("inet_sock_set_state",), kind="network.listen", action=_listen),
     Trigger(hooks=("cgroup_post_bind4",), kind="network.bind", action=_bind(socket.AF_INET, "127.0.0.1")),
     Trigger(hooks=("cgroup_post_bind6",), kind="network.bind", action=_bind(socket.AF_INET6, "::1")),
-    Trigger(hooks=("sys_exit_bind",), kind="network.bind", action=_bind(socket.AF_INET, "127.0.0.1")),
+    Trigger(hooks=("bind",), kind="network.bind", action=_bind(socket.AF_INET, "127.0.0.1")),
+    *(Trigger(hooks=(c,), kind="file.open", action=_open(c), root=c == "open_by_handle_at") for c in _OPENS),
     *(
-        Trigger(hooks=(f"sys_exit_{c}",), kind="file.open", action=_open(c), root=c == "open_by_handle_at")
-        for c in _OPENS
-    ),
-    *(
-        Trigger(hooks=(f"sys_exit_{c}",), kind="file.rename", action=_rename(c))
+        Trigger(hooks=(c,), kind="file.rename", action=_rename(c))
         for c in ("rename", "renameat", "renameat2")
     ),
-    *(
-        Trigger(hooks=(f"sys_exit_{c}",), kind="file.delete", action=_unlink(c))
-        for c in ("unlink", "unlinkat")
-    ),
+    *(Trigger(hooks=(c,), kind="file.delete", action=_unlink(c)) for c in ("unlink", "unlinkat")),
     *(
         Trigger(
-            hooks=(f"sys_enter_{c}", f"sys_exit_{c}"),
+            hooks=(c,),
             kind="credential.change",
             action=_become_nobody(c, n),
             root=True,
@@ -240,31 +258,27 @@ TRIGGERS: tuple[Trigger, ...] = (
         for c, n in _CREDENTIALS.items()
     ),
     Trigger(
-        hooks=("sys_enter_capset", "sys_exit_capset"),
+        hooks=("capset",),
         kind="credential.change",
         action=lambda directory: _in_child(libc.drop_capabilities),
         root=True,
     ),
+    Trigger(hooks=("ptrace",), kind="process.ptrace", action=lambda directory: _in_child(libc.trace_me)),
+    Trigger(hooks=("memfd_create",), kind="process.memfd_create", action=_memory_file),
+    Trigger(hooks=("dup2",), kind="process.fd_redirect", action=_socket_onto_stdin(inheritable=True)),
+    Trigger(hooks=("dup",), kind="process.fd_redirect", action=_socket_onto_closed_stdin("dup")),
+    Trigger(hooks=("fcntl",), kind="process.fd_redirect", action=_socket_onto_closed_stdin("fcntl")),
+    Trigger(hooks=("dup3",), kind="process.fd_redirect", action=_socket_onto_stdin(inheritable=False)),
+    Trigger(hooks=("mount",), kind="filesystem.mount", action=_private_mount, root=True),
+    Trigger(hooks=("bpf",), kind="kernel.bpf", action=_small_bpf, root=True),
     Trigger(
-        hooks=("sys_exit_ptrace",), kind="process.ptrace", action=lambda directory: _in_child(libc.trace_me)
-    ),
-    Trigger(hooks=("sys_exit_memfd_create",), kind="process.memfd_create", action=_memory_file),
-    Trigger(
-        hooks=("sys_exit_dup2",), kind="process.fd_redirect", action=_socket_onto_stdin(inheritable=True)
-    ),
-    Trigger(
-        hooks=("sys_exit_dup3",), kind="process.fd_redirect", action=_socket_onto_stdin(inheritable=False)
-    ),
-    Trigger(hooks=("sys_exit_mount",), kind="filesystem.mount", action=_private_mount, root=True),
-    Trigger(hooks=("sys_exit_bpf",), kind="kernel.bpf", action=_small_bpf, root=True),
-    Trigger(
-        hooks=("sys_enter_init_module",),
+        hooks=("init_module",),
         kind="kernel.module_load",
         action=_refused_module("init_module"),
         root=True,
     ),
     Trigger(
-        hooks=("sys_enter_finit_module",),
+        hooks=("finit_module",),
         kind="kernel.module_load",
         action=_refused_module("finit_module"),
         root=True,

@@ -8,6 +8,7 @@ Source: Documentation/bpf/btf.rst.
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -159,9 +160,16 @@ def of_object(image: bytes) -> Btf:
     raise BpfError("the object file has no .BTF section")
 
 
-def kernel_has_type(name: str) -> bool:
-    """Does the running kernel's BTF name that type? A search for the name, without decoding the types."""
-    try:
-        return b"\0" + name.encode() + b"\0" in VMLINUX.read_bytes()
-    except OSError:
-        return False
+class KernelNames:
+    """The names in the running kernel's BTF: of types, and of functions that programs may be put on."""
+
+    def __init__(self) -> None:
+        self._strings = b""
+        with suppress(OSError, struct.error):
+            raw = VMLINUX.read_bytes()
+            (header,) = struct.unpack_from("<I", raw, 4)
+            start, size = struct.unpack_from("<2I", raw, 16)
+            self._strings = raw[header + start : header + start + size]
+
+    def __contains__(self, name: str) -> bool:
+        return b"\0" + name.encode() + b"\0" in self._strings

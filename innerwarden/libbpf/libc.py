@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import os
 import platform
 from ctypes.util import find_library
@@ -167,3 +168,14 @@ def bpf_program() -> int:
     attributes += ctypes.addressof(instructions).to_bytes(8, "little")
     attributes += ctypes.addressof(licence).to_bytes(8, "little")
     return _bpf(BPF_PROG_LOAD, attributes)
+
+
+def compat_getpid() -> int:
+    """getpid through the 32-bit entry of a 64-bit x86 kernel. Raises OSError (ENOSYS) elsewhere."""
+    if platform.machine() != "x86_64":
+        raise OSError(errno.ENOSYS, "no 32-bit entry on this machine")
+    code = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    code.write(b"\xb8\x14\x00\x00\x00\xcd\x80\xc3")  # mov eax, 20 (getpid); int 0x80; ret
+    address = ctypes.addressof(ctypes.c_char.from_buffer(code))
+    pid: int = ctypes.CFUNCTYPE(ctypes.c_int)(address)()
+    return pid

@@ -166,7 +166,7 @@ class HookId(IntEnum):
     ADD_KEY = 92
     REQUEST_KEY = 93
     MOUNT = 96
-    UMOUNT = 97
+    UMOUNT2 = 97
     FSOPEN = 98
     FSMOUNT = 99
     MOVE_MOUNT = 100

@@ -5,96 +5,161 @@ from __future__ import annotations
 
 import msgspec
 
+from innerwarden.model._wire import HookId
+
 TP_BTF = "tp_btf"
-TRACEPOINT = "tracepoint"
+#: Seen by the one program on sys_exit, which hands it to the hook's own.
+SYSCALL = "syscall"
 CGROUP = "cgroup"
+#: Hooks on kernel objects: seen whoever asks, io_uring's workers included, and free of cost for other syscalls.
+FENTRY = "fentry"
+LSM = "lsm"
+
+#: Kinds of hook that a kernel may list and still refuse: one sample of each is tried before the rest is loaded.
+SAMPLED = (FENTRY, LSM)
 
 
 class Hook(msgspec.Struct, frozen=True):
-    """`instead_of`: attached only when the hook of that name is not."""
+    """`id` is the number its records are counted under; `instead_of`: attached only when none of the hooks of those
+    names is."""
 
     name: str
+    id: HookId
     program: str
     attach: str
     target: str
     kinds: tuple[str, ...]
     techniques: tuple[str, ...] = ()
-    instead_of: str = ""
+    instead_of: tuple[str, ...] = ()
 
 
-def _syscalls(program: str, calls: str, kinds: tuple[str, ...], techniques: tuple[str, ...]) -> list[Hook]:
-    return [Hook(call, program, TRACEPOINT, call, kinds, techniques) for call in calls.split()]
+def _syscalls(
+    program: str,
+    calls: str,
+    kinds: tuple[str, ...],
+    techniques: tuple[str, ...],
+    instead_of: tuple[str, ...] = (),
+) -> list[Hook]:
+    return [
+        Hook(call, HookId[call.upper()], program, SYSCALL, call, kinds, techniques, instead_of)
+        for call in calls.split()
+    ]
 
 
-_OPENS = "sys_exit_openat sys_exit_open sys_exit_openat2 sys_exit_creat sys_exit_open_by_handle_at"
-_CREDENTIALS = "setuid setreuid setresuid setgid setregid setresgid capset"
+#: The program that every SYSCALL hook needs.
+DISPATCHER = "iw_sys_exit"
 
 HOOKS: tuple[Hook, ...] = (
     Hook(
         "sched_process_exec",
+        HookId.SCHED_EXEC,
         "iw_exec",
         TP_BTF,
         "sched_process_exec",
         ("process.exec", "process.exec_argv"),
         ("T1059", "T1204", "T1053", "T1620", "T1548.001"),
     ),
-    Hook("sched_process_fork", "iw_fork", TP_BTF, "sched_process_fork", ("process.fork",), ("T1106",)),
-    Hook("sched_process_exit", "iw_exit", TP_BTF, "sched_process_exit", ("process.exit",)),
+    Hook(
+        "sched_process_fork",
+        HookId.SCHED_FORK,
+        "iw_fork",
+        TP_BTF,
+        "sched_process_fork",
+        ("process.fork",),
+        ("T1106",),
+    ),
+    Hook("sched_process_exit", HookId.SCHED_EXIT, "iw_exit", TP_BTF, "sched_process_exit", ("process.exit",)),
     Hook(
         "inet_sock_set_state",
+        HookId.SOCK_STATE,
         "iw_sock_state",
         TP_BTF,
         "inet_sock_set_state",
         ("network.connect", "network.listen"),
         ("T1071", "T1571", "T1095", "T1041"),
     ),
-    Hook("cgroup_connect4", "iw_connect4", CGROUP, "connect4", ("network.connect",), ("T1071.004",)),
-    Hook("cgroup_connect6", "iw_connect6", CGROUP, "connect6", ("network.connect",), ("T1071.004",)),
-    Hook("cgroup_post_bind4", "iw_post_bind4", CGROUP, "post_bind4", ("network.bind",), ("T1571", "T1090")),
-    Hook("cgroup_post_bind6", "iw_post_bind6", CGROUP, "post_bind6", ("network.bind",), ("T1571", "T1090")),
     Hook(
-        "sys_exit_bind",
-        "iw_bind_fallback",
-        TRACEPOINT,
-        "sys_exit_bind",
+        "cgroup_connect4",
+        HookId.CONNECT4,
+        "iw_connect4",
+        CGROUP,
+        "connect4",
+        ("network.connect",),
+        ("T1071.004",),
+    ),
+    Hook(
+        "cgroup_connect6",
+        HookId.CONNECT6,
+        "iw_connect6",
+        CGROUP,
+        "connect6",
+        ("network.connect",),
+        ("T1071.004",),
+    ),
+    Hook(
+        "cgroup_post_bind4",
+        HookId.POST_BIND4,
+        "iw_post_bind4",
+        CGROUP,
+        "post_bind4",
         ("network.bind",),
         ("T1571", "T1090"),
-        instead_of="cgroup_post_bind4",
     ),
-    *_syscalls("iw_open", _OPENS, ("file.open",), ("T1003.008", "T1552.001", "T1552.004", "T1098.004")),
-    *_syscalls(
-        "iw_names",
-        "sys_exit_rename sys_exit_renameat sys_exit_renameat2",
-        ("file.rename",),
-        ("T1036.003", "T1070", "T1574.006"),
+    Hook(
+        "cgroup_post_bind6",
+        HookId.POST_BIND6,
+        "iw_post_bind6",
+        CGROUP,
+        "post_bind6",
+        ("network.bind",),
+        ("T1571", "T1090"),
     ),
-    *_syscalls("iw_names", "sys_exit_unlink sys_exit_unlinkat", ("file.delete",), ("T1070.002", "T1070.004")),
     *_syscalls(
-        "iw_identity_enter",
-        " ".join(f"sys_enter_{call}" for call in _CREDENTIALS.split()),
+        "iw_do_bind",
+        "bind",
+        ("network.bind",),
+        ("T1571", "T1090"),
+        ("cgroup_post_bind4", "cgroup_post_bind6"),
+    ),
+    *_syscalls(
+        "iw_do_open",
+        "openat open openat2 creat open_by_handle_at",
+        ("file.open",),
+        ("T1003.008", "T1552.001", "T1552.004", "T1098.004"),
+    ),
+    *_syscalls(
+        "iw_do_names", "rename renameat renameat2", ("file.rename",), ("T1036.003", "T1070", "T1574.006")
+    ),
+    *_syscalls("iw_do_names", "unlink unlinkat", ("file.delete",), ("T1070.002", "T1070.004")),
+    *_syscalls(
+        "iw_do_credential",
+        "setuid setreuid setresuid setgid setregid setresgid capset",
         ("credential.change",),
         ("T1548", "T1068"),
     ),
-    *_syscalls(
-        "iw_identity_exit",
-        " ".join(f"sys_exit_{call}" for call in _CREDENTIALS.split()),
-        ("credential.change",),
-        ("T1548", "T1068"),
-    ),
-    *_syscalls("iw_ptrace", "sys_exit_ptrace", ("process.ptrace",), ("T1055.008",)),
-    *_syscalls("iw_memfd_create", "sys_exit_memfd_create", ("process.memfd_create",), ("T1620",)),
-    *_syscalls("iw_fd_redirect", "sys_exit_dup2 sys_exit_dup3", ("process.fd_redirect",), ("T1059.004",)),
-    *_syscalls("iw_mount", "sys_exit_mount", ("filesystem.mount",), ("T1611",)),
-    *_syscalls("iw_bpf", "sys_exit_bpf", ("kernel.bpf",), ("T1014", "T1562.001")),
-    *_syscalls("iw_init_module", "sys_enter_init_module", ("kernel.module_load",), ("T1547.006", "T1014")),
-    *_syscalls("iw_finit_module", "sys_enter_finit_module", ("kernel.module_load",), ("T1547.006", "T1014")),
+    *_syscalls("iw_do_ptrace", "ptrace", ("process.ptrace",), ("T1055.008",)),
+    *_syscalls("iw_do_memfd_create", "memfd_create", ("process.memfd_create",), ("T1620",)),
+    *_syscalls("iw_do_fd_redirect", "dup dup2 dup3 fcntl", ("process.fd_redirect",), ("T1059.004",)),
+    *_syscalls("iw_do_mount", "mount", ("filesystem.mount",), ("T1611",)),
+    *_syscalls("iw_do_bpf", "bpf", ("kernel.bpf",), ("T1014", "T1562.001")),
+    *_syscalls("iw_do_module", "init_module finit_module", ("kernel.module_load",), ("T1547.006", "T1014")),
     Hook(
         "module_load",
+        HookId.MODULE_LOAD,
         "iw_module_load",
         TP_BTF,
         "module_load",
         ("kernel.module_load",),
         ("T1547.006", "T1014"),
+    ),
+    Hook(
+        "compat_syscall",
+        HookId.COMPAT,
+        DISPATCHER,
+        TP_BTF,
+        "sys_exit",
+        ("process.compat_syscall",),
+        ("T1106", "T1562.001"),
     ),
 )
 

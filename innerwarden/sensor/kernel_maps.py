@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
+from innerwarden.errors import BpfError
 from innerwarden.libbpf import Map
 from innerwarden.libbpf.btf import Btf
-from innerwarden.model._wire import Kind
+from innerwarden.model._wire import HookId, Kind
 from innerwarden.sensor.kernel_watch import DIR, READ
 
 KEY_BYTES = 32
@@ -19,6 +21,7 @@ _MASK = (1 << 64) - 1
 #: 2^64 divided by the golden ratio; common.bpf.c computes the same.
 _MULTIPLIER = 0x9E3779B97F4A7C15
 ZERO_KEY = bytes(4)
+NO_EXIST = 1  # BPF_NOEXIST
 
 #: Kinds whose records kernel programs make.
 KERNEL_KINDS = tuple(kind for kind in Kind if kind < 64)
@@ -84,15 +87,61 @@ class Counters:
         self._stats = stats
         _size, members = btf.structs("iw_counters")["iw_counters"]
         self._places = {m.name: m.offset for m in members if m.size == 8 * 64}
+        self._fired = next(m.offset for m in members if m.name == "fired")
 
     def read(self) -> dict[str, dict[str, int]]:
-        """made, lost, filtered, unpaired -> dotted kind -> count since load."""
+        """made, lost, filtered, unpaired -> dotted kind -> count since load; fired -> hook (lower case) -> count."""
         values = self._stats.lookup_cpus(ZERO_KEY)
         found: dict[str, dict[str, int]] = {}
         for name, offset in self._places.items():
             rows = [struct.unpack_from("<64Q", value, offset) for value in values]
             found[name] = {dotted(kind): sum(row[kind] for row in rows) for kind in KERNEL_KINDS}
+        rows = [struct.unpack_from("<256Q", value, self._fired) for value in values]
+        found["fired"] = {hook.name.lower(): sum(row[hook] for row in rows) for hook in HookId}
         return found
+
+
+class CallTable:
+    """Which syscall numbers the program on sys_exit hands on, and to whom."""
+
+    CALL_MAX = 1024
+
+    def __init__(self, calls: Map, handlers: Map) -> None:
+        self._calls = calls
+        self._handlers = handlers
+
+    def add(self, hook: HookId, program_fd: int, ways: Sequence[tuple[int, int]]) -> None:
+        """Hand the calls `ways`, (ABI, number), to a program. The program is there before the first call is."""
+        self._handlers.update(_U32.pack(hook), _U32.pack(program_fd))
+        table = bytearray(self._calls.lookup(ZERO_KEY) or bytes(self._calls.value_size))
+        for abi, number in ways:
+            table[abi * self.CALL_MAX + number] = hook
+        self._calls.update(ZERO_KEY, bytes(table))
+
+    def remove(self, hook: HookId) -> None:
+        """No call goes to that hook any more."""
+        table = bytearray(self._calls.lookup(ZERO_KEY) or bytes(self._calls.value_size))
+        self._calls.update(ZERO_KEY, bytes(0 if byte == hook else byte for byte in table))
+
+    def wanted(self, hook: HookId) -> bool:
+        """Is any call handed to it, and is there a program to take it?"""
+        table = self._calls.lookup(ZERO_KEY) or b""
+        return hook in table and self._handlers.lookup(_U32.pack(hook)) is not None
+
+
+class Identities:
+    """Last known credentials of each process: what a change is compared with."""
+
+    _VALUE = struct.Struct("<QQIIII")  # start_ns, cap_effective, uid, euid, gid, reserved
+
+    def __init__(self, identities: Map) -> None:
+        self._map = identities
+
+    def seed(self, known: Mapping[int, tuple[int, int, int, int, int]]) -> None:
+        """pid -> (start_ns, cap_effective, uid, euid, gid); an entry that the kernel has made since is kept."""
+        for pid, values in known.items():
+            with suppress(BpfError):
+                self._map.update(_U32.pack(pid), self._VALUE.pack(*values, 0), NO_EXIST)
 
 
 _DOTTED: dict[Kind, str] = {}

@@ -5,23 +5,33 @@ from __future__ import annotations
 
 import errno
 import logging
+import mmap
 import os
+import platform
 import struct
-import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from innerwarden import paths
 from innerwarden.config import KernelConfig
 from innerwarden.errors import BpfError, LayoutError, UnavailableError
-from innerwarden.libbpf import Link, Object, btf, tracefs
+from innerwarden.libbpf import Link, Object, btf
 from innerwarden.model import _wire
 from innerwarden.model.health import HookHealth
-from innerwarden.sensor.kernel_hooks import CGROUP, HOOKS, TP_BTF, TRACEPOINT, Hook
-from innerwarden.sensor.kernel_maps import KERNEL_KINDS, Counters, WatchList, wants_directory_reads
+from innerwarden.sensor.kernel_hooks import CGROUP, DISPATCHER, HOOKS, SAMPLED, SYSCALL, TP_BTF, Hook
+from innerwarden.sensor.kernel_maps import (
+    KERNEL_KINDS,
+    CallTable,
+    Counters,
+    Identities,
+    WatchList,
+    wants_directory_reads,
+)
+from innerwarden.sensor.kernel_syscalls import numbers
 from innerwarden.sensor.kernel_watch import QUALIFIED, default_names
 from innerwarden.sensor.kernel_xdp import XdpList
+from innerwarden.sensor.procfs import Seed
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +89,40 @@ def check_layout(layout: btf.Btf) -> None:
                 )
 
 
+#: How every reason begins that says what the kernel lacks, so that nothing was refused.
+ABSENT = "this kernel has no"
+_SYSCALL_PREFIXES = ("__x64_sys_", "__arm64_sys_", "__ia32_sys_", "__se_sys_")
+
+
+def missing(kernel: btf.KernelNames) -> dict[str, str]:
+    """Program -> what it would sit on and this kernel does not have."""
+    found = {}
+    for hook in HOOKS:
+        if hook.attach == TP_BTF and f"btf_trace_{hook.target}" not in kernel:
+            found[hook.program] = f"{ABSENT} tracepoint {hook.target}"
+        elif hook.attach in SAMPLED and hook.target not in kernel:
+            found[hook.program] = f"{ABSENT} function {hook.target}"
+    return found
+
+
+def sample(image: bytes, hook: Hook) -> str:
+    """Load and attach one hook alone; returns why that failed, or an empty text. A kernel may list a kind of hook and
+    still refuse it."""
+    opened = Object(image)
+    try:
+        for name, program in opened.programs.items():
+            program.set_autoload(name == hook.program)
+        for ring, _name in RINGS:
+            opened.maps[ring].resize(mmap.PAGESIZE)
+        opened.load()
+        opened.programs[hook.program].attach().destroy()
+    except BpfError as error:
+        return f"{hook.attach} hooks are refused by this kernel ({os.strerror(error.errno or errno.EINVAL)})"
+    finally:
+        opened.close()
+    return ""
+
+
 def cgroup2_root() -> Path | None:
     """Mount point of the cgroup v2 hierarchy, which may lie beside v1's."""
     with suppress(OSError):
@@ -99,7 +143,10 @@ class KernelSource:
         self._links: list[tuple[Hook, Link]] = []
         self._counters: Counters | None = None
         self._watch: WatchList | None = None
+        self._calls: CallTable | None = None
+        self.identities: Identities | None = None
         self._refused: dict[str, str] = {}
+        self._kernel: btf.KernelNames | None = None
         self.rings: list[tuple[int, int, str]] = []
         self.hooks: list[HookHealth] = []
         self.xdp: XdpList | None = None
@@ -117,6 +164,8 @@ class KernelSource:
             self._counters = Counters(loaded.maps["iw_stats"], layout)
             self._watch = WatchList(loaded.maps["iw_watch_name"], loaded.maps["iw_watch_filter"])
             self._watch.set(names)
+            self._calls = CallTable(loaded.maps["iw_calls"], loaded.maps["iw_handlers"])
+            self.identities = Identities(loaded.maps["iw_identities"])
             self.add_self(os.getpid())
             self.rings = [(loaded.maps[m].fd, loaded.maps[m].max_entries, name) for m, name in RINGS]
             self.xdp = None if "iw_xdp" in self._refused else XdpList(loaded)
@@ -127,11 +176,16 @@ class KernelSource:
 
     def _load(self, image: bytes, layout: btf.Btf, names: Mapping[bytes, int]) -> Object:
         """Loading is all or nothing: leave out what the kernel refuses and load the rest again."""
-        for hook in HOOKS:
-            if hook.attach == TP_BTF and not btf.kernel_has_type(f"btf_trace_{hook.target}"):
-                self._refused[hook.program] = f"this kernel has no tracepoint {hook.target}"
+        self._kernel = kernel = btf.KernelNames()
+        self._refused |= missing(kernel)
+        self._refused |= {
+            hook.program: reason
+            for attach, reason in self._sample_refusals(image).items()
+            for hook in HOOKS
+            if hook.attach == attach
+        }
         # Since 6.2, but some kernels let only some program types use it; those get the slower reads.
-        direct = btf.kernel_has_type("bpf_rdonly_cast")
+        direct = "bpf_rdonly_cast" in kernel
         while True:
             opened = Object(image)
             try:
@@ -151,6 +205,16 @@ class KernelSource:
             except BaseException:
                 opened.close()
                 raise
+
+    def _sample_refusals(self, image: bytes) -> dict[str, str]:
+        """Kind of hook -> why this kernel takes none of it: one sample of each is loaded and attached."""
+        found = {}
+        for attach in SAMPLED:
+            samples = [h for h in HOOKS if h.attach == attach and h.program not in self._refused]
+            if samples and (reason := sample(image, samples[0])):
+                found[attach] = reason
+                log.info("hooks of a kind are refused here kind=%s reason=%s", attach, reason)
+        return found
 
     def _configure(self, opened: Object, layout: btf.Btf, names: Mapping[bytes, int], direct: bool) -> None:
         for name in self._refused:
@@ -172,9 +236,9 @@ class KernelSource:
         try:
             if cgroup is not None:
                 cgroup_fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY)
-            attached = set()
+            attached: set[str] = set()
             for hook in HOOKS:
-                if hook.instead_of in attached:
+                if attached.intersection(hook.instead_of):
                     continue
                 state, reason = self._attach(loaded, hook, cgroup_fd)
                 if state == "attached":
@@ -194,29 +258,48 @@ class KernelSource:
 
     def _attach(self, loaded: Object, hook: Hook, cgroup_fd: int) -> tuple[str, str]:
         """State and reason of one hook."""
-        if reason := self._refused.get(hook.program):
-            return ("absent" if "no tracepoint" in reason else "failed"), reason
-        program = loaded.programs[hook.program]
+        needed = (hook.program, DISPATCHER) if hook.attach == SYSCALL else (hook.program,)
+        for program in needed:
+            if reason := self._refused.get(program):
+                return ("absent" if reason.startswith(ABSENT) else "failed"), reason
         try:
-            if hook.attach == TRACEPOINT:
-                if not (tracefs.events() / "syscalls" / hook.target).is_dir():
-                    return "absent", f"this kernel has no tracepoint syscalls:{hook.target}"
-                link = program.attach_tracepoint("syscalls", hook.target)
-            elif hook.attach == CGROUP:
+            if hook.attach == SYSCALL:
+                return self._attach_syscall(loaded, hook)
+            program_of = loaded.programs[hook.program]
+            if hook.attach == CGROUP:
                 if cgroup_fd < 0:
                     return "absent", "no cgroup v2 hierarchy is mounted"
-                link = program.attach_cgroup(cgroup_fd)
+                link = program_of.attach_cgroup(cgroup_fd)
             else:
-                link = program.attach()
+                link = program_of.attach()
         except (BpfError, UnavailableError) as error:
             log.warning("hook not attached hook=%s reason=%s", hook.name, error.problem)
             return "failed", error.problem
         self._links.append((hook, link))
         return "attached", ""
 
+    def _attach_syscall(self, loaded: Object, hook: Hook) -> tuple[str, str]:
+        """The dispatcher itself is attached as a hook of its own; here it learns of one more call."""
+        ways = numbers(hook.target)
+        if not ways or self._calls is None:
+            return "absent", f"{ABSENT} syscall {hook.target} on {platform.machine()}"
+        if self._kernel is None or not any(
+            f"{prefix}{hook.target}" in self._kernel for prefix in _SYSCALL_PREFIXES
+        ):
+            return "absent", f"{ABSENT} syscall {hook.target}"
+        self._calls.add(hook.id, loaded.programs[hook.program].fd, ways)
+        return "attached", ""
+
     def stats(self) -> dict[str, dict[str, int]]:
-        """made, lost, filtered, unpaired -> dotted kind -> count; empty when not started."""
+        """made, lost, filtered, unpaired -> dotted kind -> count, and fired -> hook -> records delivered; empty
+        when not started."""
         return self._counters.read() if self._counters is not None else {}
+
+    def seed(self, processes: Iterable[Seed]) -> None:
+        """Tell the kernel side what the processes that were there before it are."""
+        if self.identities is not None:
+            known = {p.pid: (p.start_ns, p.cap_effective, p.uid, p.euid, p.gid) for p in processes}
+            self.identities.seed(known)
 
     def watch_names(self, names: Mapping[bytes, int] | Mapping[str, int]) -> None:
         """Replace the watched names (see kernel_watch for the flags)."""
@@ -237,20 +320,14 @@ class KernelSource:
         return {name: (found.run_count, found.run_time_ns) for name, found in stats.items()}
 
     def close(self) -> None:
-        """Detach everything and free it; the rings' descriptors are invalid afterwards. Safe to call twice.
-
-        A classic tracepoint waits for RCU grace periods when its last user leaves (72 ms seen), so they are
-        detached side by side.
-        """
+        """Detach everything and free it; the rings' descriptors are invalid afterwards. Safe to call twice."""
         links, self._links = self._links, []
-        threads = [threading.Thread(target=_detach, args=(hook, link)) for hook, link in links]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        for hook, link in links:
+            _detach(hook, link)
         if self.xdp is not None:
             self.xdp.close()
         self.rings, self.xdp, self._counters, self._watch = [], None, None, None
+        self._calls = self.identities = None
         if self._object is not None:
             self._object.close()
             self._object = None

@@ -100,6 +100,8 @@ class Sensor:
         else:
             self.kernel_absent = "disabled in the configuration (collectors.kernel.enabled)"
         seeded = procfs.seed(self.engine)
+        if self.kernel is not None:
+            self.kernel.seed(seeded)
         self.collectors = collectors.load(self.config.collectors, self.data_dir, self.engine)
         self.engine.capture(self.events is not None)
         if self._unwatched_since_ns is not None:
@@ -107,7 +109,7 @@ class Sensor:
         logger.info(
             "sensor started detectors=%d processes=%d rings=%d",
             len(self.modules.specs),
-            seeded,
+            len(seeded),
             len(self._rings),
         )
 

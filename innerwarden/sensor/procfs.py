@@ -24,6 +24,9 @@ class Seed(NamedTuple):
     start_ns: int
     ppid: int
     uid: int
+    euid: int
+    gid: int
+    cap_effective: int
     login_uid: int
     comm: bytes
     exe_path: bytes | None
@@ -39,9 +42,9 @@ def read(pid: int, proc: Path = Path("/proc")) -> Seed | None:
         # comm may hold spaces and parentheses; the last ')' ends it (proc_pid_stat(5)).
         comm = stat[stat.index(b"(") + 1 : stat.rindex(b")")]
         rest = stat[stat.rindex(b")") + 2 :].split()
-        uid = _real_uid((base / "status").read_bytes())
+        status = _status((base / "status").read_bytes())
         argv = (base / "cmdline").read_bytes()[:ARGV_BYTES]
-    except (OSError, ValueError, StopIteration):
+    except (OSError, ValueError):
         return None
     login_uid = UNSET_LOGIN_UID
     with contextlib.suppress(OSError, ValueError):
@@ -50,7 +53,10 @@ def read(pid: int, proc: Path = Path("/proc")) -> Seed | None:
         pid=pid,
         start_ns=int(rest[19]) * NS_PER_TICK,
         ppid=int(rest[1]),
-        uid=uid,
+        uid=int(status[b"Uid"][0]),
+        euid=int(status[b"Uid"][1]),
+        gid=int(status[b"Gid"][0]),
+        cap_effective=int(status[b"CapEff"][0], 16),
         login_uid=login_uid,
         comm=comm[:15],
         exe_path=_link(base / "exe"),
@@ -59,10 +65,15 @@ def read(pid: int, proc: Path = Path("/proc")) -> Seed | None:
     )
 
 
-def _real_uid(status: bytes) -> int:
-    """The directory's owner would be root for a non-dumpable process; `Uid:` is the truth."""
-    line = next(line for line in status.splitlines() if line.startswith(b"Uid:"))
-    return int(line.split()[1])
+def _status(text: bytes) -> dict[bytes, list[bytes]]:
+    """Key -> words. The directory's owner would be root for a non-dumpable process; `Uid` is the truth. Raises
+    ValueError when a key is missing that every process has."""
+    pairs = (line.partition(b":") for line in text.splitlines())
+    found = {key: rest.split() for key, _colon, rest in pairs}
+    for key in (b"Uid", b"Gid", b"CapEff"):
+        if key not in found:
+            raise ValueError(f"no {key.decode()} line")
+    return found
 
 
 def _link(path: Path) -> bytes | None:
@@ -72,8 +83,8 @@ def _link(path: Path) -> bytes | None:
         return None
 
 
-def seed(engine: Engine, proc: Path = Path("/proc")) -> int:
-    """Insert every process of `proc`; returns how many."""
+def seed(engine: Engine, proc: Path = Path("/proc")) -> list[Seed]:
+    """Insert every process of `proc`; returns what was read."""
     found = {}
     for name in os.listdir(proc):  # noqa: PTH208 - names only, of a directory with many entries
         if name.isdigit() and (process := read(int(name), proc)) is not None:
@@ -92,4 +103,4 @@ def seed(engine: Engine, proc: Path = Path("/proc")) -> int:
             process.argv,
             process.cwd,
         )
-    return len(found)
+    return list(found.values())

@@ -21,14 +21,10 @@ from innerwarden.ctl.main import build
 from innerwarden.model.health import CollectorHealth, HookHealth, SensorHealth
 
 HOOKS = (
-    HookHealth(
-        name="sys_exit_dup2", kind="process.fd_redirect", state="attached", lost_techniques=("T1059",)
-    ),
-    HookHealth(
-        name="sys_exit_dup3", kind="process.fd_redirect", state="attached", lost_techniques=("T1059",)
-    ),
-    HookHealth(name="sys_exit_memfd_create", kind="process.memfd_create", state="attached"),
-    HookHealth(name="sys_exit_bpf", kind="kernel.bpf", state="absent", reason="no tracepoint"),
+    HookHealth(name="dup2", kind="process.fd_redirect", state="attached", lost_techniques=("T1059",)),
+    HookHealth(name="dup3", kind="process.fd_redirect", state="attached", lost_techniques=("T1059",)),
+    HookHealth(name="memfd_create", kind="process.memfd_create", state="attached"),
+    HookHealth(name="bpf", kind="kernel.bpf", state="absent", reason="no tracepoint"),
     HookHealth(name="unknown_hook", kind="network.xdp_drop", state="attached"),
 )
 
@@ -89,13 +85,13 @@ def reporting(tmp_path: Path) -> Iterator[Path]:
 def test_each_source_gets_the_result_that_it_earned(reporting: Path) -> None:
     diagnosis = doctor.examine(reporting, Config())
     results = {one.source: one for one in diagnosis.proofs}
-    assert results["sys_exit_dup2"].result == "working"
-    assert results["sys_exit_dup2"].lost_techniques == ()
-    assert results["sys_exit_dup3"].result == "unconfirmed"
-    assert "no process.fd_redirect record" in results["sys_exit_dup3"].reason
-    assert results["sys_exit_dup3"].lost_techniques == ("T1059",)
-    assert results["sys_exit_memfd_create"].result == "working"
-    assert (results["sys_exit_bpf"].result, results["sys_exit_bpf"].reason) == ("absent", "no tracepoint")
+    assert results["dup2"].result == "working"
+    assert results["dup2"].lost_techniques == ()
+    assert results["dup3"].result == "unconfirmed"
+    assert "no process.fd_redirect record" in results["dup3"].reason
+    assert results["dup3"].lost_techniques == ("T1059",)
+    assert results["memfd_create"].result == "working"
+    assert (results["bpf"].result, results["bpf"].reason) == ("absent", "no tracepoint")
     assert results["unknown_hook"].result == "unconfirmed"
     assert results["journald"].result == "absent"
     assert not diagnosis.healthy

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The one hook on the way out of every syscall. A number that nobody wants costs one table look-up; a wanted one is
+ * handed by tail call to the program of its subject. First 32-bit calls of 64-bit processes are told here.
+ */
+#include "include/iw_call.bpf.h"
+
+#define IW_HANDLERS 128
+#define IW_SEEN_COMPAT 4096
+
+struct iw_call_table_map iw_calls SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, IW_HANDLERS);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} iw_handlers SEC(".maps");
+
+/* Process id -> start time of those already told. LRU: at worst one is told twice. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, IW_SEEN_COMPAT);
+	__type(key, __u32);
+	__type(value, __u64);
+} iw_seen_compat SEC(".maps");
+
+/* A 32-bit call: told once for each process whose own code is 64-bit, where it is rarely innocent. */
+static __always_inline void compat_call(struct iw_call *call)
+{
+	struct task_struct *task = iw_current(), *leader = NULL;
+	struct iw_process_compat_syscall *k;
+	__u32 err = 0, tgid = bpf_get_current_pid_tgid() >> 32;
+	unsigned long top = 0;
+	struct mm_struct *mm = NULL;
+	__u64 start = 0, *seen;
+
+	IW_GET(err, mm, task, mm);
+	IW_GET(err, top, mm, task_size);
+	if (err || !mm || top <= 1ULL << 32)
+		return;
+	IW_GET(err, leader, task, group_leader);
+	IW_GET(err, start, leader, start_boottime);
+	seen = bpf_map_lookup_elem(&iw_seen_compat, &tgid);
+	if (seen && *seen == start)
+		return;
+	bpf_map_update_elem(&iw_seen_compat, &tgid, &start, BPF_ANY);
+	if (!IW_RESERVE(k, iw_ring_prio, IW_RING_PRIO, IW_KIND_PROCESS_COMPAT_SYSCALL, IW_HOOK_COMPAT))
+		return;
+	iw_fill(&k->h, task, IW_KIND_PROCESS_COMPAT_SYSCALL);
+	k->syscall_nr = call->nr;
+	IW_SUBMIT(k, iw_ring_prio, IW_RING_PRIO);
+}
+
+SEC("tp_btf/sys_exit")
+int iw_sys_exit(__u64 *ctx)
+{
+	struct iw_call call;
+	int unwanted = iw_call_begin(ctx, &call);
+
+	if (call.compat)
+		compat_call(&call);
+	if (!unwanted)
+		bpf_tail_call(ctx, &iw_handlers, call.hook);
+	return 0;
+}
