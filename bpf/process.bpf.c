@@ -13,6 +13,8 @@
 #define PTRACE_ATTACH 16
 #define PTRACE_SETREGSET 0x4205
 #define PTRACE_SEIZE 0x4206
+#define IW_CGROUP_PARTS 8 /* last components of a cgroup's path */
+#define IW_ENV_STRINGS 64 /* first strings of the environment that are looked at */
 #define F_DUPFD 0 /* include/uapi/linux/fcntl.h */
 #define F_DUPFD_CLOEXEC 1030
 #define IW_PTRACED_MAX 32 /* tracees looked at to find the one meant */
@@ -72,6 +74,9 @@ static __always_inline void exec_identity(struct iw_process_exec *e, struct task
 	struct signal_struct *signal = NULL;
 	struct tty_struct *tty = NULL;
 	struct tty_driver *driver = NULL;
+	struct user_namespace *user_ns = NULL;
+	struct nsproxy *nsproxy = NULL;
+	struct net *net = NULL;
 	const struct cred *cred = NULL;
 	__u32 err = 0;
 	int major = 0, minor = 0, index = 0;
@@ -84,6 +89,12 @@ static __always_inline void exec_identity(struct iw_process_exec *e, struct task
 		IW_GET(err, e->session_id, task, sessionid);
 	IW_GET(err, cred, task, cred);
 	IW_COPY(err, e->cap_effective, cred, cap_effective);
+	IW_COPY(err, e->cap_permitted, cred, cap_permitted);
+	IW_GET(err, user_ns, cred, user_ns);
+	IW_GET(err, e->user_ns, user_ns, ns.inum);
+	IW_GET(err, nsproxy, task, nsproxy);
+	IW_GET(err, net, nsproxy, net_ns);
+	IW_GET(err, e->net_ns, net, ns.inum);
 	IW_GET(err, signal, task, signal);
 	IW_GET(err, tty, signal, tty);
 	if (tty) {
@@ -194,6 +205,19 @@ static __always_inline __u32 exec_name(struct iw_scratch *s, struct iw_process_e
 	return pos;
 }
 
+static __always_inline struct kernfs_node *cgroup_parent(struct kernfs_node *kn)
+{
+	struct kernfs_node___rcu *newer = (void *)kn;
+	struct kernfs_node *parent = NULL;
+	__u32 err = 0;
+
+	if (bpf_core_field_exists(newer->__parent))
+		IW_COPY(err, parent, newer, __parent);
+	else
+		IW_COPY(err, parent, kn, parent);
+	return err ? NULL : parent;
+}
+
 static __always_inline __u32 exec_cwd(struct iw_scratch *s, struct iw_process_exec *e, __u32 pos,
 				      struct task_struct *task)
 {
@@ -210,6 +234,120 @@ static __always_inline __u32 exec_cwd(struct iw_scratch *s, struct iw_process_ex
 		return pos;
 	}
 	return iw_append_path(s, pos, &e->cwd, &e->h, mnt, dentry, &seen);
+}
+
+/* Cgroup that tells the container: v2's, or on a host that keeps version 1 the pids or memory hierarchy's. */
+static __always_inline struct kernfs_node *exec_cgroup(struct task_struct *task)
+{
+	struct cgroup_subsys_state *state = NULL;
+	struct css_set *css = NULL;
+	struct cgroup *cgroup = NULL;
+	struct kernfs_node *kn = NULL, *parent;
+	__u32 err = 0;
+
+	IW_GET(err, css, task, cgroups);
+	IW_GET(err, cgroup, css, dfl_cgrp);
+	IW_GET(err, kn, cgroup, kn);
+	if (err)
+		return NULL;
+	parent = cgroup_parent(kn);
+	if (parent)
+		return kn;
+#define IW_HIERARCHY(id)                                                                            \
+	if (bpf_core_enum_value_exists(enum cgroup_subsys_id, id)) {                                \
+		bpf_probe_read_kernel(&state, sizeof(state),                                        \
+				      (void *)css + bpf_core_field_offset(struct css_set, subsys) + \
+					      bpf_core_enum_value(enum cgroup_subsys_id, id) * sizeof(state)); \
+		IW_GET(err, cgroup, state, cgroup);                                                 \
+		IW_GET(err, kn, cgroup, kn);                                                        \
+		if (!err && cgroup_parent(kn))                                                      \
+			return kn;                                                                  \
+	}
+	IW_HIERARCHY(pids_cgrp_id)
+	IW_HIERARCHY(memory_cgrp_id)
+#undef IW_HIERARCHY
+	return NULL;
+}
+
+/* Its last components, built from their end in the path scratch. Returns the first byte's offset; IW_PATH_MAX: none. */
+__noinline int iw_cgroup_walk(void)
+{
+	struct kernfs_node *kn = exec_cgroup(iw_current()), *parent;
+	const char *name = NULL;
+	struct iw_path_scratch *p;
+	__u32 err = 0, zero = 0, at = IW_PATH_MAX;
+	long length;
+	int i;
+
+	p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
+	if (!p)
+		return IW_PATH_MAX;
+#pragma clang loop unroll(disable)
+	for (i = 0; i < IW_CGROUP_PARTS; i++) {
+		if (!kn)
+			break;
+		parent = cgroup_parent(kn);
+		if (!parent)
+			break;
+		IW_GET(err, name, kn, name);
+		length = bpf_probe_read_kernel_str(p->text, IW_NAME_MAX + 1, name);
+		if (err || length <= 1 || length > IW_NAME_MAX + 1)
+			break;
+		if (at < IW_PATH_MAX) {
+			at--;
+			p->path[iw_masked(at, IW_TEXT_MASK)] = '/';
+		}
+		at -= length - 1;
+		if (bpf_probe_read_kernel(&p->path[iw_masked(at, IW_TEXT_MASK)], iw_masked(length - 1, IW_NAME_MAX),
+					  p->text))
+			break;
+		kn = parent;
+	}
+	return at & IW_SEEN_OFFSET;
+}
+
+static __always_inline __u32 exec_cgroup_path(struct iw_scratch *s, struct iw_process_exec *e, __u32 pos)
+{
+	__u32 zero = 0, start = iw_cgroup_walk();
+	struct iw_path_scratch *p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
+
+	if (!p || start >= IW_PATH_MAX)
+		return pos;
+	return IW_APPEND(s, pos, &e->cgroup_path, &p->path[iw_masked(start, IW_TEXT_MASK)], IW_PATH_MAX - start,
+			 IW_PATH_MAX, bpf_probe_read_kernel);
+}
+
+/* Does the new image's environment name a library to load, or where to look for them? Its first strings only. */
+__noinline int iw_env_flags(__u64 start, __u64 end)
+{
+	char head[16] = {};
+	__u32 flags = 0;
+	struct iw_path_scratch *p;
+	__u32 zero = 0;
+	long length;
+	int i;
+
+	p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
+	if (!p)
+		return 0;
+#pragma clang loop unroll(disable)
+	for (i = 0; i < IW_ENV_STRINGS; i++) {
+		if (start >= end)
+			break;
+		length = bpf_probe_read_user_str(p->text, IW_PATH_MAX, (void *)start);
+		if (length <= 0)
+			break;
+		start += length;
+		__builtin_memcpy(head, p->text, sizeof(head));
+		if (*(__u16 *)head != 0x444c || head[2] != '_') /* "LD" */
+			continue;
+		if (*(__u64 *)head == 0x4f4c4552505f444cULL || /* LD_PRELO */
+		    *(__u64 *)head == 0x54494455415f444cULL)   /* LD_AUDIT */
+			flags |= IW_EXEC_LD_PRELOAD;
+		else if (*(__u64 *)head == 0x415242494c5f444cULL) /* LD_LIBRA */
+			flags |= IW_EXEC_LD_LIBRARY_PATH;
+	}
+	return flags;
 }
 
 /* Send argv beyond the first chunk, one record a chunk; returns the bytes delivered. The caller holds the scratch. */
@@ -248,7 +386,7 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(iw_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
 	struct iw_counters *c = iw_count();
-	unsigned long start = 0, end = 0;
+	unsigned long start = 0, end = 0, env = 0, env_end = 0;
 	struct mm_struct *mm = NULL;
 	struct iw_process_exec *e;
 	__u32 err = 0, pos, total = 0, rest = 0, first;
@@ -262,6 +400,8 @@ int BPF_PROG(iw_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	IW_GET(err, mm, task, mm);
 	IW_GET(err, start, mm, arg_start);
 	IW_GET(err, end, mm, arg_end);
+	IW_GET(err, env, mm, env_start);
+	IW_GET(err, env_end, mm, env_end);
 	if (!err && end > start)
 		total = end - start;
 	if (total > IW_ARGV_CHUNK)
@@ -275,9 +415,11 @@ int BPF_PROG(iw_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	e->argv_len = total;
 	exec_identity(e, task);
 	exec_stdio(e, task);
+	e->exec_flags |= iw_env_flags(env, env_end);
 	pos = exec_file(s, e, sizeof(*e), bprm);
 	pos = exec_name(s, e, pos, bprm);
 	pos = exec_cwd(s, e, pos, task);
+	pos = exec_cgroup_path(s, e, pos);
 	first = total > IW_ARGV_CHUNK ? IW_ARGV_CHUNK : total;
 	pos = IW_APPEND(s, pos, &e->argv, (void *)start, first, IW_ARGV_CHUNK, bpf_probe_read_user);
 	if (e->argv.len != first || err)

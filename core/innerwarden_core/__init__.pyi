@@ -138,6 +138,10 @@ class ProcessInfo:
     argv: list[str]
     comm: str
     cwd: str | None
+    cgroup_path: str | None
+    container_id: str | None
+    container_runtime: str | None
+    pod_uid: str | None
     exec_ts_ns: int
     exited: bool
     exec_flags: int
@@ -219,6 +223,7 @@ class Engine:
         exe_path: bytes | None,
         argv: bytes,
         cwd: bytes | None,
+        cgroup_path: bytes = b"",
     ) -> None:
         """Insert from /proc (start resolution 10 ms); merged with kernel records by (pid, start)."""
     def process(self, pid: int, start_ns: int = 0) -> ProcessInfo | None: ...

@@ -15,6 +15,7 @@ cdef extern from "fields.h" nogil:
         IW_FIELD_EXE_PATH
         IW_FIELD_ARGV
         IW_FIELD_CWD
+        IW_FIELD_CGROUP_PATH
         IW_FIELD_PATH
     struct iw_field_place:
         uint16_t offset
@@ -34,7 +35,10 @@ cdef extern from *:
     #define IW_DERIVED_GRANDPARENT_EXE_PATH (IW_FIELD_COUNT + 7)
     #define IW_DERIVED_FILE_NAME (IW_FIELD_COUNT + 8)
     #define IW_DERIVED_KIND_NAME (IW_FIELD_COUNT + 9)
-    #define IW_FIELD_TOTAL (IW_FIELD_COUNT + 10)
+    #define IW_DERIVED_CONTAINER_ID (IW_FIELD_COUNT + 10)
+    #define IW_DERIVED_CONTAINER_RUNTIME (IW_FIELD_COUNT + 11)
+    #define IW_DERIVED_POD_UID (IW_FIELD_COUNT + 12)
+    #define IW_FIELD_TOTAL (IW_FIELD_COUNT + 13)
 
     /* Callers have checked kind <= IW_KIND_TOP and field < IW_FIELD_COUNT. */
     static inline struct iw_field_place iw_place(uint32_t kind, uint32_t field)
@@ -60,6 +64,9 @@ cdef extern from *:
         IW_DERIVED_GRANDPARENT_EXE_PATH
         IW_DERIVED_FILE_NAME
         IW_DERIVED_KIND_NAME
+        IW_DERIVED_CONTAINER_ID
+        IW_DERIVED_CONTAINER_RUNTIME
+        IW_DERIVED_POD_UID
         IW_FIELD_TOTAL
     iw_field_place iw_place(uint32_t kind, uint32_t field) noexcept nogil
     uint32_t iw_fixed_size(uint32_t kind) noexcept nogil

@@ -48,6 +48,7 @@ cdef void table_exec(iw_table *table, const iw_process_exec *record) noexcept no
         tail(record, &record.exe_path), record.exe_path.len,
         tail(record, &record.argv), record.argv.len,
         tail(record, &record.cwd), record.cwd.len,
+        tail(record, &record.cgroup_path), record.cgroup_path.len,
         record.exec_flags,
     )
 
@@ -97,7 +98,7 @@ cdef void table_credential(iw_table *table, const iw_credential_change *record) 
 
 cdef int table_seed(
     iw_table *table, uint32_t pid, uint64_t start_ns, uint32_t ppid, uint64_t parent_start_ns, uint32_t uid,
-    uint32_t login_uid, bytes comm, bytes exe, bytes argv, bytes cwd,
+    uint32_t login_uid, bytes comm, bytes exe, bytes argv, bytes cwd, bytes cgroup,
 ) except -1:
     """Insert from /proc; what the kernel's records already said stays."""
     cdef iw_process *process = table_find(table, pid, start_ns)
@@ -112,12 +113,13 @@ cdef int table_seed(
         comm = comm[:15]
         memset(process.comm, 0, 16)
         memcpy(process.comm, <const char *>comm, len(comm))
-    if process.image == NULL and (exe or argv or cwd):
+    if process.image == NULL and (exe or argv or cwd or cgroup):
         process.login_uid = login_uid
         table_set_image(
             table, process,
             <const uint8_t *><const char *>exe, len(exe),
             <const uint8_t *><const char *>argv, len(argv),
-            <const uint8_t *><const char *>cwd, len(cwd), 0,
+            <const uint8_t *><const char *>cwd, len(cwd),
+            <const uint8_t *><const char *>cgroup, len(cgroup), 0,
         )
     return 0

@@ -2,7 +2,8 @@
 """A process-table entry as a Python object."""
 
 from innerwarden_core.decode cimport split_argv
-from innerwarden_core.proctable cimport image_argv, image_cwd, image_exe
+from innerwarden_core.containers cimport iw_container, iw_container_of
+from innerwarden_core.proctable cimport image_argv, image_cgroup, image_cwd, image_exe
 from innerwarden_core.text cimport to_str
 
 
@@ -18,6 +19,10 @@ cdef class ProcessInfo:
     cdef readonly list argv
     cdef readonly str comm
     cdef readonly str cwd
+    cdef readonly str cgroup_path
+    cdef readonly str container_id
+    cdef readonly str container_runtime
+    cdef readonly str pod_uid
     cdef readonly unsigned long long exec_ts_ns
     cdef readonly bint exited
     cdef readonly unsigned int exec_flags
@@ -31,6 +36,7 @@ cdef class ProcessInfo:
 
 cdef object process_info(const iw_process *process):
     cdef ProcessInfo out = ProcessInfo.__new__(ProcessInfo)
+    cdef iw_container container
     cdef size_t size = 0
     while size < 16 and process.comm[size]:
         size += 1
@@ -51,4 +57,12 @@ cdef object process_info(const iw_process *process):
             out.exe_path = to_str(image_exe(process.image), process.image.exe_size)
         if process.image.cwd_size:
             out.cwd = to_str(image_cwd(process.image), process.image.cwd_size)
+        if process.image.cgroup_size:
+            out.cgroup_path = to_str(image_cgroup(process.image), process.image.cgroup_size)
+            iw_container_of(image_cgroup(process.image), process.image.cgroup_size, &container)
+            if container.runtime != NULL:
+                out.container_runtime = container.runtime.decode()
+                out.container_id = to_str(container.id, container.id_size)
+            if container.pod != NULL:
+                out.pod_uid = to_str(container.pod, container.pod_size).replace("_", "-")
     return out

@@ -12,7 +12,8 @@ cdef struct iw_image:
     uint32_t exe_size    # 0: not known
     uint32_t argv_size
     uint32_t cwd_size
-    # exe_path, argv and cwd follow the struct, in this order
+    uint32_t cgroup_size
+    # exe_path, argv, cwd and cgroup_path follow the struct, in this order
 
 cdef struct iw_process:
     uint64_t start_ns
@@ -63,7 +64,8 @@ cdef void table_append(iw_table *table, iw_process *process) noexcept nogil
 cdef void table_release(iw_table *table, iw_image *image) noexcept nogil
 cdef void table_set_image(
     iw_table *table, iw_process *process, const uint8_t *exe, uint32_t exe_size, const uint8_t *argv,
-    uint32_t argv_size, const uint8_t *cwd, uint32_t cwd_size, uint32_t exec_flags,
+    uint32_t argv_size, const uint8_t *cwd, uint32_t cwd_size, const uint8_t *cgroup, uint32_t cgroup_size,
+    uint32_t exec_flags,
 ) noexcept nogil
 
 cdef inline const uint8_t *image_exe(const iw_image *image) noexcept nogil:
@@ -74,3 +76,6 @@ cdef inline const uint8_t *image_argv(const iw_image *image) noexcept nogil:
 
 cdef inline const uint8_t *image_cwd(const iw_image *image) noexcept nogil:
     return <const uint8_t *>image + sizeof(iw_image) + image.exe_size + image.argv_size
+
+cdef inline const uint8_t *image_cgroup(const iw_image *image) noexcept nogil:
+    return image_cwd(image) + image.cwd_size

@@ -97,7 +97,9 @@ cdef void table_drop_image(iw_table *table, iw_process *process) noexcept nogil:
         return
     image.references -= 1
     if image.references == 0:
-        table.bytes -= sizeof(iw_image) + image.exe_size + image.argv_size + image.cwd_size
+        table.bytes -= (
+            sizeof(iw_image) + image.exe_size + image.argv_size + image.cwd_size + image.cgroup_size
+        )
         free(image)
 
 
@@ -190,7 +192,8 @@ cdef iw_process *table_insert(iw_table *table, uint32_t pid, uint64_t start_ns) 
 
 cdef void table_set_image(
     iw_table *table, iw_process *process, const uint8_t *exe, uint32_t exe_size, const uint8_t *argv,
-    uint32_t argv_size, const uint8_t *cwd, uint32_t cwd_size, uint32_t exec_flags,
+    uint32_t argv_size, const uint8_t *cwd, uint32_t cwd_size, const uint8_t *cgroup, uint32_t cgroup_size,
+    uint32_t exec_flags,
 ) noexcept nogil:
     """Copy the strings. Over the byte limit others are evicted; when that is not enough, none are kept."""
     cdef iw_image *image
@@ -198,7 +201,7 @@ cdef void table_set_image(
     cdef uint64_t size
     cdef uint32_t tries = 0
     argv_size = min(argv_size, <uint32_t>KEPT_ARGV)
-    size = sizeof(iw_image) + <uint64_t>exe_size + argv_size + cwd_size
+    size = sizeof(iw_image) + <uint64_t>exe_size + argv_size + cwd_size + cgroup_size
     table_drop_image(table, process)
     # To the end of its list, so that an eviction for its own strings never hits the process itself.
     table_detach(table, process)
@@ -222,6 +225,7 @@ cdef void table_set_image(
     image.exe_size = exe_size
     image.argv_size = argv_size
     image.cwd_size = cwd_size
+    image.cgroup_size = cgroup_size
     at = <uint8_t *>image + sizeof(iw_image)
     if exe_size:
         memcpy(at, exe, exe_size)
@@ -229,6 +233,8 @@ cdef void table_set_image(
         memcpy(at + exe_size, argv, argv_size)
     if cwd_size:
         memcpy(at + exe_size + argv_size, cwd, cwd_size)
+    if cgroup_size:
+        memcpy(at + exe_size + argv_size + cwd_size, cgroup, cgroup_size)
     process.image = image
 
 

@@ -11,7 +11,7 @@ from innerwarden_core.fields cimport (
 FIELDS = {iw_field_name(i).decode(): i for i in range(IW_FIELD_COUNT)}
 DERIVED = (
     "command_line", "exe_name", "parent_exe_path", "parent_command_line", "parent_comm", "parent_uid",
-    "parent_exe_name", "grandparent_exe_path", "file_name", "kind_name",
+    "parent_exe_name", "grandparent_exe_path", "file_name", "kind_name", "container_id", "container_runtime", "pod_uid",
 )
 FIELDS.update({name: IW_FIELD_COUNT + i for i, name in enumerate(DERIVED)})
 if len(FIELDS) != IW_FIELD_TOTAL:

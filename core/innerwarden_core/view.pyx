@@ -8,9 +8,10 @@ exe_path, argv and cwd are the record's own; on other kernel records the table s
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset, strlen
 
+from innerwarden_core.containers cimport iw_container, iw_container_of
 from innerwarden_core.fields cimport *
 from innerwarden_core.proctable cimport (
-    image_argv, image_cwd, image_exe, table_find, table_parent,
+    image_argv, image_cgroup, image_cwd, image_exe, table_find, table_parent,
 )
 from innerwarden_core.text cimport base_name, iw_fold
 
@@ -109,7 +110,10 @@ cdef void join(iw_view *view, const iw_value *argv, iw_value *out) noexcept nogi
 cdef void from_table(iw_view *view, uint32_t field, iw_value *out) noexcept nogil:
     """A wire field that the record lacks and the acting process has."""
     cdef iw_process *actor
-    if field != IW_FIELD_EXE_PATH and field != IW_FIELD_ARGV and field != IW_FIELD_CWD:
+    if (
+        field != IW_FIELD_EXE_PATH and field != IW_FIELD_ARGV and field != IW_FIELD_CWD
+        and field != IW_FIELD_CGROUP_PATH
+    ):
         return
     actor = view_actor(view)
     if actor == NULL or actor.image == NULL:
@@ -118,8 +122,32 @@ cdef void from_table(iw_view *view, uint32_t field, iw_value *out) noexcept nogi
         set_exe(actor, out)
     elif field == IW_FIELD_ARGV:
         set_argv(actor, out)
+    elif field == IW_FIELD_CGROUP_PATH:
+        if actor.image.cgroup_size:
+            set_text(out, image_cgroup(actor.image), actor.image.cgroup_size)
     elif actor.image.cwd_size:
         set_text(out, image_cwd(actor.image), actor.image.cwd_size)
+
+
+cdef void resolve_container(iw_view *view, uint32_t field, iw_value *out) noexcept nogil:
+    """Of the acting process, from its cgroup's path."""
+    cdef const iw_value *path = view_get(view, IW_FIELD_CGROUP_PATH)
+    cdef iw_container container
+    cdef uint8_t *place
+    cdef uint32_t i
+    if path.shape != IW_SHAPE_STR:
+        return
+    iw_container_of(path.data, path.size, &container)
+    if field == IW_DERIVED_CONTAINER_ID and container.runtime != NULL:
+        set_text(out, container.id, container.id_size)
+    elif field == IW_DERIVED_CONTAINER_RUNTIME and container.runtime != NULL:
+        set_text(out, <const uint8_t *>container.runtime, <uint32_t>strlen(container.runtime))
+    elif field == IW_DERIVED_POD_UID and container.pod != NULL:
+        place = take(view, container.pod_size)
+        if place != NULL:
+            for i in range(container.pod_size):
+                place[i] = c'-' if container.pod[i] == c'_' else container.pod[i]
+            set_text(out, place, container.pod_size)
 
 
 cdef void view_resolve(iw_view *view, uint32_t field, iw_cell *cell) noexcept nogil:
@@ -137,6 +165,8 @@ cdef void view_resolve(iw_view *view, uint32_t field, iw_cell *cell) noexcept no
         set_base(view_get(view, IW_FIELD_PATH), out)
     elif field == IW_DERIVED_KIND_NAME:
         set_text(out, <const uint8_t *>iw_kind_name(kind), <uint32_t>strlen(iw_kind_name(kind)))
+    elif field >= IW_DERIVED_CONTAINER_ID:
+        resolve_container(view, field, out)
     elif view_parent(view) != NULL:
         resolve_parent(view, field, out)
 

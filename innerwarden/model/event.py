@@ -94,6 +94,9 @@ def process_ref(info: ProcessInfo) -> ProcessRef:
         uid=info.uid,
         login_uid=info.login_uid,
         cwd=info.cwd,
+        container_id=info.container_id,
+        container_runtime=info.container_runtime,
+        pod_uid=info.pod_uid,
     )
 
 

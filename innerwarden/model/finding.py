@@ -29,6 +29,9 @@ class ProcessRef(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     user: str | None = None
     login_uid: int | None = None
     cwd: str | None = None
+    container_id: str | None = None
+    container_runtime: str | None = None
+    pod_uid: str | None = None
 
 
 class Process(ProcessRef, frozen=True, omit_defaults=True, kw_only=True):

@@ -269,11 +269,26 @@ _DERIVED: dict[str, tuple[FieldType, str, str | None, dict[str, tuple[str, ...]]
         {},
         frozenset(d for d, k in KINDS.items() if any(name == "path" for name, _, _ in LAYOUT[RECORD_OF[k]])),
     ),
+    "container_id": (
+        FieldType.STRING,
+        "id (64 hexadecimal digits) or name of the container, from the cgroup's path",
+        "container.id",
+        {},
+        TASK_KINDS,
+    ),
+    "container_runtime": (
+        FieldType.STRING,
+        "docker, podman, containerd, cri-o, kubernetes, oci, lxc, systemd-nspawn or systemd-machined",
+        "container.runtime",
+        {},
+        TASK_KINDS,
+    ),
+    "pod_uid": (FieldType.STRING, "uid of the Kubernetes pod", None, {}, TASK_KINDS),
     "kind_name": (FieldType.STRING, "dotted kind of the record", "event.action", {}, frozenset(KINDS)),
 }
 
 #: Fields that the process table supplies on every record of a task, besides the records that carry them.
-_FROM_TABLE = {"exe_path", "cwd", "argv"}
+_FROM_TABLE = {"exe_path", "cwd", "argv", "cgroup_path"}
 
 #: Members of the record that no rule can name: the frame, and padding.
 NOT_FIELDS = frozenset({"size", "kind"})

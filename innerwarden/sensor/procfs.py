@@ -17,6 +17,9 @@ from innerwarden_core import Engine
 NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 UNSET_LOGIN_UID = 0xFFFFFFFF
 ARGV_BYTES = 4096
+#: Controllers whose hierarchy is looked at on cgroup v1, in order; process.bpf.c has the same but for systemd's.
+CGROUP1 = (b"pids", b"memory", b"name=systemd")
+CGROUP_PARTS = 8
 
 
 class Seed(NamedTuple):
@@ -32,6 +35,7 @@ class Seed(NamedTuple):
     exe_path: bytes | None
     argv: bytes
     cwd: bytes | None
+    cgroup_path: bytes
 
 
 def read(pid: int, proc: Path = Path("/proc")) -> Seed | None:
@@ -62,6 +66,7 @@ def read(pid: int, proc: Path = Path("/proc")) -> Seed | None:
         exe_path=_link(base / "exe"),
         argv=argv,
         cwd=_link(base / "cwd"),
+        cgroup_path=_cgroup(base / "cgroup"),
     )
 
 
@@ -74,6 +79,21 @@ def _status(text: bytes) -> dict[bytes, list[bytes]]:
         if key not in found:
             raise ValueError(f"no {key.decode()} line")
     return found
+
+
+def _cgroup(path: Path) -> bytes:
+    """The last components of the process's cgroup, as the exec record tells them: of version 2 where the process is
+    below its root, else of the first version 1 hierarchy in CGROUP1 that has it below its own."""
+    try:
+        lines = [line.split(b":", 2) for line in path.read_bytes().splitlines()]
+    except OSError:
+        return b""
+    places = {one: line[2] for line in lines if len(line) == 3 for one in line[1].split(b",")}
+    for controller in (b"", *CGROUP1):
+        parts = places.get(controller, b"").strip(b"/").split(b"/")
+        if parts != [b""]:
+            return b"/".join(parts[-CGROUP_PARTS:])
+    return b""
 
 
 def _link(path: Path) -> bytes | None:
@@ -102,5 +122,6 @@ def seed(engine: Engine, proc: Path = Path("/proc")) -> list[Seed]:
             process.exe_path,
             process.argv,
             process.cwd,
+            process.cgroup_path,
         )
     return list(found.values())

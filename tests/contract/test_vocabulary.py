@@ -80,10 +80,11 @@ def test_fields_of_the_acting_process_are_there_on_every_record_of_a_task(kind: 
             nodes=((0, -1, -2),),
         ).native()
         for name, field in VOCABULARY.items()
-        if kind in field.kinds and (field.derived or name in ("exe_path", "cwd"))
+        if kind in field.kinds and (field.derived or name in ("exe_path", "cwd", "cgroup_path"))
     ]
     engine.configure(rules, [], [])
-    program = {"argv": ["a", "b"], "cwd": "/root", "exe_path": "/usr/bin/a"}
+    container = f"kubepods/pod{'0123456789abcdef' * 2}/{'4f3c' * 16}"
+    program = {"argv": ["a", "b"], "cwd": "/root", "exe_path": "/usr/bin/a", "cgroup_path": container}
     for pid, ppid in ((20, 1), (21, 20), (22, 21)):
         engine.feed(encode("process.exec", pid=pid, ppid=ppid, **program))
     names = {"path": "/etc/x"} if "path" in {n for n, _, _ in LAYOUT[RECORD_OF[KINDS[kind]]]} else {}

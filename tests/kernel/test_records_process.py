@@ -417,3 +417,64 @@ def test_pid_namespace_shows_host_ids(witness: Witness) -> None:
     assert len(records) == 1
     assert records[0].ppid == pid and records[0].pid > 1
     assert records[0].pid_ns != Path("/proc/self/ns/pid").stat().st_ino
+
+
+def test_exec_tells_namespaces_and_capabilities(witness: Witness) -> None:
+    truth = trigger(
+        "status = dict(l.split(':', 1) for l in open('/proc/self/status'))\n"
+        "say(permitted=int(status['CapPrm'], 16), net=os.stat('/proc/self/ns/net').st_ino,"
+        " user=os.stat('/proc/self/ns/user').st_ino)"
+    )
+    record = last_exec(witness, truth["pid"])
+    assert (record.net_ns, record.user_ns) == (truth["net"], truth["user"])
+    assert record.cap_permitted == truth["permitted"] != 0
+
+
+def test_exec_in_a_network_namespace_names_that_one(witness: Witness) -> None:
+    mine = Path("/proc/self/ns/net").stat().st_ino
+    child = subprocess.Popen(["unshare", "--net", "stat", "-L", "-c", "%i", "/proc/self/ns/net"], stdout=-1)
+    out = int(child.communicate(timeout=10)[0])
+    records = of(witness.drain(), "process.exec", child.pid)
+    assert [r.net_ns for r in records] == [mine, out]
+    assert mine != out
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, 0),
+        ({"LD_PRELOAD": "/nowhere.so"}, ExecFlag.LD_PRELOAD),
+        ({"LD_AUDIT": "/nowhere.so"}, ExecFlag.LD_PRELOAD),
+        ({"LD_LIBRARY_PATH": "/nowhere"}, ExecFlag.LD_LIBRARY_PATH),
+        ({"XLD_PRELOAD": "x", "LD_BIND_NOW": "1", "LD": "_PRELOAD"}, 0),
+        ({"A": "x" * 5000, "LD_PRELOAD": "/nowhere.so"}, ExecFlag.LD_PRELOAD),
+        ({f"V{n}": "x" for n in range(60)} | {"LD_PRELOAD": "/nowhere.so"}, ExecFlag.LD_PRELOAD),
+    ],
+    ids=["none", "preload", "audit", "path", "other", "after-a-long-one", "after-sixty"],
+)
+def test_exec_tells_what_the_environment_makes_the_loader_do(
+    witness: Witness, environment: dict[str, str], expected: int
+) -> None:
+    pid = run_true("/bin/true", env=environment, stderr=subprocess.DEVNULL)
+    loader_flags = ExecFlag.LD_PRELOAD | ExecFlag.LD_LIBRARY_PATH
+    assert last_exec(witness, pid).exec_flags & loader_flags == expected
+
+
+def test_exec_tells_the_cgroup_that_names_the_container(witness: Witness) -> None:
+    mounts = [line.split()[:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    v1 = [Path(place) for _, place, kind in mounts if kind == "cgroup" and place.endswith("/pids")]
+    v2 = [Path(place) for _, place, kind in mounts if kind == "cgroup2"]
+    parts = ("kubepods", "burstable", "pod" + "a1b2c3d4-0011-2233-4455-66778899aabb", "4f3c" * 16)
+    base = (v1 or v2)[0]
+    assert Path("/proc/self/cgroup").read_text().count(":/\n") or v1, "the test's own cgroup would show"
+    group = base.joinpath(*parts)
+    group.mkdir(parents=True)
+    try:
+        code = f"open({str(group / 'cgroup.procs')!r}, 'w').write(str(os.getpid())); os.execv('/bin/true', ['true'])"
+        pid = run_true(sys.executable, "-S", "-c", f"import os; {code}")
+        first, second = of(witness.drain(), "process.exec", pid)
+        assert first.cgroup_path is None or b"kubepods" not in first.cgroup_path
+        assert second.cgroup_path.decode() == "/".join(parts)
+    finally:
+        for depth in range(len(parts), 0, -1):
+            base.joinpath(*parts[:depth]).rmdir()
