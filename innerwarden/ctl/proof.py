@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from innerwarden.ctl.triggers import TRIGGERS, Trigger
+from innerwarden.canary.triggers import TRIGGERS, Trigger
 
 #: Seconds between the two reports that are compared, at most.
 WINDOW_S = 7.0

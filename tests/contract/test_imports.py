@@ -28,7 +28,8 @@ ALLOWED: dict[str, set[str]] = {
     "trust": {"core", "model", "config"} | LEAVES,
     "rules": {"core", "model", "config", "sdk"} | LEAVES,
     "modules": {"core", "model", "config", "sdk", "rules", "trust"} | LEAVES,
-    "sensor": {"core", "model", "config", "sdk", "libbpf", "rules", "trust", "modules"} | LEAVES,
+    "canary": {"core", "model", "libbpf"} | LEAVES,
+    "sensor": {"core", "model", "config", "sdk", "libbpf", "rules", "trust", "modules", "canary"} | LEAVES,
     "agent": {"core", "model", "config", "sdk", "rules", "trust", "modules"} | LEAVES,
     "responder": {"model", "config"} | LEAVES,
 }

@@ -14,9 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from innerwarden import paths
+from innerwarden.canary import triggers
 from innerwarden.clock import realtime_ns, rfc3339
 from innerwarden.config import Config
-from innerwarden.ctl import doctor, proof, triggers
+from innerwarden.ctl import doctor, proof
 from innerwarden.ctl.main import build
 from innerwarden.model.health import CollectorHealth, HookHealth, SensorHealth
 

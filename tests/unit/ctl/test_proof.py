@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from innerwarden.ctl import doctor, proof, triggers
+from innerwarden.canary import triggers
+from innerwarden.ctl import doctor, proof
 from innerwarden.ctl.main import build
 from innerwarden.sensor.kernel_hooks import HOOKS
 
