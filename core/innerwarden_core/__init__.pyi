@@ -207,6 +207,12 @@ class Engine:
         The wait ends early for a forced wake-up, when a ring is an eighth full, or when the last call left
         records behind.
         """
+    behind: bool
+    """The last drain ended before the rings were empty."""
+    def exempt(self, pid: int, start_ns: int = 0) -> None:
+        """Judge and keep no record of this process and of those born of it, until the next call; the process
+        table and the counters still take them. 0 exempts nobody. `start_ns` may be rounded to clock ticks: the
+        caller holds the process unreaped meanwhile, so that its pid is no other's."""
     def feed(self, records: bytes | bytearray | memoryview) -> list[Hit]:
         """Run contiguous records, each 8-aligned, header first, through the same path as the ring."""
     def feed_auth_lines(self, chunk: bytes | memoryview, parser: AuthParser) -> tuple[list[Hit], int]:

@@ -12,7 +12,7 @@ cdef class Engine:
     cdef iw_pipeline pipeline
     cdef iw_rings rings
     cdef uint32_t window_keys
-    cdef bint behind            # the last drain left records
+    cdef bint behind_           # the last drain left records
     cdef Program _program
     cdef dict _windows          # owner -> Window
     cdef dict _natives          # owner -> (key, Detector)

@@ -162,7 +162,7 @@ cdef class Engine:
         if timeout_ms < 0:
             raise ValueError("a wait without end would miss records that nobody announces; give timeout_ms >= 0")
         rings_collect(&self.rings, rings)
-        if timeout_ms and not self.behind:
+        if timeout_ms and not self.behind_:
             with nogil:
                 rings_wait(&self.rings, timeout_ms)
         hits = []
@@ -175,7 +175,7 @@ cdef class Engine:
                 hits += hits_take(&self.pipeline.hits, self._owners)
                 if not full or limit == 0:
                     break
-            self.behind = limit == 0
+            self.behind_ = limit == 0
         return hits
 
     def feed(self, const uint8_t[::1] records not None):
@@ -236,6 +236,17 @@ cdef class Engine:
         finally:
             free(scratch)
         return hits, at
+
+    @property
+    def behind(self):
+        """Did the last drain end before the rings were empty?"""
+        return self.behind_
+
+    def exempt(self, uint32_t pid, uint64_t start_ns=0):
+        """Judge and keep nothing of this process and those born of it, until the next call. 0: nobody."""
+        with self._lock:
+            self.pipeline.exempt_pid = pid
+            self.pipeline.exempt_start_ns = start_ns
 
     # --- the process table ---------------------------------------------------------------------------
 

@@ -58,6 +58,8 @@ cdef struct iw_pipeline:
     uint64_t seed
     uint64_t offset_ns      # boot clock to real-time clock
     uint64_t sequence       # of judged records
+    uint64_t exempt_start_ns
+    uint32_t exempt_pid     # whose records, and those of its descendants, nobody judges; 0: nobody's
     uint32_t made           # events put into `feeds`, running freely
     uint32_t fed
     bint capturing

@@ -13,6 +13,7 @@ from innerwarden_core.hits cimport (
 from innerwarden_core.lifecycle cimport (
     table_credential, table_exec, table_exit, table_fork, table_see,
 )
+from innerwarden_core.proctable cimport MAX_DEPTH, iw_process, same_start, table_find, table_parent
 from innerwarden_core.program cimport (
     hash_value, iw_binding, iw_group, iw_rule, program_group, program_match,
 )
@@ -42,6 +43,8 @@ cdef void pipeline_plan(iw_pipeline *self) noexcept:
 
 
 cdef void pipeline_work(iw_pipeline *self, const iw_header *record, uint32_t work) noexcept nogil:
+    if self.exempt_pid and is_exempt(self, record):
+        work &= WORK_APPLY
     if work & WORK_KEEP:
         keep(self, record)
     if work & WORK_APPLY:
@@ -52,6 +55,29 @@ cdef void pipeline_work(iw_pipeline *self, const iw_header *record, uint32_t wor
         apply(self, record)
     if work & WORK_JUDGE:
         judge(self, record)
+
+
+cdef inline bint is_exempt_process(const iw_pipeline *self, uint32_t pid, uint64_t start_ns) noexcept nogil:
+    return pid == self.exempt_pid and same_start(start_ns, self.exempt_start_ns)
+
+
+cdef bint is_exempt(iw_pipeline *self, const iw_header *record) noexcept nogil:
+    """Is the acting process the exempt one, or born of it?"""
+    cdef const iw_process *process
+    cdef uint32_t depth = 0
+    if record.kind >= FIRST_LOG_KIND:
+        return False
+    if is_exempt_process(self, record.pid, record.start_ns):
+        return True
+    if is_exempt_process(self, record.ppid, record.parent_start_ns):
+        return True
+    process = table_find(&self.table, record.pid, record.start_ns)
+    while process != NULL and depth < MAX_DEPTH:
+        if is_exempt_process(self, process.ppid, process.parent_start_ns):
+            return True
+        process = table_parent(&self.table, process)
+        depth += 1
+    return False
 
 
 cdef void keep(iw_pipeline *self, const iw_header *record) noexcept nogil:

@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 cdef enum:
     KEPT_ARGV = 4096    # bytes of argv that the table keeps; records and hits carry all of it
     MAX_DEPTH = 64      # ancestors that a walk visits at most
+    TICK_NS = 10000000  # USER_HZ is 100 on every Linux architecture that we build for
 
 # What a process runs; shared with the children that it forks until they exec.
 cdef struct iw_image:
@@ -67,6 +68,10 @@ cdef void table_set_image(
     uint32_t argv_size, const uint8_t *cwd, uint32_t cwd_size, const uint8_t *cgroup, uint32_t cgroup_size,
     uint32_t exec_flags,
 ) noexcept nogil
+
+cdef inline bint same_start(uint64_t exact_ns, uint64_t known_ns) noexcept nogil:
+    """Is `known_ns`, which may be rounded to a clock tick, this start time?"""
+    return exact_ns == known_ns or (known_ns % TICK_NS == 0 and exact_ns // TICK_NS == known_ns // TICK_NS)
 
 cdef inline const uint8_t *image_exe(const iw_image *image) noexcept nogil:
     return <const uint8_t *>image + sizeof(iw_image)

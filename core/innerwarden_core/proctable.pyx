@@ -14,7 +14,6 @@ from libc.string cimport memcpy
 
 cdef enum:
     NONE = 0x7FFFFFFF
-    TICK_NS = 10000000  # USER_HZ is 100 on every Linux architecture that we build for
     IMAGE_TRIES = 64    # evictions that one image may cost before it is refused
 
 

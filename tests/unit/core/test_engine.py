@@ -27,7 +27,7 @@ from innerwarden_core import (
 )
 
 from innerwarden.model._wire import Kind
-from tests.factory import REAL_BASE_NS, encode
+from tests.factory import REAL_BASE_NS, encode, start_of
 
 NS = 1_000_000_000
 CORE = Path(__file__).resolve().parents[3] / "core/innerwarden_core"
@@ -252,3 +252,48 @@ def test_a_missing_extension_says_what_to_do(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "is not built; run `make build`" in done.stderr.splitlines()[-1]
+
+
+def test_nothing_of_the_exempt_process_and_its_descendants_is_judged() -> None:
+    """A child is known by its header, a grandchild by the table; the next process of the same pid is nobody's child."""
+    engine = engine_with(open_rule(group_by=(FIELDS["pid"],)))
+    canary = {"pid": 50, "start_ns": start_of(50)}
+    engine.exempt(50, start_of(50))
+    born = encode("process.fork", child_pid=51, child_start_ns=start_of(51), **canary)
+    born += encode(
+        "process.fork",
+        child_pid=52,
+        child_start_ns=start_of(52),
+        pid=51,
+        start_ns=start_of(51),
+        ppid=50,
+        parent_start_ns=start_of(50),
+    )
+    of_family = opens(pid=50) + encode(
+        "file.open", pid=60, ppid=50, parent_start_ns=start_of(50), path="/child that no fork announced"
+    )
+    of_family += encode("file.open", pid=52, ppid=51, parent_start_ns=start_of(51), path="/grandchild")
+    engine.capture(True)
+    assert engine.feed(born + of_family) == []
+    assert engine.take_captured() == b""
+    assert engine.stats()["records"]["file.open"] == 3, "they count, so that the canary can be confirmed"
+    assert engine.process(52, start_of(52)) is not None
+    later = encode("file.open", pid=50, start_ns=start_of(50) + NS, path="/the pid's next owner")
+    other = encode("file.open", pid=70, ppid=71, parent_start_ns=start_of(71), path="/somebody else")
+    assert [hit.group for hit in engine.feed(later + other)] == [("50",), ("70",)]
+    engine.exempt(0)
+    assert len(engine.feed(of_family)) == 3
+
+
+def test_an_exempt_process_may_be_named_by_clock_ticks() -> None:
+    engine = engine_with(open_rule())
+    exact = start_of(50) + 3_456_789
+    engine.exempt(50, start_of(50))
+    assert engine.feed(encode("file.open", pid=50, start_ns=exact, path="/x")) == []
+    assert len(engine.feed(encode("file.open", pid=50, start_ns=exact + 10_000_000, path="/x"))) == 1
+
+
+def test_log_lines_are_nobodys_exemption() -> None:
+    engine = engine_with(Rule("r", [Kind.SSH_PROBE], ALWAYS, GO))
+    engine.exempt(50, 0)
+    assert len(engine.feed(encode("ssh.probe", pid=50, src_ip="192.0.2.1"))) == 1
