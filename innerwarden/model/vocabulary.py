@@ -63,6 +63,23 @@ _FLAGS: dict[str, dict[str, int]] = {
     "open_flags": {flag.name.lower(): flag.value for flag in OpenFlag if flag.name},
     # asm-generic/fcntl.h; the access mode (rdonly 0, wronly 1, rdwr 2) is a number, not flags.
     "file_flags": {"creat": 0o100, "excl": 0o200, "trunc": 0o1000, "append": 0o2000, "nonblock": 0o4000},
+    # linux/sched.h
+    "namespace_flags": {
+        "newtime": 0x80,
+        "newns": 0x20000,
+        "newcgroup": 0x2000000,
+        "newuts": 0x4000000,
+        "newipc": 0x8000000,
+        "newuser": 0x10000000,
+        "newpid": 0x20000000,
+        "newnet": 0x40000000,
+    },
+    # linux/mount.h
+    "mount_flags": {"rdonly": 1, "nosuid": 2, "noexec": 8, "remount": 32, "bind": 4096, "move": 8192},
+    # asm-generic/mman-common.h
+    "protection": {"read": 1, "write": 2, "exec": 4},
+    # linux/io_uring.h
+    "ring_flags": {"iopoll": 1, "sqpoll": 2},
 }
 
 #: Wire field -> (ECS name, {Sigma name: categories}).

@@ -7,7 +7,15 @@ import difflib
 from dataclasses import dataclass
 
 from innerwarden.errors import RuleError
-from innerwarden.model._wire import KINDS, OpenFlag
+from innerwarden.model._wire import (
+    KINDS,
+    Access,
+    Attribute,
+    HookId,
+    IoOperation,
+    LinkType,
+    OpenFlag,
+)
 from innerwarden.model.vocabulary import LOG_KINDS, VOCABULARY, Field, by_sigma_name
 from innerwarden.rules.expression import TRUE, Expression, Or, Test
 
@@ -28,7 +36,7 @@ _FILE_WRITTEN = Or(
 CATEGORIES: dict[str, tuple[tuple[str, ...], Expression]] = {
     "process_creation": (("process.exec",), TRUE),
     "process_termination": (("process.exit",), TRUE),
-    "file_event": (("file.open", "file.rename"), _FILE_WRITTEN),
+    "file_event": (("file.open", "file.rename", "file.link"), _FILE_WRITTEN),
     "file_change": (("file.open",), Test("open_flags", "bit_any", (int(OpenFlag.WRITE),))),
     "file_access": (("file.open",), Test("open_flags", "bit_any", (int(OpenFlag.WATCHED_READ),))),
     "file_delete": (("file.delete",), TRUE),
@@ -58,11 +66,21 @@ SERVICES: dict[str, tuple[str, ...]] = {
 #: Sigma fields that are the same for every event of a category here.
 CONSTANTS = {("network_connection", "Initiated"): "true"}
 
-#: Names that Sigma rules use for numbers.
-NUMBER_NAMES = {
+_CALLS = {hook.name.lower(): int(hook) for hook in HookId}
+
+#: Names that rules use for numbers: Sigma's own, and those of the record's enums.
+NUMBER_NAMES: dict[str, dict[str, int]] = {
     "uid": {"root": 0},
     "protocol": {"tcp": 6, "udp": 17},
-    "family": {"ipv4": 2, "ipv6": 10},
+    # linux/socket.h
+    "family": {"unix": 1, "ipv4": 2, "ipv6": 10, "netlink": 16, "packet": 17, "vsock": 40, "xdp": 44},
+    "socket_type": {"stream": 1, "dgram": 2, "raw": 3},
+    "access_kind": {access.name.lower(): int(access) for access in Access},
+    "attribute": {attribute.name.lower(): int(attribute) for attribute in Attribute},
+    "link_type": {link.name.lower(): int(link) for link in LinkType},
+    "io_operation": {operation.name.lower(): int(operation) for operation in IoOperation},
+    "flood_kind": {kind: int(number) for kind, number in KINDS.items()},
+    **dict.fromkeys(("mount_call", "namespace_call", "kexec_call", "port_call", "key_call"), _CALLS),
 }
 
 

@@ -100,7 +100,7 @@ def test_one_bad_rule_does_not_take_another_with_it() -> None:
 
 def test_kinds_that_can_not_match_are_dropped() -> None:
     rule = compiled("s: {old_path: /a}\ncondition: s", "file_event").rules[0]
-    assert rule.kinds == ("file.rename",)
+    assert rule.kinds == ("file.rename", "file.link")
 
 
 def test_initiated_is_always_true_here() -> None:
