@@ -87,13 +87,22 @@ GROUPS: tuple[tuple[str, int, str], ...] = (
     (
         "kernel settings that run a program as root (T1611, T1547.006)",
         WRITE,
-        "core_pattern modprobe release_agent uevent_helper notify_on_release",
+        "core_pattern modprobe release_agent uevent_helper notify_on_release register",
     ),
     (
-        "tracing and audit switches (T1562.001)",
+        "tracing and audit switches (T1562.001, T1562.006)",
         WRITE,
-        "ftrace_enabled kprobes_enabled set_event_pid audit.rules auditd.conf",
+        "ftrace_enabled kprobes_enabled enabled enable set_event set_event_pid set_event_notrace_pid "
+        "set_ftrace_pid set_ftrace_notrace tracing_on audit.rules auditd.conf",
     ),
+    ("the tracing file system, wherever it is mounted (T1562.006)", WRITE | DIR, "tracing"),
+    (
+        "whole disks and partitions, written past the file system (T1006, T1561)",
+        WRITE,
+        "sda sda1 sda2 sda3 sdb sdb1 vda vda1 vda2 vdb vdb1 xvda xvda1 nvme0n1 nvme0n1p1 nvme0n1p2 nvme0n1p3 "
+        "mmcblk0 mmcblk0p1 mmcblk0p2 dm-0 dm-1 dm-2 md0 md127",
+    ),
+    ("package manager hooks of dpkg (T1546.016)", CHANGE | DIR, "dpkg.cfg.d"),
     ("shell histories (T1070.003)", NAMESPACE, ".bash_history .zsh_history .python_history"),
     ("login records (T1070.002)", CHANGE, "wtmp btmp utmp lastlog"),
     (
