@@ -87,12 +87,13 @@ int BPF_PROG(iw_module_load, struct module *module)
 	return 0;
 }
 
-/* Commands that put a program into the kernel or take one away; map traffic is left out. */
+/* Commands that put a program into the kernel, take one away, or take hold of another's; map traffic is left out. */
 static __always_inline int bpf_command_wanted(__u32 command)
 {
 	return command == BPF_PROG_LOAD || command == BPF_PROG_ATTACH || command == BPF_PROG_DETACH ||
 	       command == BPF_RAW_TRACEPOINT_OPEN || command == BPF_LINK_CREATE || command == BPF_LINK_UPDATE ||
-	       command == BPF_LINK_DETACH;
+	       command == BPF_LINK_DETACH || command == BPF_PROG_GET_FD_BY_ID || command == BPF_MAP_GET_FD_BY_ID ||
+	       command == BPF_LINK_GET_FD_BY_ID || command == BPF_OBJ_GET;
 }
 
 /* Program that a successful call gave, or gave a link for: from the new descriptor's object. */
