@@ -53,3 +53,26 @@ def write(path: Path, image: bytes, mode: int = 0o755) -> Path:
     path.write_bytes(image)
     path.chmod(mode)
     return path
+
+
+def open_forever(flags: int) -> bytes:
+    """Two threads that open and close the file of argv[1] until they are told to stop.
+
+    The page of descriptor 3 is shared with the test: the second 8 bytes other than zero mean stop, the counts of the
+    opens that succeeded are at 64 and 128. A failed open ends its thread.
+    """
+    begin = bytes.fromhex(
+        "488b6c2410"  # mov rbp, [rsp+16]: argv[1]
+        "b809000000 31ff be00100000 ba03000000 41ba01000000 41b803000000 4531c9 0f05"  # mmap(0, 4096, rw, shared, 3, 0)
+        "4889c3"  # mov rbx, rax
+        "b838000000 bf000f0100 31f6 31d2 4531d2 4531c0 0f05"  # clone(VM|FS|FILES|SIGHAND|THREAD): no stack is used
+        "4c8d6340 85c0 7507 4c8da380000000"  # lea r12, [rbx+64]; in the new thread [rbx+128]
+    )
+    loop = bytes.fromhex(
+        "48837b0800 7524"  # cmp qword [rbx+8], 0; jne to the end
+        f"b802000000 4889ef be{flags.to_bytes(4, 'little').hex()} 31d2 0f05"  # open(rbp, flags, 0)
+        "85c0 780f"  # negative: to the end
+        "89c7 b803000000 0f05"  # close
+        "49ff0424 ebd5"  # inc qword [r12]; again
+    )
+    return begin + loop + bytes.fromhex("b83c000000 31ff 0f05")
