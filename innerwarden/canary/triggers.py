@@ -198,7 +198,7 @@ def _socket_onto_closed_stdin(call: str) -> Action:
             def copy() -> None:
                 os.close(0)
                 if call == "dup":
-                    os.dup(client.fileno())
+                    libc.syscall("dup", client.fileno())  # os.dup() is fcntl
                 else:
                     fcntl.fcntl(client.fileno(), fcntl.F_DUPFD, 0)
 

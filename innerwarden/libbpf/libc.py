@@ -38,7 +38,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 NUMBERS: dict[str, dict[str, int]] = {
     "x86_64": {
         **{"bpf": 321, "init_module": 175, "finit_module": 313, "capset": 126},
-        **{"open": 2, "openat": 257, "openat2": 437, "creat": 85},
+        **{"open": 2, "openat": 257, "openat2": 437, "creat": 85, "dup": 32},
         **{"name_to_handle_at": 303, "open_by_handle_at": 304},
         **{"rename": 82, "renameat": 264, "renameat2": 316, "unlink": 87, "unlinkat": 263},
         **{
@@ -52,7 +52,7 @@ NUMBERS: dict[str, dict[str, int]] = {
     },
     "aarch64": {
         **{"bpf": 280, "init_module": 105, "finit_module": 273, "capset": 91},
-        **{"openat": 56, "openat2": 437, "name_to_handle_at": 264, "open_by_handle_at": 265},
+        **{"openat": 56, "openat2": 437, "dup": 23, "name_to_handle_at": 264, "open_by_handle_at": 265},
         **{"renameat": 38, "renameat2": 276, "unlinkat": 35},
         **{
             "setuid": 146,
