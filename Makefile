@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 ARGS ?=
 
-.PHONY: help build run test test-kernel test-vm check gen bpf bench bench-compare dev clean
+.PHONY: help build run test test-kernel test-vm check gen bpf bpf-record bench bench-compare dev clean
 
 help: ## list the targets
 	@echo "InnerWarden: make TARGET [ARGS='...']"
@@ -31,7 +31,7 @@ test-kernel: ## run only the tests that need root and this machine's kernel
 	@.ci/setup test
 	@$(PY) -m pytest -m kernel $(ARGS)
 
-test-vm: ## run the kernel tests on Debian's kernels in QEMU (ARGS='5.10 6.1 6.12 newest')
+test-vm: ## try every hook and run the kernel tests on Debian's kernels in QEMU (ARGS='5.10 6.1 6.12 newest')
 	@.ci/setup vm
 	@$(PY) -m tests.vm.run $(ARGS)
 
@@ -45,6 +45,11 @@ gen: ## write the declarations derived from bpf/include/iw_event.h
 bpf: ## rebuild the kernel object (installs clang-14 and bpftool when missing)
 	@.ci/setup bpf
 	@PATH="$$PATH:/usr/sbin" $(MAKE) -C bpf
+
+bpf-record: ## write bpf/verified.json: what the verifier processes here and on Debian's kernels (ARGS='6.1 newest')
+	@.ci/setup vm
+	@$(PY) -m tests.vm.verified
+	@$(PY) -m tests.vm.run --record $(or $(ARGS),6.1 newest)
 
 bench: ## speed, cost and loss beside their peers, see bench/README.md (ARGS=--full: five minutes)
 	@.ci/setup bench

@@ -83,10 +83,18 @@ class Program:
     def _link(self, pointer: int) -> Link:
         return Link(self._library, pointer)
 
-    def stats(self) -> RunStats:
+    def _info(self) -> ProgInfo:
         info = ProgInfo()
         size = ctypes.c_uint32(ctypes.sizeof(info))
         self._library.bpf_obj_get_info_by_fd(self.fd, ctypes.byref(info), ctypes.byref(size))
+        return info
+
+    def verified_instructions(self) -> int:
+        """Instructions that the verifier processed for this program; 0 where the kernel does not say (before 5.16)."""
+        return int(self._info().verified_insns)
+
+    def stats(self) -> RunStats:
+        info = self._info()
         return RunStats(
             id=info.id,
             name=info.name.decode(),

@@ -16,7 +16,7 @@ from pathlib import Path
 from innerwarden import paths
 from innerwarden.config import KernelConfig
 from innerwarden.errors import BpfError, LayoutError, UnavailableError
-from innerwarden.libbpf import Link, Object, btf
+from innerwarden.libbpf import Link, Object, Program, btf
 from innerwarden.model import _wire
 from innerwarden.model.health import HookHealth
 from innerwarden.sensor.kernel_hooks import CGROUP, DISPATCHER, HOOKS, SAMPLED, SYSCALL, TP_BTF, Hook
@@ -311,12 +311,19 @@ class KernelSource:
         if self._object is not None:
             self._object.maps["iw_self"].update(struct.pack("<I", tgid), struct.pack("<I", 1))
 
-    def run_stats(self) -> dict[str, tuple[int, int]]:
-        """Program -> (runs, ns) while `libbpf.enable_stats` is on."""
+    def _loaded(self) -> dict[str, Program]:
+        """Programs that the kernel took."""
         if self._object is None:
             return {}
-        loaded = {n: p for n, p in self._object.programs.items() if n not in self._refused}
-        stats = {name: program.stats() for name, program in loaded.items()}
+        return {n: p for n, p in self._object.programs.items() if n not in self._refused}
+
+    def verified_instructions(self) -> dict[str, int]:
+        """Loaded program -> instructions that the verifier processed; 0 where the kernel does not say (before 5.16)."""
+        return {name: program.verified_instructions() for name, program in self._loaded().items()}
+
+    def run_stats(self) -> dict[str, tuple[int, int]]:
+        """Program -> (runs, ns) while `libbpf.enable_stats` is on."""
+        stats = {name: program.stats() for name, program in self._loaded().items()}
         return {name: (found.run_count, found.run_time_ns) for name, found in stats.items()}
 
     def close(self) -> None:

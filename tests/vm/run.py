@@ -1,92 +1,79 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run the kernel tests on Debian's kernels in QEMU: `python -m tests.vm.run [5.10 6.1 6.12 newest]`.
 
-Software emulation needs no KVM; it shows what works, never how fast. The guest command is pytest on
-tests/kernel, so a hook that this machine refuses (kprobes, modules, LSM) is tried on a kernel that has it.
+In each guest every hook is tried first (a column of the matrix), then pytest runs tests/kernel, so a hook that this
+machine refuses (kprobes, modules, LSM) is tried on a kernel that has it. `--record` writes what the verifier processed
+on these kernels into bpf/verified.json instead of comparing it, and leaves the tests out.
 """
 
 from __future__ import annotations
 
-import re
-import subprocess
 import sys
 import time
-from pathlib import Path
 
-from tests.vm import image, kernels
+import msgspec
+
+from tests.conftest import kernel_obstacle
+from tests.vm import boot, image, kernels, matrix, verified
+from tests.vm.observe import Column, observe
 
 DEFAULT = ("6.1",)
-TIMEOUT_S = 600
-BOOTS = 3
-LOCKUP = "soft lockup"
-#: A guest CPU that is stuck ends the guest with its stack on the console, rather than at the time limit.
-APPEND = (
-    "console=ttyS0 quiet panic=-1 loglevel=3 softlockup_panic=1 softlockup_all_cpu_backtrace=1"
-    " lsm=landlock,lockdown,yama,integrity,apparmor,bpf"
+RECORD = "--record"
+HOOKS = "echo GUEST-PHASE hooks; python3 -m tests.vm.guest 2>&1"
+TESTS = (
+    "echo GUEST-PHASE tests; python3 -m pytest -p no:cacheprovider --color=no -q --durations=5 -m kernel tests/kernel"
+    " --ignore=tests/kernel/test_main_job.py --ignore=tests/kernel/test_matrix.py 2>&1"
 )
-GUEST = (
-    "python3 -m pytest -p no:cacheprovider --color=no -q -m kernel tests/kernel"
-    " --ignore=tests/kernel/test_main_job.py 2>&1"
-)
+#: Both parts run, whatever the first one says.
+BOTH = f"{HOOKS}; first=$?; {TESTS}; second=$?; (exit $((first | second)))"
 
 
-def boot(kernel: kernels.Kernel, initramfs: Path) -> tuple[int | None, str]:
-    """Boot, run, power off; returns the guest command's status (None when it never ended) and the console."""
-    # cx16=off: this emulator's cmpxchg16b makes 6.12 and later oops at boot.
-    command = [
-        "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,cx16=off", "-smp", "2", "-m", "3G",
-        "-nographic", "-no-reboot", "-nic", "none", "-kernel", str(kernel.image), "-initrd", str(initramfs),
-        "-append", APPEND,
-    ]  # fmt: skip
-    try:
-        done = subprocess.run(
-            command, capture_output=True, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL, check=False
-        )
-        console = done.stdout.decode(errors="replace")
-    except subprocess.TimeoutExpired as expired:
-        console = (expired.stdout or b"").decode(errors="replace") + f"\nno end within {TIMEOUT_S} s"
-    match = re.search(r"GUEST-END (\d+)", console)
-    return (int(match[1]) if match else None), console
+def run(name: str, command: str) -> tuple[Column | None, list[str]]:
+    """One kernel's column, and what is wrong there."""
+    kernel = kernels.fetch(name)
+    print(f"vm: {kernel.release} ...", flush=True)
+    initramfs = kernels.CACHE / f"{kernel.release}.cpio"
+    began = time.monotonic()
+    image.build(initramfs, command, kernel.modules())
+    built_s = time.monotonic() - began
+    done = boot.boot_patiently(kernel.release, kernel.image, initramfs, kernels.CACHE)
+    initramfs.unlink()
+    log = kernels.CACHE / f"{kernel.release}.log"
+    log.write_text(done.console)
+    print(done.body())
+    seconds = {"image": built_s, **done.phases}
+    spent = ", ".join(f"{phase} {took:.1f}" for phase, took in seconds.items() if took >= 0.1)
+    print(
+        f"vm: {kernel.release}: status {done.status}, {sum(seconds.values()):.0f} s ({spent}), console in {log}"
+    )
+    wrong = [] if done.status == 0 else [f"the guest on {kernel.release} ended with status {done.status}"]
+    if "column" not in done.reports:
+        return None, [*wrong, f"no report of the hooks came from {kernel.release}"]
+    column = msgspec.convert(done.reports["column"], Column)
+    return column, wrong + matrix.problems(column) + matrix.refused(column)
 
 
-def _until_no_lockup(kernel: kernels.Kernel, initramfs: Path) -> tuple[int | None, str]:
-    """Boot again when the guest's CPUs locked up, at most twice, and say so each time.
-
-    On a loaded host the emulated CPUs can starve each other. The console of every such boot is kept, so that a
-    lock-up of our making, which would come back, can be told from the emulator's.
-    """
-    for attempt in range(1, BOOTS + 1):
-        status, console = boot(kernel, initramfs)
-        if status is not None or LOCKUP not in console or attempt == BOOTS:
-            break
-        kept = kernels.CACHE / f"{kernel.release}.lockup-{attempt}.log"
-        kept.write_text(console)
-        print(
-            f"vm: {kernel.release}: the guest's CPUs locked up, console in {kept}; boot {attempt + 1} of {BOOTS}"
-        )
-    return status, console
-
-
-def main(names: list[str]) -> int:
-    """Exit 0 when every kernel's tests passed."""
-    failed = []
-    for name in names or DEFAULT:
-        kernel = kernels.fetch(name)
-        print(f"vm: {kernel.release} ...", flush=True)
-        began = time.monotonic()
-        initramfs = kernels.CACHE / f"{kernel.release}.cpio.gz"
-        image.build(initramfs, GUEST, kernel.modules())
-        status, console = _until_no_lockup(kernel, initramfs)
-        initramfs.unlink()
-        log = kernels.CACHE / f"{kernel.release}.log"
-        log.write_text(console)
-        body = console.partition("GUEST-BEGIN")[2].partition("GUEST-END")[0]
-        print(body.replace("\r", ""))
-        print(f"vm: {kernel.release}: status {status}, {time.monotonic() - began:.0f} s, console in {log}")
-        if status != 0:
-            failed.append(kernel.release)
-    print(f"vm: {'failed on ' + ', '.join(failed) if failed else 'all kernels passed'}")
-    return 1 if failed else 0
+def main(arguments: list[str]) -> int:
+    """Exit 0 when every kernel's hooks fired and its tests passed."""
+    recording = RECORD in arguments
+    names = [name for name in arguments if name != RECORD] or DEFAULT
+    wrong: list[str] = []
+    columns: list[Column] = []
+    if not recording and kernel_obstacle() is None:
+        columns.append(observe())
+        wrong += matrix.problems(columns[0])
+    for name in names:
+        column, problems = run(name, HOOKS if recording else BOTH)
+        wrong += problems
+        columns += [column] if column else []
+        if recording and column and column.verified:
+            verified.record(column.release, column.verified)
+            print(f"verified: {column.release}: {verified.summary(column.verified)}")
+    print(matrix.markdown(matrix.keep(columns)))
+    for problem in wrong:
+        print(f"vm: {problem}")
+    print("vm: failed" if wrong else "vm: all kernels passed")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
