@@ -20,7 +20,8 @@ from innerwarden_core.detector cimport Detector
 from innerwarden_core.drain cimport buffer_walk, rings_collect, rings_drain, rings_open, rings_wait
 from innerwarden_core.lifecycle cimport table_seed
 from innerwarden_core.hits cimport hits_free, hits_full, hits_init, hits_take
-from innerwarden_core.pipeline cimport MAX_DETECTORS, iw_pipeline, pipeline_plan
+from innerwarden_core.payload cimport iw_payloads_free, iw_payloads_new, payload_stats
+from innerwarden_core.pipeline cimport MAX_DETECTORS, iw_pipeline, pipeline_plan, pipeline_tick
 from innerwarden_core.process_info cimport process_info
 from innerwarden_core.proctable cimport *
 from innerwarden_core.program cimport KINDS, Program
@@ -50,7 +51,8 @@ cdef class Engine:
         p.offset_ns = boot_to_realtime_ns & 0xFFFFFFFFFFFFFFFF
         self.window_keys = max(window_keys, 1)
         p.joined = <uint8_t *>malloc(JOINED_MAX)
-        if p.joined == NULL or not table_init(&p.table, process_entries, process_bytes):
+        p.payloads = iw_payloads_new()
+        if p.joined == NULL or p.payloads == NULL or not table_init(&p.table, process_entries, process_bytes):
             raise MemoryError()
         if not view_init(&p.view, &p.table) or not hits_init(&p.hits, max_hits):
             raise MemoryError()
@@ -65,6 +67,7 @@ cdef class Engine:
         view_free(&p.view)
         hits_free(&p.hits)
         chunks_free(&p.chunks)
+        iw_payloads_free(p.payloads)
         free(p.joined)
         free(p.windows)
         free(p.captured.data)
@@ -176,6 +179,9 @@ cdef class Engine:
                 if not full or limit == 0:
                     break
             self.behind_ = limit == 0
+            with nogil:
+                pipeline_tick(&self.pipeline)
+            hits += hits_take(&self.pipeline.hits, self._owners)
         return hits
 
     def feed(self, const uint8_t[::1] records not None):
@@ -322,6 +328,7 @@ cdef class Engine:
                     "evicted": self.pipeline.chunks.evicted,
                     "orphaned": self.pipeline.chunks.orphaned,
                 },
+                "payloads": payload_stats(self.pipeline.payloads),
                 "windows": {owner: window_stats(window) for owner, window in self._windows.items()},
                 "natives": {owner: native[1].stats() for owner, native in self._natives.items()},
             }

@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from innerwarden_core.chunks cimport iw_chunks
 from innerwarden_core.detector cimport iw_handler
 from innerwarden_core.hits cimport iw_hits
+from innerwarden_core.payload cimport iw_payloads
 from innerwarden_core.proctable cimport iw_table
 from innerwarden_core.program cimport KINDS, iw_program
 from innerwarden_core.record cimport iw_header
@@ -21,6 +22,7 @@ cdef enum:
     WORK_KEEP = 1           # capture
     WORK_APPLY = 2          # the process table learns from this kind
     WORK_JUDGE = 4          # a rule or a detector wants this kind
+    WORK_PARSE = 8          # other records are made of this kind's
 
 cdef struct iw_kind_state:
     uint64_t records
@@ -52,6 +54,7 @@ cdef struct iw_pipeline:
     iw_hits hits
     iw_chunks chunks
     iw_capture captured
+    iw_payloads *payloads
     iw_program *program
     iw_window **windows
     uint8_t *joined         # room for one exec record with its whole argv
@@ -70,6 +73,7 @@ cdef struct iw_pipeline:
 cdef void pipeline_plan(iw_pipeline *self) noexcept
 cdef void pipeline_work(iw_pipeline *self, const iw_header *record, uint32_t work) noexcept nogil
 cdef void pipeline_feed(iw_pipeline *self, uint32_t until) noexcept nogil
+cdef void pipeline_tick(iw_pipeline *self) noexcept nogil
 
 cdef inline uint32_t pipeline_run(iw_pipeline *self, const uint8_t *data) noexcept nogil:
     """A checked record, which must stay where it is until `pipeline_settle`. 0 when nothing wanted it."""

@@ -3,6 +3,7 @@
 
 from libc.stdlib cimport realloc
 from libc.string cimport memcpy
+from posix.time cimport clock_gettime, timespec
 
 from innerwarden_core.chunks cimport chunks_add, chunks_join
 from innerwarden_core.detector cimport iw_scene
@@ -13,6 +14,7 @@ from innerwarden_core.hits cimport (
 from innerwarden_core.lifecycle cimport (
     table_credential, table_exec, table_exit, table_fork, table_see,
 )
+from innerwarden_core.payload cimport iw_payloads_take, iw_payloads_tick
 from innerwarden_core.proctable cimport MAX_DEPTH, iw_process, same_start, table_find, table_parent
 from innerwarden_core.program cimport (
     hash_value, iw_binding, iw_group, iw_rule, program_group, program_match,
@@ -23,6 +25,10 @@ from innerwarden_core.view cimport view_begin, view_get
 from innerwarden_core.windows cimport (
     iw_event, iw_fired, window_add, window_prefetch_head, window_prefetch_slot,
 )
+
+cdef extern from "<time.h>" nogil:
+    enum:
+        CLOCK_BOOTTIME
 
 cdef enum:
     CAPTURE_MIN = 1048576
@@ -35,6 +41,10 @@ cdef void pipeline_plan(iw_pipeline *self) noexcept:
     cdef iw_kind_state *state
     for kind in range(KINDS):
         state = &self.kinds[kind]
+        if kind == IW_KIND_NETWORK_PAYLOAD:
+            # A capture keeps what was made of it, which gives the same when it is fed again.
+            state.work = WORK_PARSE
+            continue
         state.work = WORK_KEEP if self.capturing else 0
         if IW_KIND_PROCESS_EXEC <= kind <= IW_KIND_PROCESS_EXIT or kind == IW_KIND_CREDENTIAL_CHANGE:
             state.work |= WORK_APPLY
@@ -55,6 +65,22 @@ cdef void pipeline_work(iw_pipeline *self, const iw_header *record, uint32_t wor
         apply(self, record)
     if work & WORK_JUDGE:
         judge(self, record)
+    if work & WORK_PARSE:
+        iw_payloads_take(self.payloads, <const iw_network_payload *>record, run_made, self)
+
+
+cdef void run_made(void *context, const uint8_t *record) noexcept nogil:
+    """A record made here, whose place is used again when this returns."""
+    cdef iw_pipeline *self = <iw_pipeline *>context
+    pipeline_run(self, record)
+    pipeline_settle(self)
+
+
+cdef void pipeline_tick(iw_pipeline *self) noexcept nogil:
+    """What has waited long enough on the kernel's clock; between batches."""
+    cdef timespec now
+    if self.payloads.used and clock_gettime(CLOCK_BOOTTIME, &now) == 0:
+        iw_payloads_tick(self.payloads, <uint64_t>now.tv_sec * 1000000000 + <uint64_t>now.tv_nsec, run_made, self)
 
 
 cdef inline bint is_exempt_process(const iw_pipeline *self, uint32_t pid, uint64_t start_ns) noexcept nogil:
