@@ -7,6 +7,7 @@
 #include "credential.bpf.c"
 #include "process.bpf.c"
 #include "network.bpf.c"
+#include "payload.bpf.c"
 #include "file.bpf.c"
 #include "mount.bpf.c"
 #include "kernel.bpf.c"

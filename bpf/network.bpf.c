@@ -2,6 +2,24 @@
 /* Network intent of processes: connect, bind and listen, from the socket and never from the syscall's argument. */
 #include "include/iw_common.bpf.h"
 #include "include/iw_call.bpf.h"
+#include "include/iw_stream.bpf.h"
+
+/* A process and a peer of its unconnected datagrams. */
+struct iw_peer {
+	__u64 start_ns;
+	__u8 ip[16];
+	__u32 pid;
+	__u16 port;
+	__u16 protocol;
+};
+
+/* Peers that were told; an evicted one is told again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct iw_peer);
+	__type(value, __u32);
+} iw_peers SEC(".maps");
 
 /* ::ffff:0:0/96 */
 static __always_inline int is_mapped(const __u8 *ip)
@@ -92,32 +110,38 @@ int BPF_PROG(iw_sock_state, struct sock *sk, int before, int after)
 	return 0;
 }
 
-/* A datagram socket's connect(): the address is the kernel's copy. Always 1: this program refuses nothing. */
-static __always_inline int datagram_connect(struct bpf_sock_addr *ctx, __u16 family)
+/* The address that a connect() or sendto() names, from the kernel's copy; returns the family it speaks. */
+static __always_inline __u16 named_address(struct bpf_sock_addr *ctx, __u16 family, __u8 *ip)
 {
-	struct iw_network_connect *n;
 	__u32 part[4];
 
+	if (family == AF_INET) {
+		iw_ip4(ip, ctx->user_ip4);
+		return family;
+	}
+	part[0] = ctx->user_ip6[0];
+	part[1] = ctx->user_ip6[1];
+	part[2] = ctx->user_ip6[2];
+	part[3] = ctx->user_ip6[3];
+	__builtin_memcpy(ip, part, 16);
+	return is_mapped(ip) ? AF_INET : family;
+}
+
+/* A socket's connect(). TCP's is told at its change of state. Always 1: this program refuses nothing. */
+static __always_inline int socket_connect(struct bpf_sock_addr *ctx, __u16 family, __u32 hook)
+{
+	struct iw_network_connect *n;
+
+	if (ctx->type == SOCK_STREAM && ctx->protocol == IPPROTO_TCP)
+		iw_stream_begin(ctx);
 	if (ctx->type != SOCK_DGRAM)
 		return 1;
-	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_CONNECT,
-			family == AF_INET ? IW_HOOK_CONNECT4 : IW_HOOK_CONNECT6))
+	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_CONNECT, hook))
 		return 1;
 	iw_fill(&n->h, iw_current(), IW_KIND_NETWORK_CONNECT);
-	n->family = family;
+	n->family = named_address(ctx, family, n->dst_ip);
 	n->protocol = ctx->protocol;
 	n->dst_port = bpf_ntohs((__u16)ctx->user_port);
-	if (family == AF_INET) {
-		iw_ip4(n->dst_ip, ctx->user_ip4);
-	} else {
-		part[0] = ctx->user_ip6[0];
-		part[1] = ctx->user_ip6[1];
-		part[2] = ctx->user_ip6[2];
-		part[3] = ctx->user_ip6[3];
-		__builtin_memcpy(n->dst_ip, part, 16);
-		if (is_mapped(n->dst_ip))
-			n->family = AF_INET;
-	}
 	IW_SUBMIT(n, iw_ring_prio, IW_RING_PRIO);
 	return 1;
 }
@@ -125,13 +149,58 @@ static __always_inline int datagram_connect(struct bpf_sock_addr *ctx, __u16 fam
 SEC("cgroup/connect4")
 int iw_connect4(struct bpf_sock_addr *ctx)
 {
-	return datagram_connect(ctx, AF_INET);
+	return socket_connect(ctx, AF_INET, IW_HOOK_CONNECT4);
 }
 
 SEC("cgroup/connect6")
 int iw_connect6(struct bpf_sock_addr *ctx)
 {
-	return datagram_connect(ctx, AF_INET6);
+	return socket_connect(ctx, AF_INET6, IW_HOOK_CONNECT6);
+}
+
+/*
+ * A datagram to an address named in the call: told once for each process and peer, and in the bulk ring, because peers
+ * are free to invent. Always 1: this program refuses nothing.
+ */
+static __always_inline int socket_send(struct bpf_sock_addr *ctx, __u16 family, __u32 hook)
+{
+	struct task_struct *task = iw_current(), *leader = NULL;
+	struct iw_network_connect *n;
+	struct iw_peer peer = {};
+	__u32 err = 0, told = 1;
+	__u16 spoken;
+
+	IW_GET(err, leader, task, group_leader);
+	IW_GET(err, peer.start_ns, leader, start_boottime);
+	peer.pid = bpf_get_current_pid_tgid() >> 32;
+	peer.port = bpf_ntohs((__u16)ctx->user_port);
+	peer.protocol = ctx->protocol;
+	spoken = named_address(ctx, family, peer.ip);
+	if (bpf_map_lookup_elem(&iw_peers, &peer))
+		return 1;
+	if (!IW_RESERVE(n, iw_ring_bulk, IW_RING_BULK, IW_KIND_NETWORK_CONNECT, hook))
+		return 1;
+	iw_fill(&n->h, task, IW_KIND_NETWORK_CONNECT);
+	n->family = spoken;
+	n->protocol = peer.protocol;
+	n->dst_port = peer.port;
+	__builtin_memcpy(n->dst_ip, peer.ip, 16);
+	IW_SUBMIT(n, iw_ring_bulk, IW_RING_BULK);
+	/* Not before: a record that was lost is tried again with the next datagram. */
+	bpf_map_update_elem(&iw_peers, &peer, &told, BPF_ANY);
+	return 1;
+}
+
+SEC("cgroup/sendmsg4")
+int iw_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	return socket_send(ctx, AF_INET, IW_HOOK_SENDMSG4);
+}
+
+SEC("cgroup/sendmsg6")
+int iw_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	return socket_send(ctx, AF_INET6, IW_HOOK_SENDMSG6);
 }
 
 /* After a successful bind(), with the port the kernel chose. Always 1: this program refuses nothing. */

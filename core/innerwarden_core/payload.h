@@ -25,7 +25,7 @@ struct iw_stream {
 	uint32_t size;     /* bytes of data */
 	uint32_t next;     /* stream offset that continues it */
 	uint32_t skip;     /* bytes to come that belong to a message already told */
-	uint32_t is_hello; /* and not DNS */
+	int is_hello;      /* and not DNS */
 };
 
 struct iw_payloads {
@@ -39,7 +39,7 @@ struct iw_payloads {
 	uint64_t incomplete;      /* of the latter: told before they were whole */
 	uint64_t evicted;         /* streams that made room for newer ones */
 	uint64_t expired;         /* streams whose rest did not come */
-	uint64_t gaps;            /* streams of which a piece was lost */
+	uint64_t gaps;            /* streams of which a piece is missing */
 	uint64_t refused;         /* streams for which there was no memory */
 	uint64_t out[(IW_DERIVED_MAX + 7) / 8];
 };
@@ -98,23 +98,29 @@ static inline size_t iw_dns_stream(struct iw_payloads *self, const struct iw_pay
 	}
 }
 
-/* The hello that a stream begins with; 1 when it is done with. `last`: no more will come. */
-static inline int iw_tls_stream(struct iw_payloads *self, const struct iw_payload_writer *w,
+enum iw_progress {
+	IW_WAITS,   /* for more bytes */
+	IW_DONE,    /* told */
+	IW_REFUSED, /* no hello */
+};
+
+/* The hello that a stream begins with. `last`: no more will come. */
+static inline enum iw_progress iw_tls_stream(struct iw_payloads *self, const struct iw_payload_writer *w,
 				const struct iw_network_payload *from, const uint8_t *data, size_t size, int last)
 {
 	struct iw_hello hello;
 	int reason = iw_hello_parse(data, size, &hello);
 
 	if (!last && (reason == IW_UNPARSED_SHORT || (!reason && !hello.complete && hello.size < IW_HELLO_MAX)))
-		return 0;
+		return IW_WAITS;
 	if (reason) {
 		self->unparsed[reason]++;
-		return 1;
+		return IW_REFUSED;
 	}
 	self->tls++;
 	self->incomplete += !hello.complete;
 	iw_write_tls(w, from, &hello);
-	return 1;
+	return IW_DONE;
 }
 
 /* As the first byte of a DNS message's length it would announce more than 5,631 bytes, which no query has. */
@@ -202,7 +208,7 @@ static inline uint32_t iw_stream_slot(struct iw_payloads *self, const struct iw_
 
 static inline void iw_stream_begin(struct iw_payloads *self, const struct iw_payload_writer *w,
 				   const struct iw_network_payload *piece, const uint8_t *data, size_t size,
-				   uint32_t skip)
+				   int is_hello, uint32_t skip)
 {
 	uint32_t slot = iw_stream_slot(self, w);
 	struct iw_stream *stream = &self->streams[slot];
@@ -221,26 +227,46 @@ static inline void iw_stream_begin(struct iw_payloads *self, const struct iw_pay
 	memcpy(stream->data, data, stream->size);
 	stream->next = piece->stream_offset + piece->payload.len;
 	stream->skip = skip;
-	stream->is_hello = iw_begins_hello((const uint8_t *)piece + piece->payload.off);
+	stream->is_hello = is_hello;
 }
 
 /* What a stream holds now: told, or kept for the next piece. */
-static inline void iw_stream_advance(struct iw_payloads *self, const struct iw_payload_writer *w, uint32_t slot)
+static inline enum iw_progress iw_stream_advance(struct iw_payloads *self, const struct iw_payload_writer *w,
+						 uint32_t slot)
 {
 	struct iw_stream *stream = &self->streams[slot];
+	enum iw_progress progress;
 	size_t done;
 
 	if (stream->is_hello) {
-		if (iw_tls_stream(self, w, &stream->first, stream->data, stream->size,
-				  stream->size == IW_STREAM_BYTES))
-			iw_stream_release(self, slot);
+		progress = iw_tls_stream(self, w, &stream->first, stream->data, stream->size,
+					 stream->size == IW_STREAM_BYTES);
+	} else {
+		done = iw_dns_stream(self, w, &stream->first, stream->data, stream->size, &stream->skip);
+		stream->size -= (uint32_t)done;
+		memmove(stream->data, stream->data + done, stream->size);
+		progress = stream->size || stream->skip ? IW_WAITS : IW_DONE;
+	}
+	if (progress != IW_WAITS)
+		iw_stream_release(self, slot);
+	return progress;
+}
+
+/* The first piece: most messages come whole and need no slot. */
+static inline void iw_stream_first(struct iw_payloads *self, const struct iw_payload_writer *w,
+				   const struct iw_network_payload *piece, const uint8_t *data, size_t size)
+{
+	uint32_t skip = 0;
+	size_t done;
+
+	if (iw_begins_hello(data)) {
+		if (iw_tls_stream(self, w, piece, data, size, size >= IW_STREAM_BYTES) == IW_WAITS)
+			iw_stream_begin(self, w, piece, data, size, 1, 0);
 		return;
 	}
-	done = iw_dns_stream(self, w, &stream->first, stream->data, stream->size, &stream->skip);
-	stream->size -= (uint32_t)done;
-	memmove(stream->data, stream->data + done, stream->size);
-	if (!stream->size && !stream->skip)
-		iw_stream_release(self, slot);
+	done = iw_dns_stream(self, w, piece, data, size, &skip);
+	if (done < size || skip)
+		iw_stream_begin(self, w, piece, data + done, size - done, 0, skip);
 }
 
 static inline void iw_stream_continue(struct iw_payloads *self, const struct iw_payload_writer *w, uint32_t slot,
@@ -253,6 +279,8 @@ static inline void iw_stream_continue(struct iw_payloads *self, const struct iw_
 	if (known < 0) {
 		self->gaps++;
 		iw_stream_end(self, w, slot);
+		if (iw_begins_hello(data))
+			iw_stream_first(self, w, piece, data, size);
 		return;
 	}
 	if ((uint32_t)known >= size)
@@ -261,28 +289,12 @@ static inline void iw_stream_continue(struct iw_payloads *self, const struct iw_
 	size -= (uint32_t)known;
 	stream->next += (uint32_t)size;
 	stream->first.h.ts_ns = piece->h.ts_ns;
-	if (size > room)
-		size = room;
-	memcpy(stream->data + stream->size, data, size);
-	stream->size += (uint32_t)size;
-	iw_stream_advance(self, w, slot);
-}
-
-/* The first piece: most messages come whole and need no slot. */
-static inline void iw_stream_first(struct iw_payloads *self, const struct iw_payload_writer *w,
-				   const struct iw_network_payload *piece, const uint8_t *data, size_t size)
-{
-	uint32_t skip = 0;
-	size_t done;
-
-	if (iw_begins_hello(data)) {
-		if (!iw_tls_stream(self, w, piece, data, size, size >= IW_STREAM_BYTES))
-			iw_stream_begin(self, w, piece, data, size, 0);
-		return;
-	}
-	done = iw_dns_stream(self, w, piece, data, size, &skip);
-	if (done < size || skip)
-		iw_stream_begin(self, w, piece, data + done, size - done, skip);
+	if (room > size)
+		room = size;
+	memcpy(stream->data + stream->size, data, room);
+	stream->size += (uint32_t)room;
+	if (iw_stream_advance(self, w, slot) == IW_REFUSED && iw_begins_hello(data))
+		iw_stream_first(self, w, piece, data, size); /* what came before only began like a hello */
 }
 
 /* One checked record. Calls `emit` for what it completes, and for what it ends. */
