@@ -10,7 +10,7 @@ from innerwarden.model._wire import KINDS, LAYOUT, MEANING, RECORD_OF
 from innerwarden.model.details import DETAILS
 from innerwarden.model.vocabulary import NOT_FIELDS, TASK_KINDS, VOCABULARY, FieldType
 from innerwarden.modules.factory import encode
-from innerwarden.rules.pipeline import CATEGORIES, CONSTANTS, SERVICES
+from innerwarden.rules.pipeline import CATEGORIES, CONSTANTS, SERVICES, UNSEEN
 from innerwarden.rules.program import CompiledPredicate, CompiledRule
 
 
@@ -68,7 +68,7 @@ def test_log_sources_name_kinds_that_exist() -> None:
         assert set(kinds) <= set(KINDS)
 
 
-@pytest.mark.parametrize("kind", sorted(TASK_KINDS - {"process.exec", "process.exec_argv", "process.fork"}))
+@pytest.mark.parametrize("kind", sorted(TASK_KINDS - {"process.exec", "process.fork", *UNSEEN}))
 def test_fields_of_the_acting_process_are_there_on_every_record_of_a_task(kind: str) -> None:
     """What the vocabulary promises for kinds that do not carry the field: the process table supplies it."""
     engine = Engine()

@@ -23,7 +23,7 @@ import msgspec
 
 from innerwarden import paths
 from innerwarden.config import KernelConfig
-from innerwarden.ctl.triggers import TRIGGERS
+from innerwarden.canary.triggers import TRIGGERS
 from innerwarden.errors import BpfError
 from innerwarden.model._wire import HookId
 from innerwarden.sensor.kernel_hooks import HOOKS, Hook
