@@ -22,8 +22,8 @@ from pathlib import Path
 import msgspec
 
 from innerwarden import paths
-from innerwarden.config import KernelConfig
 from innerwarden.canary.triggers import TRIGGERS
+from innerwarden.config import KernelConfig
 from innerwarden.errors import BpfError
 from innerwarden.model._wire import HookId
 from innerwarden.sensor.kernel_hooks import HOOKS, Hook
