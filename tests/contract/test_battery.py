@@ -56,10 +56,12 @@ MUST_EXIST = {
 BUILDING_BLOCKS = {"download_tool", "chmod_executable"}
 
 #: Two facts about one attack that are worth two incidents: a list of accounts is also many failures,
-#: and the connection is the second step of a chain that began with the shell.
+#: the connection is the second step of a chain that began with the shell, and a program from a doubtful place that
+#: calls somebody has done more than start.
 COMPANIONS = {
     "credential_stuffing": {"ssh_bruteforce"},
     "shell_network_connect": {"web_server_shell"},
+    "tls_from_writable_place": {"suspicious_exec_origin"},
 }
 
 
