@@ -136,6 +136,10 @@ class ProcessInfo:
     login_uid: int
     exe_path: str | None
     argv: list[str]
+    argv_len: int
+    """Bytes passed to exec, terminators included."""
+    argv_incomplete: bool
+    """The table keeps fewer of them; see KEPT_ARGV."""
     comm: str
     cwd: str | None
     cgroup_path: str | None
@@ -230,8 +234,10 @@ class Engine:
         argv: bytes,
         cwd: bytes | None,
         cgroup_path: bytes = b"",
+        argv_len: int = 0,
     ) -> None:
-        """Insert from /proc (start resolution 10 ms); merged with kernel records by (pid, start)."""
+        """Insert from /proc (start resolution 10 ms); merged with kernel records by (pid, start). `argv_len`: bytes
+        of all arguments, where `argv` holds the first of them only."""
     def process(self, pid: int, start_ns: int = 0) -> ProcessInfo | None: ...
     def ancestors(self, pid: int, start_ns: int = 0, limit: int = 32) -> list[ProcessInfo]:
         """Birth chain, nearest first; ends at the first unknown parent."""

@@ -258,12 +258,12 @@ cdef class Engine:
 
     def seed_process(self, uint32_t pid, uint64_t start_ns, uint32_t ppid, uint64_t parent_start_ns, uint32_t uid,
                      uint32_t login_uid, bytes comm not None, bytes exe_path, bytes argv not None, bytes cwd,
-                     bytes cgroup_path=b""):
+                     bytes cgroup_path=b"", uint32_t argv_len=0):
         """Insert from /proc; what the kernel's records already said stays."""
         with self._lock:
             table_seed(
                 &self.pipeline.table, pid, start_ns, ppid, parent_start_ns, uid, login_uid, comm, exe_path or b"",
-                argv, cwd or b"", cgroup_path,
+                argv, cwd or b"", cgroup_path, argv_len,
             )
 
     def process(self, uint32_t pid, uint64_t start_ns=0):

@@ -51,6 +51,8 @@ cdef void table_exec(iw_table *table, const iw_process_exec *record) noexcept no
         tail(record, &record.cgroup_path), record.cgroup_path.len,
         record.exec_flags,
     )
+    if process.image != NULL:
+        process.image.argv_len = max(process.image.argv_len, record.argv_len)
 
 
 cdef void table_fork(iw_table *table, const iw_process_fork *record) noexcept nogil:
@@ -98,7 +100,7 @@ cdef void table_credential(iw_table *table, const iw_credential_change *record) 
 
 cdef int table_seed(
     iw_table *table, uint32_t pid, uint64_t start_ns, uint32_t ppid, uint64_t parent_start_ns, uint32_t uid,
-    uint32_t login_uid, bytes comm, bytes exe, bytes argv, bytes cwd, bytes cgroup,
+    uint32_t login_uid, bytes comm, bytes exe, bytes argv, bytes cwd, bytes cgroup, uint32_t argv_len,
 ) except -1:
     """Insert from /proc; what the kernel's records already said stays."""
     cdef iw_process *process = table_find(table, pid, start_ns)
@@ -122,4 +124,6 @@ cdef int table_seed(
             <const uint8_t *><const char *>cwd, len(cwd),
             <const uint8_t *><const char *>cgroup, len(cgroup), 0,
         )
+        if process.image != NULL:
+            process.image.argv_len = max(process.image.argv_len, argv_len)
     return 0

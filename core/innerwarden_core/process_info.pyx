@@ -17,6 +17,8 @@ cdef class ProcessInfo:
     cdef readonly unsigned int login_uid
     cdef readonly str exe_path
     cdef readonly list argv
+    cdef readonly unsigned int argv_len
+    cdef readonly bint argv_incomplete
     cdef readonly str comm
     cdef readonly str cwd
     cdef readonly str cgroup_path
@@ -52,6 +54,8 @@ cdef object process_info(const iw_process *process):
     out.argv = []
     if process.image != NULL:
         out.exec_flags = process.image.exec_flags
+        out.argv_len = process.image.argv_len
+        out.argv_incomplete = process.image.argv_len > process.image.argv_size
         out.argv = split_argv(image_argv(process.image), process.image.argv_size)
         if process.image.exe_size:
             out.exe_path = to_str(image_exe(process.image), process.image.exe_size)

@@ -11,7 +11,8 @@ cdef struct iw_image:
     uint32_t references
     uint32_t exec_flags
     uint32_t exe_size    # 0: not known
-    uint32_t argv_size
+    uint32_t argv_size   # bytes kept
+    uint32_t argv_len    # bytes that were passed to exec
     uint32_t cwd_size
     uint32_t cgroup_size
     # exe_path, argv, cwd and cgroup_path follow the struct, in this order

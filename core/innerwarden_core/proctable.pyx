@@ -198,7 +198,7 @@ cdef void table_set_image(
     cdef iw_image *image
     cdef uint8_t *at
     cdef uint64_t size
-    cdef uint32_t tries = 0
+    cdef uint32_t tries = 0, argv_len = argv_size
     argv_size = min(argv_size, <uint32_t>KEPT_ARGV)
     size = sizeof(iw_image) + <uint64_t>exe_size + argv_size + cwd_size + cgroup_size
     table_drop_image(table, process)
@@ -223,6 +223,7 @@ cdef void table_set_image(
     image.exec_flags = exec_flags
     image.exe_size = exe_size
     image.argv_size = argv_size
+    image.argv_len = argv_len
     image.cwd_size = cwd_size
     image.cgroup_size = cgroup_size
     at = <uint8_t *>image + sizeof(iw_image)

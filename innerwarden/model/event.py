@@ -90,6 +90,8 @@ def process_ref(info: ProcessInfo) -> ProcessRef:
         ppid=info.ppid,
         exe=info.exe_path,
         argv=tuple(info.argv),
+        argv_len=info.argv_len or None,
+        argv_incomplete=info.argv_incomplete,
         comm=info.comm,
         uid=info.uid,
         login_uid=info.login_uid,

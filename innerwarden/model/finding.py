@@ -24,6 +24,10 @@ class ProcessRef(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     ppid: int | None = None
     exe: str | None = None
     argv: tuple[str, ...] = ()
+    argv_len: int | None = None
+    """Bytes that were passed to exec, terminators included."""
+    argv_incomplete: bool = False
+    """`argv` holds fewer of them than were passed."""
     comm: str | None = None
     uid: int | None = None
     user: str | None = None
@@ -38,6 +42,8 @@ class Process(ProcessRef, frozen=True, omit_defaults=True, kw_only=True):
     """The acting process with its birth chain, nearest first."""
 
     ancestors: tuple[ProcessRef, ...] = ()
+    argv_sha256: str | None = None
+    """Of the argument bytes that the exec's record carries, in hexadecimal; only where the finding is about an exec."""
 
 
 class Evidence(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

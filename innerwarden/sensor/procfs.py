@@ -34,6 +34,7 @@ class Seed(NamedTuple):
     comm: bytes
     exe_path: bytes | None
     argv: bytes
+    argv_len: int
     cwd: bytes | None
     cgroup_path: bytes
 
@@ -47,7 +48,7 @@ def read(pid: int, proc: Path = Path("/proc")) -> Seed | None:
         comm = stat[stat.index(b"(") + 1 : stat.rindex(b")")]
         rest = stat[stat.rindex(b")") + 2 :].split()
         status = _status((base / "status").read_bytes())
-        argv = (base / "cmdline").read_bytes()[:ARGV_BYTES]
+        argv = (base / "cmdline").read_bytes()
     except (OSError, ValueError):
         return None
     login_uid = UNSET_LOGIN_UID
@@ -64,7 +65,8 @@ def read(pid: int, proc: Path = Path("/proc")) -> Seed | None:
         login_uid=login_uid,
         comm=comm[:15],
         exe_path=_link(base / "exe"),
-        argv=argv,
+        argv=argv[:ARGV_BYTES],
+        argv_len=len(argv),
         cwd=_link(base / "cwd"),
         cgroup_path=_cgroup(base / "cgroup"),
     )
@@ -123,5 +125,6 @@ def seed(engine: Engine, proc: Path = Path("/proc")) -> list[Seed]:
             process.argv,
             process.cwd,
             process.cgroup_path,
+            process.argv_len,
         )
     return list(found.values())

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import struct
 from typing import Any
 
 import msgspec
 from innerwarden_core import Engine, Hit, ProcessInfo, Record
 
-from innerwarden.model._wire import Flag, Kind, OpenFlag
+from innerwarden.model._wire import LAYOUT, Flag, Kind, OpenFlag
 from innerwarden.model.event import process_of, process_ref
 from innerwarden.model.finding import Process, ProcessRef
 from innerwarden.model.wire import DOTTED, FIRST_LOG_KIND
@@ -16,6 +18,8 @@ from innerwarden.users import Users
 
 UNSET_UID = 0xFFFFFFFF
 MAX_ANCESTORS = 32
+_STRING = struct.Struct("<II")  # offset from the record's begin, length
+_ARGV_PLACE = next(at for name, at, _shape in LAYOUT["iw_process_exec"] if name == "argv")
 
 
 class Scene:
@@ -83,6 +87,9 @@ class Scene:
             changes |= {
                 "exe": self.fields.get("exe_path"),
                 "argv": tuple(self.record.argv()),
+                "argv_len": self.fields.get("argv_len"),
+                "argv_incomplete": bool((self.fields.get("flags") or 0) & Flag.ARGV_INCOMPLETE),
+                "argv_sha256": _argv_sha256(self.hit.record),
                 "cwd": self.fields.get("cwd"),
                 "login_uid": self.fields.get("login_uid"),
             }
@@ -114,3 +121,9 @@ class Scene:
         values["parent_exe_path"] = parent.exe if parent else None
         values["parent_command_line"] = " ".join(parent.argv) or None if parent else None
         return values
+
+
+def _argv_sha256(record: bytes) -> str | None:
+    """Of an exec record's argument bytes, which may be no text."""
+    offset, length = _STRING.unpack_from(record, _ARGV_PLACE)
+    return hashlib.sha256(record[offset : offset + length]).hexdigest() if length else None

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from innerwarden.model.finding import MAX_LINE_BYTES, Finding, IncidentFields, Telemetry
+from innerwarden.model.finding import MAX_LINE_BYTES, Finding, IncidentFields, ProcessRef, Telemetry
 from innerwarden.sensor.sinks.rotating import RotatingFile
 
 logger = logging.getLogger(__name__)
@@ -105,14 +105,15 @@ def _cut_argv(fields: IncidentFields) -> IncidentFields:
     if fields.process is None:
         return fields
 
-    def short(argv: tuple[str, ...]) -> tuple[str, ...]:
-        kept = tuple(word[:200] for word in argv[:16])
-        return kept if len(argv) <= 16 else (*kept, f"... ({len(argv)} arguments)")
+    def short(one: ProcessRef) -> ProcessRef:
+        argv = tuple(word[:200] for word in one.argv[:16])
+        if argv == one.argv:
+            return one
+        argv = argv if len(one.argv) <= 16 else (*argv, f"... ({len(one.argv)} arguments)")
+        return msgspec.structs.replace(one, argv=argv, argv_incomplete=True)
 
-    ancestors = tuple(
-        msgspec.structs.replace(one, argv=short(one.argv)) for one in fields.process.ancestors[:32]
-    )
-    process = msgspec.structs.replace(fields.process, argv=short(fields.process.argv), ancestors=ancestors)
+    ancestors = tuple(short(one) for one in fields.process.ancestors[:32])
+    process = msgspec.structs.replace(short(fields.process), ancestors=ancestors)
     return _tagged(fields, process=process)
 
 

@@ -182,6 +182,19 @@ def test_the_table_keeps_four_kib_of_argv_and_the_record_all() -> None:
     engine.feed(encode("process.exec", pid=2, exe_path="/bin/x", argv=argv))
     kept = engine.process(2)
     assert kept is not None and sum(len(a) + 1 for a in kept.argv) <= 4098
+    assert (kept.argv_len, kept.argv_incomplete) == (9003, True)
+    engine.feed(encode("process.exec", at_s=1, pid=2, exe_path="/bin/x", argv=["x", "yz"]))
+    again = engine.process(2)
+    assert again is not None and (again.argv_len, again.argv_incomplete) == (5, False)
+
+
+def test_arguments_from_proc_tell_how_many_there_were() -> None:
+    engine = Engine()
+    engine.seed_process(7, TICK, 1, 0, 0, 0, b"x", b"/bin/x", b"x\0y", None, argv_len=5000)
+    engine.seed_process(8, TICK, 1, 0, 0, 0, b"x", b"/bin/x", b"x\0yz\0", None)
+    cut, whole = engine.process(7), engine.process(8)
+    assert cut is not None and (cut.argv_len, cut.argv_incomplete) == (5000, True)
+    assert whole is not None and (whole.argv_len, whole.argv_incomplete) == (5, False)
 
 
 @pytest.mark.parametrize("flood", [5_000])

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-from innerwarden_core import FIELDS, OPERATORS, Engine, Predicate, Rule
+import hashlib
+import struct
+
+from innerwarden_core import FIELDS, LAYOUT, OPERATORS, Engine, Predicate, Rule
 
 from innerwarden import paths
 from innerwarden.config import Config, DetectorConfig
@@ -28,15 +31,9 @@ def shipped(config: Config | None = None) -> tuple[Engine, DetectionHost]:
     return engine, host
 
 
-def memory_program() -> bytes:
-    return encode(
-        "process.exec",
-        pid=50,
-        uid=0,
-        exe_path="/memfd:x",
-        argv=["kworker"],
-        exec_flags=["memfd"],
-    )
+def memory_program(**fields: object) -> bytes:
+    usual: dict[str, object] = {"pid": 50, "uid": 0, "argv": ["kworker"]}
+    return encode("process.exec", exe_path="/memfd:x", exec_flags=["memfd"], **(usual | fields))
 
 
 def test_a_variant_has_its_own_title_severity_and_technique() -> None:
@@ -86,6 +83,27 @@ def test_the_same_records_give_the_same_id_and_a_burst_says_at_least_one_second(
     assert [f.fields.incident_id for f in first] == [f.fields.incident_id for f in second]
     assert len(first) == 1
     assert "(not known)" not in first[0].fields.summary
+
+
+def test_a_process_tells_how_long_its_arguments_were_and_what_they_hash_to() -> None:
+    engine, host = shipped()
+    cut = bytearray(memory_program(argv=["kworker", "a" * 9000], flags=["argv_incomplete"]))
+    struct.pack_into("<I", cut, LAYOUT["iw_process_exec"]["argv_len"], 200_000)
+    process = host.findings(engine.feed(cut))[0].fields.process
+    assert process is not None
+    assert (process.argv_len, process.argv_incomplete) == (200_000, True)
+    assert process.argv_sha256 == hashlib.sha256(b"kworker\0" + b"a" * 9000 + b"\0").hexdigest()
+
+
+def test_an_ancestor_tells_that_the_process_table_kept_only_some_of_its_arguments() -> None:
+    engine, host = shipped()
+    parent = encode("process.exec", at_s=0, pid=10, exe_path="/bin/sh", argv=["sh", "-c", "x" * 5000])
+    (finding,) = host.findings(engine.feed(parent + memory_program(at_s=1, pid=11, ppid=10)))
+    process = finding.fields.process
+    assert process is not None
+    assert (process.argv_len, process.argv_incomplete) == (len("kworker") + 1, False)
+    (told,) = process.ancestors
+    assert (told.argv_len, told.argv_incomplete) == (5007, True)
 
 
 class Broken(Detector):

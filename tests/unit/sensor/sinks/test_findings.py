@@ -71,6 +71,7 @@ def test_a_huge_finding_is_cut_to_the_line_limit_and_says_so(tmp_path: Path) -> 
     fields = json.loads(raw)["fields"]
     assert "truncated" in fields["tags"]
     assert fields["process"]["pid"] == 1
+    assert fields["process"]["argv_incomplete"] is True
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which this system lacks")
