@@ -13,5 +13,6 @@
 #include "kernel.bpf.c"
 #include "syscall.bpf.c"
 #include "xdp.bpf.c"
+#include "enforce.bpf.c"
 
 char LICENSE[] SEC("license") = "GPL";

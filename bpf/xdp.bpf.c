@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Block list at the driver. Single addresses in hashes, prefixes in small tries (a trie look-up among a million
- * costs ten times a hash's); an allow entry wins over every block. What cannot be parsed passes and is counted.
+ * costs ten times a hash's); an allow entry wins over every block. Only the source address decides, and it stands at
+ * a fixed place behind the tags, so that fragments, options and extension headers cannot hide it; they are counted.
+ *
+ * Two programs from one text: iw_xdp_observe counts and records what iw_xdp drops, and has no drop in it.
  */
 #include "include/iw_common.bpf.h"
 
@@ -10,11 +13,24 @@
 #define ETH_P_8021Q 0x8100
 #define ETH_P_8021AD 0x88a8
 #define IW_VLAN_TAGS 2
+#define IW_EXTENSIONS 8 /* headers of one IPv6 packet; RFC 8200, 4.1, recommends each at most once */
+#define IP_MF_OR_OFFSET 0x3fff /* RFC 791: more fragments, fragment offset */
+#define IP6_FRAGMENT_OFFSET 0xfff8
+
+/* IANA protocol numbers of IPv6 extension headers (RFC 7045, 4). */
+#define NEXT_HOP_BY_HOP 0
+#define NEXT_ROUTING 43
+#define NEXT_FRAGMENT 44
+#define NEXT_AH 51
+#define NEXT_DESTINATION 60
+#define NEXT_MOBILITY 135
+#define NEXT_HIP 139
+#define NEXT_SHIM6 140
 
 /* `expires_ns` is CLOCK_BOOTTIME; 0 never expires. */
 struct iw_block {
 	__u64 expires_ns;
-	__u64 packet_count;
+	__u64 packet_count; /* matched by the entry, dropped or not */
 };
 
 struct iw_prefix4 {
@@ -35,9 +51,20 @@ struct iw_address6 {
 /* By CPU. */
 struct iw_xdp_counters {
 	__u64 dropped;
-	__u64 allowed;	/* listed, but an allow entry won */
-	__u64 expired;	/* listed, but the time was over */
-	__u64 unparsed; /* too short, or more tags than two: passed */
+	__u64 observed;	 /* listed, and only noted: the program that observes is attached */
+	__u64 allowed;	 /* listed, but an allow entry won */
+	__u64 expired;	 /* listed, but the time was over */
+	__u64 unparsed;	 /* cut short, malformed, more than two tags or eight extension headers */
+	__u64 refused;	 /* of those, dropped because the policy says so */
+	__u64 fragments; /* not first and only: matched by their source like all others */
+	__u64 extended;	 /* IPv6 with extension headers: the same */
+	__u64 mapped;	 /* IPv6 source ::ffff:a.b.c.d: looked up in the v4 lists as well */
+	__u64 tunnelled; /* IPv6 source of 6to4 or Teredo: the v4 address inside is not looked at */
+};
+
+struct iw_xdp_policy {
+	__u32 drop_unparsed;
+	__u32 reserved0;
 };
 
 #define IW_LIST(name, map_type, key_type, value_type, entries)  \
@@ -65,8 +92,22 @@ struct {
 	__type(value, struct iw_xdp_counters);
 } iw_xdp_stats SEC(".maps");
 
-/* One record for the 1st, 2nd, 4th, 8th ... packet of a source: a flood writes 64 at most. */
-static __always_inline void report(struct iw_block *block, const __u8 *ip16, __u32 ifindex)
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct iw_xdp_policy);
+} iw_xdp_policy SEC(".maps");
+
+static __always_inline struct iw_xdp_counters *counters(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&iw_xdp_stats, &zero);
+}
+
+/* One record for the 1st, 2nd, 4th, 8th ... packet of an entry: a flood writes 64 at most. */
+static __always_inline void report(struct iw_block *block, const __u8 *ip16, __u32 ifindex, __u32 mode)
 {
 	__u64 count = block->packet_count;
 	struct iw_network_xdp_drop *d;
@@ -81,15 +122,14 @@ static __always_inline void report(struct iw_block *block, const __u8 *ip16, __u
 	__builtin_memcpy(d->src_ip, ip16, 16);
 	d->packet_count = count;
 	d->interface_index = ifindex;
+	d->enforcement_mode = mode;
 	IW_SUBMIT(d, iw_ring_bulk, IW_RING_BULK);
 }
 
-static __always_inline int drop(struct iw_block *block, const __u8 *ip16, int allowed, __u32 ifindex)
+static __always_inline int listed(struct iw_block *block, const __u8 *ip16, int allowed, __u32 ifindex, __u32 mode)
 {
-	struct iw_xdp_counters *c;
-	__u32 zero = 0;
+	struct iw_xdp_counters *c = counters();
 
-	c = bpf_map_lookup_elem(&iw_xdp_stats, &zero);
 	if (!c)
 		return XDP_PASS;
 	if (allowed) {
@@ -100,24 +140,33 @@ static __always_inline int drop(struct iw_block *block, const __u8 *ip16, int al
 		c->expired++;
 		return XDP_PASS;
 	}
-	c->dropped++;
 	__sync_fetch_and_add(&block->packet_count, 1);
-	report(block, ip16, ifindex);
+	report(block, ip16, ifindex, mode);
+	if (mode != IW_ENFORCEMENT_ENFORCE) {
+		c->observed++;
+		return XDP_PASS;
+	}
+	c->dropped++;
 	return XDP_DROP;
 }
 
-static __always_inline int unparsed(void)
+static __always_inline int unparsed(__u32 mode)
 {
-	struct iw_xdp_counters *c;
+	struct iw_xdp_counters *c = counters();
+	struct iw_xdp_policy *policy;
 	__u32 zero = 0;
 
-	c = bpf_map_lookup_elem(&iw_xdp_stats, &zero);
-	if (c)
-		c->unparsed++;
-	return XDP_PASS;
+	policy = bpf_map_lookup_elem(&iw_xdp_policy, &zero);
+	if (!c || !policy)
+		return XDP_PASS;
+	c->unparsed++;
+	if (mode != IW_ENFORCEMENT_ENFORCE || !policy->drop_unparsed)
+		return XDP_PASS;
+	c->refused++;
+	return XDP_DROP;
 }
 
-static __always_inline int source4(const __u8 *at, __u32 ifindex)
+static __always_inline int source4(const __u8 *at, __u32 ifindex, __u32 mode)
 {
 	struct iw_prefix4 prefix = { .bits = 32 };
 	struct iw_block *block;
@@ -135,17 +184,34 @@ static __always_inline int source4(const __u8 *at, __u32 ifindex)
 	allowed = bpf_map_lookup_elem(&iw_xdp_allow_v4, &address) ||
 		  bpf_map_lookup_elem(&iw_xdp_allow_prefix_v4, &prefix);
 	iw_ip4(ip16, address);
-	return drop(block, ip16, allowed, ifindex);
+	return listed(block, ip16, allowed, ifindex, mode);
 }
 
-static __always_inline int source6(const __u8 *at, __u32 ifindex)
+static __always_inline int source6(const __u8 *at, __u32 ifindex, __u32 mode)
 {
 	struct iw_prefix6 prefix = { .bits = 128 };
 	struct iw_address6 address;
+	struct iw_xdp_counters *c;
 	struct iw_block *block;
+	__u32 head, third;
 	int allowed;
 
 	__builtin_memcpy(&address, at, 16);
+	__builtin_memcpy(&head, at, 4);
+	__builtin_memcpy(&third, at + 8, 4);
+	if (!address.high && third == bpf_htonl(0xffff)) {
+		c = counters();
+		if (c)
+			c->mapped++;
+		if (source4(at + 12, ifindex, mode) == XDP_DROP)
+			return XDP_DROP;
+	}
+	/* 2002::/16, RFC 3056; 2001::/32, RFC 4380 */
+	if ((head & bpf_htonl(0xffff0000)) == bpf_htonl(0x20020000) || head == bpf_htonl(0x20010000)) {
+		c = counters();
+		if (c)
+			c->tunnelled++;
+	}
 	__builtin_memcpy(prefix.ip, at, 16);
 	block = bpf_map_lookup_elem(&iw_xdp_block_v6, &address);
 	if (!block)
@@ -154,19 +220,88 @@ static __always_inline int source6(const __u8 *at, __u32 ifindex)
 		return XDP_PASS;
 	allowed = bpf_map_lookup_elem(&iw_xdp_allow_v6, &address) ||
 		  bpf_map_lookup_elem(&iw_xdp_allow_prefix_v6, &prefix);
-	return drop(block, prefix.ip, allowed, ifindex);
+	return listed(block, prefix.ip, allowed, ifindex, mode);
 }
 
-SEC("xdp")
-int iw_xdp(struct xdp_md *ctx)
+static __always_inline int is_extension(__u8 next)
 {
-	__u8 *at = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	return next == NEXT_HOP_BY_HOP || next == NEXT_ROUTING || next == NEXT_FRAGMENT || next == NEXT_AH ||
+	       next == NEXT_DESTINATION || next == NEXT_MOBILITY || next == NEXT_HIP || next == NEXT_SHIM6;
+}
+
+/* The source passed: say whether the chain behind the fixed header can be followed to its end. */
+static __always_inline int extensions(const __u8 *at, const __u8 *end, __u8 next, __u32 mode)
+{
+	struct iw_xdp_counters *c = counters();
+	__u16 offset;
+	__u8 type;
+	int i;
+
+	if (!c)
+		return XDP_PASS;
+	c->extended++;
+#pragma clang loop unroll(full)
+	for (i = 0; i < IW_EXTENSIONS; i++) {
+		if (at + 8 > end)
+			return unparsed(mode);
+		type = next;
+		next = at[0];
+		if (type == NEXT_FRAGMENT) {
+			__builtin_memcpy(&offset, at + 2, 2);
+			c->fragments++;
+			/* Behind a later fragment's header stand bytes of the middle, not a header. */
+			if (bpf_ntohs(offset) & IP6_FRAGMENT_OFFSET)
+				return XDP_PASS;
+			at += 8;
+		} else if (type == NEXT_AH) {
+			at += (at[1] + 2) * 4; /* RFC 4302, 2.2 */
+		} else {
+			at += (at[1] + 1) * 8;
+		}
+		if (at > end)
+			return unparsed(mode);
+		if (!is_extension(next))
+			return XDP_PASS;
+	}
+	return unparsed(mode);
+}
+
+static __always_inline int packet4(const __u8 *at, const __u8 *end, __u32 ifindex, __u32 mode)
+{
+	struct iw_xdp_counters *c;
+	__u16 fragment;
+
+	if (at + 20 > end || at[0] >> 4 != 4 || (at[0] & 15) < 5)
+		return unparsed(mode);
+	__builtin_memcpy(&fragment, at + 6, 2);
+	if (fragment & bpf_htons(IP_MF_OR_OFFSET)) {
+		c = counters();
+		if (c)
+			c->fragments++;
+	}
+	return source4(at + 12, ifindex, mode);
+}
+
+static __always_inline int packet6(const __u8 *at, const __u8 *end, __u32 ifindex, __u32 mode)
+{
+	if (at + 40 > end || at[0] >> 4 != 6)
+		return unparsed(mode);
+	if (source6(at + 8, ifindex, mode) == XDP_DROP)
+		return XDP_DROP;
+	if (!is_extension(at[6]))
+		return XDP_PASS;
+	return extensions(at + 40, end, at[6], mode);
+}
+
+static __always_inline int judge(struct xdp_md *ctx, __u32 mode)
+{
+	const __u8 *at = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	__u16 type;
 	int i;
 
 	at += 12; /* both hardware addresses */
 	if (at + 2 > end)
-		return unparsed();
+		return unparsed(mode);
 	__builtin_memcpy(&type, at, 2);
 	at += 2;
 #pragma clang loop unroll(full)
@@ -174,21 +309,27 @@ int iw_xdp(struct xdp_md *ctx)
 		if (type != bpf_htons(ETH_P_8021Q) && type != bpf_htons(ETH_P_8021AD))
 			break;
 		if (at + 4 > end)
-			return unparsed();
+			return unparsed(mode);
 		__builtin_memcpy(&type, at + 2, 2);
 		at += 4;
 	}
-	if (type == bpf_htons(ETH_P_IP)) {
-		if (at + 20 > end || at[0] >> 4 != 4)
-			return unparsed();
-		return source4(at + 12, ctx->ingress_ifindex);
-	}
-	if (type == bpf_htons(ETH_P_IPV6)) {
-		if (at + 40 > end || at[0] >> 4 != 6)
-			return unparsed();
-		return source6(at + 8, ctx->ingress_ifindex);
-	}
+	if (type == bpf_htons(ETH_P_IP))
+		return packet4(at, end, ctx->ingress_ifindex, mode);
+	if (type == bpf_htons(ETH_P_IPV6))
+		return packet6(at, end, ctx->ingress_ifindex, mode);
 	if (type == bpf_htons(ETH_P_8021Q) || type == bpf_htons(ETH_P_8021AD))
-		return unparsed();
+		return unparsed(mode);
 	return XDP_PASS;
+}
+
+SEC("xdp")
+int iw_xdp(struct xdp_md *ctx)
+{
+	return judge(ctx, IW_ENFORCEMENT_ENFORCE);
+}
+
+SEC("xdp")
+int iw_xdp_observe(struct xdp_md *ctx)
+{
+	return judge(ctx, IW_ENFORCEMENT_OBSERVE);
 }

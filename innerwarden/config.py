@@ -6,6 +6,7 @@ from __future__ import annotations
 import socket
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -71,11 +72,41 @@ class DashboardConfig(Section, frozen=True):
     listen: str = "127.0.0.1:8787"
 
 
+#: What a rule of kernel enforcement is asked to do; above `observe` only under both of the responder's switches.
+RuleMode = Literal["off", "observe", "rehearse", "enforce"]
+
+
+class AllowListConfig(Section, frozen=True):
+    """Programs that a control group may execute, by path; anything else is judged by `mode`."""
+
+    mode: RuleMode = "observe"
+    programs: tuple[str, ...] = ()
+
+
+class EnforcementConfig(Section, frozen=True):
+    """Kernel rules and their lists. Paths are absolute; a program is known by its file, never by its name."""
+
+    exec_mode: RuleMode = "observe"
+    exec_deny: tuple[str, ...] = ()
+    exec_allow: dict[str, AllowListConfig] = msgspec.field(default_factory=dict)
+    file_mode: RuleMode = "observe"
+    protected_files: tuple[str, ...] = ()
+    file_writers: tuple[str, ...] = ("/usr/bin/dpkg", "/usr/bin/rpm")
+    bpf_mode: RuleMode = "off"
+    bpf_programs: tuple[str, ...] = (
+        "/usr/lib/systemd/systemd", "/usr/lib/systemd/systemd-executor", "/usr/bin/runc", "/usr/sbin/runc",
+        "/usr/bin/crun",
+    )  # fmt: skip
+    self_mode: RuleMode = "off"
+    self_programs: tuple[str, ...] = ()
+
+
 class ResponderConfig(Section, frozen=True):
     """Both switches are off; nothing in the product flips them."""
 
     enabled: bool = False
     dry_run: bool = True
+    enforcement: EnforcementConfig = EnforcementConfig()
 
 
 class ModulesConfig(Section, frozen=True):
@@ -146,7 +177,25 @@ def _check(config: Config) -> list[str]:
         problems.append(f"agent.poll_ms is {config.agent.poll_ms}; it must lie in 1..1000")
     if config.agent.retention_days < 1:
         problems.append(f"agent.retention_days is {config.agent.retention_days}; it must be at least 1")
-    return problems
+    return problems + _check_enforcement(config.responder.enforcement)
+
+
+def _check_enforcement(enforcement: EnforcementConfig) -> list[str]:
+    lists = {
+        "exec_deny": enforcement.exec_deny,
+        "exec_allow": tuple(enforcement.exec_allow),
+        "protected_files": enforcement.protected_files,
+        "file_writers": enforcement.file_writers,
+        "bpf_programs": enforcement.bpf_programs,
+        "self_programs": enforcement.self_programs,
+        **{f'exec_allow."{group}".programs': a.programs for group, a in enforcement.exec_allow.items()},
+    }
+    return [
+        f"responder.enforcement.{key} names {entry!r}; it must be an absolute path"
+        for key, entries in lists.items()
+        for entry in entries
+        if not entry.startswith("/") or "/../" in f"{entry}/"
+    ]
 
 
 def _line_of(text: str, message: str) -> int:

@@ -218,6 +218,8 @@ enum iw_hook {
 	IW_HOOK_LSM_BPF = 154,           /* lsm bpf */
 	IW_HOOK_LSM_TASK_KILL = 155,     /* lsm task_kill */
 	IW_HOOK_LSM_PTRACE = 156,        /* lsm ptrace_access_check */
+	IW_HOOK_LSM_TRUNCATE = 157,      /* lsm path_truncate */
+	IW_HOOK_LSM_BPF_MAP = 158,       /* lsm bpf_map */
 	IW_HOOK_OBJECT_OPEN = 170,       /* fentry security_file_open */
 	IW_HOOK_OBJECT_RENAME = 171,     /* fentry security_path_rename */
 	IW_HOOK_OBJECT_UNLINK = 172,     /* fentry security_path_unlink */
@@ -513,9 +515,11 @@ struct iw_kernel_bpf {
 struct iw_network_xdp_drop {
 	struct iw_header h;  /* no task: pid 0 */
 	iw_u8 src_ip[16];  /* v4 in v4-mapped form */
-	iw_u64 packet_count; /* dropped from this source since it was listed */
+	iw_u64 packet_count; /* matched by this entry of the list since it was made */
 	iw_u32 interface_index; /* of the interface */
 	iw_u32 reserved0;  /* zero */
+	iw_u32 enforcement_mode; /* enum iw_enforcement_mode: enforce dropped it, observe let it pass */
+	iw_u32 reserved1;  /* zero */
 };
 
 /* One more name for a watched file, or a watched name for another file. */

@@ -98,57 +98,57 @@
 #define IW_FIELD_ATTACH_TYPE 81
 #define IW_FIELD_PACKET_COUNT 82
 #define IW_FIELD_INTERFACE_INDEX 83
-#define IW_FIELD_LINK_TYPE 84
-#define IW_FIELD_NEW_SIZE 85
-#define IW_FIELD_MTIME_NS 86
-#define IW_FIELD_ATTRIBUTE 87
-#define IW_FIELD_NEW_UID 88
-#define IW_FIELD_NEW_GID 89
-#define IW_FIELD_NODE_DEV 90
-#define IW_FIELD_SOCKET_TYPE 91
-#define IW_FIELD_OPTION 92
-#define IW_FIELD_FILTER_LENGTH 93
-#define IW_FIELD_SOCKET_COOKIE 94
-#define IW_FIELD_STREAM_OFFSET 95
-#define IW_FIELD_PAYLOAD_LEN 96
-#define IW_FIELD_PAYLOAD 97
-#define IW_FIELD_DNS_TYPE 98
-#define IW_FIELD_DNS_ID 99
-#define IW_FIELD_DNS_FLAGS 100
-#define IW_FIELD_DNS_QUERY 101
-#define IW_FIELD_TLS_VERSION 102
-#define IW_FIELD_TLS_FLAGS 103
-#define IW_FIELD_TLS_SNI 104
-#define IW_FIELD_TLS_ALPN 105
-#define IW_FIELD_TLS_HELLO 106
-#define IW_FIELD_NAMESPACE_CALL 107
-#define IW_FIELD_NAMESPACE_FLAGS 108
-#define IW_FIELD_ACCESS_KIND 109
-#define IW_FIELD_TARGET_MNT_NS 110
-#define IW_FIELD_ADDRESS 111
-#define IW_FIELD_LENGTH 112
-#define IW_FIELD_PROTECTION 113
-#define IW_FIELD_MEMORY_FLAGS 114
-#define IW_FIELD_SIGNAL 115
-#define IW_FIELD_NEW_CGROUP_ID 116
-#define IW_FIELD_RING_ID 117
-#define IW_FIELD_IO_OPERATION 118
-#define IW_FIELD_OPCODE 119
-#define IW_FIELD_RING_FLAGS 120
-#define IW_FIELD_RING_ENTRIES 121
-#define IW_FIELD_KEXEC_FLAGS 122
-#define IW_FIELD_KEXEC_CALL 123
-#define IW_FIELD_CALL_ERRNO 124
-#define IW_FIELD_PERF_CONFIG 125
-#define IW_FIELD_PERF_TYPE 126
-#define IW_FIELD_PORT_CALL 127
-#define IW_FIELD_PORT_FROM 128
-#define IW_FIELD_PORT_COUNT 129
-#define IW_FIELD_KEY_CALL 130
-#define IW_FIELD_KEY_OPERATION 131
-#define IW_FIELD_USERFAULT_FLAGS 132
-#define IW_FIELD_ENFORCEMENT_RULE 133
-#define IW_FIELD_ENFORCEMENT_MODE 134
+#define IW_FIELD_ENFORCEMENT_MODE 84
+#define IW_FIELD_LINK_TYPE 85
+#define IW_FIELD_NEW_SIZE 86
+#define IW_FIELD_MTIME_NS 87
+#define IW_FIELD_ATTRIBUTE 88
+#define IW_FIELD_NEW_UID 89
+#define IW_FIELD_NEW_GID 90
+#define IW_FIELD_NODE_DEV 91
+#define IW_FIELD_SOCKET_TYPE 92
+#define IW_FIELD_OPTION 93
+#define IW_FIELD_FILTER_LENGTH 94
+#define IW_FIELD_SOCKET_COOKIE 95
+#define IW_FIELD_STREAM_OFFSET 96
+#define IW_FIELD_PAYLOAD_LEN 97
+#define IW_FIELD_PAYLOAD 98
+#define IW_FIELD_DNS_TYPE 99
+#define IW_FIELD_DNS_ID 100
+#define IW_FIELD_DNS_FLAGS 101
+#define IW_FIELD_DNS_QUERY 102
+#define IW_FIELD_TLS_VERSION 103
+#define IW_FIELD_TLS_FLAGS 104
+#define IW_FIELD_TLS_SNI 105
+#define IW_FIELD_TLS_ALPN 106
+#define IW_FIELD_TLS_HELLO 107
+#define IW_FIELD_NAMESPACE_CALL 108
+#define IW_FIELD_NAMESPACE_FLAGS 109
+#define IW_FIELD_ACCESS_KIND 110
+#define IW_FIELD_TARGET_MNT_NS 111
+#define IW_FIELD_ADDRESS 112
+#define IW_FIELD_LENGTH 113
+#define IW_FIELD_PROTECTION 114
+#define IW_FIELD_MEMORY_FLAGS 115
+#define IW_FIELD_SIGNAL 116
+#define IW_FIELD_NEW_CGROUP_ID 117
+#define IW_FIELD_RING_ID 118
+#define IW_FIELD_IO_OPERATION 119
+#define IW_FIELD_OPCODE 120
+#define IW_FIELD_RING_FLAGS 121
+#define IW_FIELD_RING_ENTRIES 122
+#define IW_FIELD_KEXEC_FLAGS 123
+#define IW_FIELD_KEXEC_CALL 124
+#define IW_FIELD_CALL_ERRNO 125
+#define IW_FIELD_PERF_CONFIG 126
+#define IW_FIELD_PERF_TYPE 127
+#define IW_FIELD_PORT_CALL 128
+#define IW_FIELD_PORT_FROM 129
+#define IW_FIELD_PORT_COUNT 130
+#define IW_FIELD_KEY_CALL 131
+#define IW_FIELD_KEY_OPERATION 132
+#define IW_FIELD_USERFAULT_FLAGS 133
+#define IW_FIELD_ENFORCEMENT_RULE 134
 #define IW_FIELD_ENFORCEMENT_DETAIL 135
 #define IW_FIELD_SUPPRESSED 136
 #define IW_FIELD_FLOOD_KIND 137
@@ -256,6 +256,7 @@ static const char *const iw_field_names[IW_FIELD_COUNT] = {
 	"attach_type",
 	"packet_count",
 	"interface_index",
+	"enforcement_mode",
 	"link_type",
 	"new_size",
 	"mtime_ns",
@@ -306,7 +307,6 @@ static const char *const iw_field_names[IW_FIELD_COUNT] = {
 	"key_operation",
 	"userfault_flags",
 	"enforcement_rule",
-	"enforcement_mode",
 	"enforcement_detail",
 	"suppressed",
 	"flood_kind",
@@ -992,6 +992,7 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_SRC_IP] = {offsetof(struct iw_network_xdp_drop, src_ip), 4, 0},
 		[IW_FIELD_PACKET_COUNT] = {offsetof(struct iw_network_xdp_drop, packet_count), 3, 0},
 		[IW_FIELD_INTERFACE_INDEX] = {offsetof(struct iw_network_xdp_drop, interface_index), 2, 0},
+		[IW_FIELD_ENFORCEMENT_MODE] = {offsetof(struct iw_network_xdp_drop, enforcement_mode), 2, 0},
 	},
 	[IW_KIND_FILE_LINK] = {
 		[IW_FIELD_CPU] = {offsetof(struct iw_file_link, h.cpu), 1, 0},

@@ -195,6 +195,8 @@ cdef extern from "iw_event.h" nogil:
         IW_HOOK_LSM_BPF
         IW_HOOK_LSM_TASK_KILL
         IW_HOOK_LSM_PTRACE
+        IW_HOOK_LSM_TRUNCATE
+        IW_HOOK_LSM_BPF_MAP
         IW_HOOK_OBJECT_OPEN
         IW_HOOK_OBJECT_RENAME
         IW_HOOK_OBJECT_UNLINK
@@ -429,6 +431,8 @@ cdef extern from "iw_event.h" nogil:
         iw_u64 packet_count
         iw_u32 interface_index
         iw_u32 reserved0
+        iw_u32 enforcement_mode
+        iw_u32 reserved1
     struct iw_file_link:
         iw_header h
         iw_u32 link_type

@@ -3,6 +3,28 @@
 
 from innerwarden.libbpf.library import load
 from innerwarden.libbpf.maps import Map
-from innerwarden.libbpf.objects import Link, Object, Program, RunStats, enable_stats, kernel_ids
+from innerwarden.libbpf.objects import (
+    XDP_GENERIC,
+    XDP_NATIVE,
+    DescriptorLink,
+    Link,
+    Object,
+    Program,
+    RunStats,
+    enable_stats,
+    kernel_ids,
+)
 
-__all__ = ["Link", "Map", "Object", "Program", "RunStats", "enable_stats", "kernel_ids", "load"]
+__all__ = [
+    "XDP_GENERIC",
+    "XDP_NATIVE",
+    "DescriptorLink",
+    "Link",
+    "Map",
+    "Object",
+    "Program",
+    "RunStats",
+    "enable_stats",
+    "kernel_ids",
+    "load",
+]

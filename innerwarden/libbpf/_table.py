@@ -105,6 +105,12 @@ class TestRunOptions(Structure):
     ]
 
 
+class LinkOptions(Structure):
+    """The head of struct bpf_link_create_opts; libbpf takes any prefix whose size `sz` tells."""
+
+    _fields_ = [("sz", c_size_t), ("flags", c_uint32), ("padding", c_uint32)]
+
+
 #: name -> (result type, argument types, how failure shows)
 SIGNATURES: dict[str, tuple[Any, tuple[Any, ...], str]] = {
     "libbpf_set_print": (c_void_p, (PrintFunction,), PLAIN_RESULT),
@@ -123,7 +129,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...], str]] = {
     "bpf_program__attach": (c_void_p, (c_void_p,), POINTER_RESULT),
     "bpf_program__attach_tracepoint": (c_void_p, (c_void_p, c_char_p, c_char_p), POINTER_RESULT),
     "bpf_program__attach_cgroup": (c_void_p, (c_void_p, c_int), POINTER_RESULT),
-    "bpf_program__attach_xdp": (c_void_p, (c_void_p, c_int), POINTER_RESULT),
+    "bpf_link_create": (c_int, (c_int, c_int, c_uint32, POINTER(LinkOptions)), CODE_RESULT),
     "bpf_link__destroy": (c_int, (c_void_p,), CODE_RESULT),
     "bpf_link__fd": (c_int, (c_void_p,), CODE_RESULT),
     "bpf_map__name": (c_char_p, (c_void_p,), PLAIN_RESULT),
@@ -144,6 +150,11 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...], str]] = {
         CODE_RESULT,
     ),
     "bpf_map_delete_batch": (c_int, (c_int, c_void_p, POINTER(c_uint32), c_void_p), CODE_RESULT),
+    "bpf_map_lookup_batch": (
+        c_int,
+        (c_int, c_void_p, c_void_p, c_void_p, c_void_p, POINTER(c_uint32), c_void_p),
+        CODE_RESULT,
+    ),
     "bpf_obj_get_info_by_fd": (c_int, (c_int, c_void_p, POINTER(c_uint32)), CODE_RESULT),
     "bpf_prog_get_next_id": (c_int, (c_uint32, POINTER(c_uint32)), CODE_RESULT),
     "bpf_map_get_next_id": (c_int, (c_uint32, POINTER(c_uint32)), CODE_RESULT),

@@ -31,6 +31,14 @@ class Map:
         return descriptor
 
     @property
+    def id(self) -> int:
+        """The kernel's number of this map; after load."""
+        info = (ctypes.c_uint32 * 2)()  # struct bpf_map_info begins with type and id
+        size = ctypes.c_uint32(ctypes.sizeof(info))
+        self._library.bpf_obj_get_info_by_fd(self.fd, info, ctypes.byref(size))
+        return int(info[1])
+
+    @property
     def max_entries(self) -> int:
         entries: int = self._library.bpf_map__max_entries(self._pointer)
         return entries
@@ -126,3 +134,49 @@ class Map:
                 raise
             for key, value in entries:
                 self.update(key, value)
+
+    def delete_batch(self, keys: Sequence[bytes]) -> None:
+        """Delete many keys, those that are not there left aside; one by one where the kernel or map type lacks it."""
+        if not keys:
+            return
+        packed = b"".join(self._key(key) for key in keys)
+        count = ctypes.c_uint32(len(keys))
+        try:
+            self._library.bpf_map_delete_batch(self.fd, packed, ctypes.byref(count), None)
+        except BpfError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOENT, 524):
+                raise
+            for key in keys:
+                self.delete(key)
+
+    def lookup_batch(
+        self, cursor: bytes | None, limit: int
+    ) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
+        """Up to `limit` entries from `cursor` (None: the beginning) and where to go on, None at the end.
+
+        Entries that come or go meanwhile may be left out or told twice. Raises BpfError with EOPNOTSUPP or EINVAL
+        where the kernel or the map type cannot, and with ENOSPC when one hash bucket holds more than `limit`.
+        """
+        keys = ctypes.create_string_buffer(self.key_size * limit)
+        values = ctypes.create_string_buffer(self.value_size * limit)
+        after = ctypes.create_string_buffer(max(self.key_size, 4))
+        count = ctypes.c_uint32(limit)
+        following: bytes | None
+        try:
+            self._library.bpf_map_lookup_batch(
+                self.fd, cursor, after, keys, values, ctypes.byref(count), None
+            )
+            following = after.raw
+        except BpfError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            following = None
+        found = count.value
+        pairs = zip(
+            _pieces(keys.raw, self.key_size, found), _pieces(values.raw, self.value_size, found), strict=True
+        )
+        return list(pairs), following
+
+
+def _pieces(raw: bytes, size: int, count: int) -> list[bytes]:
+    return [raw[i * size : (i + 1) * size] for i in range(count)]

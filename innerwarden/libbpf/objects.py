@@ -5,17 +5,21 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import re
 from collections.abc import Iterator
 
 import msgspec
 
 from innerwarden.errors import BpfError
-from innerwarden.libbpf._table import OpenOptions, ProgInfo, TestRunOptions
+from innerwarden.libbpf._table import LinkOptions, OpenOptions, ProgInfo, TestRunOptions
 from innerwarden.libbpf.library import Library, load
 from innerwarden.libbpf.maps import Map
 
 _STATS_RUN_TIME = 0  # enum bpf_stats_type
+_ATTACH_XDP = 37  # BPF_XDP of enum bpf_attach_type
+#: XDP_FLAGS_SKB_MODE and XDP_FLAGS_DRV_MODE, include/uapi/linux/if_link.h.
+XDP_GENERIC, XDP_NATIVE = 2, 4
 _REFUSED = re.compile(r"prog '([^']+)': (?:failed to load|BPF program load failed)")
 
 
@@ -40,6 +44,18 @@ class Link:
         pointer, self._pointer = self._pointer, None
         if pointer is not None:
             self._library.bpf_link__destroy(pointer)
+
+
+class DescriptorLink:
+    """A link that is its descriptor: closing it detaches, and so does the end of the process."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def destroy(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
 
 class Program:
@@ -77,8 +93,11 @@ class Program:
     def attach_cgroup(self, cgroup_fd: int) -> Link:
         return self._link(self._library.bpf_program__attach_cgroup(self._pointer, cgroup_fd))
 
-    def attach_xdp(self, interface_index: int) -> Link:
-        return self._link(self._library.bpf_program__attach_xdp(self._pointer, interface_index))
+    def attach_xdp(self, interface_index: int, flags: int) -> DescriptorLink:
+        """`flags` XDP_NATIVE or XDP_GENERIC; the kernel does not change one into the other."""
+        options = LinkOptions(sz=ctypes.sizeof(LinkOptions), flags=flags)
+        fd = self._library.bpf_link_create(self.fd, interface_index, _ATTACH_XDP, ctypes.byref(options))
+        return DescriptorLink(fd)
 
     def _link(self, pointer: int) -> Link:
         return Link(self._library, pointer)

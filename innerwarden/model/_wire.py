@@ -199,6 +199,8 @@ class HookId(IntEnum):
     LSM_BPF = 154
     LSM_TASK_KILL = 155
     LSM_PTRACE = 156
+    LSM_TRUNCATE = 157
+    LSM_BPF_MAP = 158
     OBJECT_OPEN = 170
     OBJECT_RENAME = 171
     OBJECT_UNLINK = 172
@@ -452,7 +454,7 @@ SIZES: dict[str, int] = {
     "iw_filesystem_mount": 136,
     "iw_process_fd_redirect": 128,
     "iw_kernel_bpf": 120,
-    "iw_network_xdp_drop": 128,
+    "iw_network_xdp_drop": 136,
     "iw_file_link": 120,
     "iw_file_attribute": 160,
     "iw_file_node": 112,
@@ -958,6 +960,8 @@ LAYOUT: dict[str, tuple[tuple[str, int, str], ...]] = {
         ("packet_count", 112, "u64"),
         ("interface_index", 120, "u32"),
         ("reserved0", 124, "u32"),
+        ("enforcement_mode", 128, "u32"),
+        ("reserved1", 132, "u32"),
     ),
     "iw_file_link": (
         ("size", 0, "u32"),
@@ -1729,8 +1733,9 @@ MEANING: dict[str, str] = {
     "bpf_command": "enum bpf_cmd",
     "program_type": "enum bpf_prog_type, for BPF_PROG_LOAD",
     "attach_type": "enum bpf_attach_type",
-    "packet_count": "dropped from this source since it was listed",
+    "packet_count": "matched by this entry of the list since it was made",
     "interface_index": "of the interface",
+    "enforcement_mode": "enum iw_enforcement_mode: enforce dropped it, observe let it pass",
     "link_type": "enum iw_link_type",
     "new_size": "bytes after a truncate",
     "mtime_ns": "modification time asked for, realtime ns; 0 without",
@@ -1781,7 +1786,6 @@ MEANING: dict[str, str] = {
     "key_operation": "KEYCTL_*; 0 for the other calls",
     "userfault_flags": "as passed",
     "enforcement_rule": "enum iw_enforcement_rule",
-    "enforcement_mode": "enum iw_enforcement_mode",
     "enforcement_detail": "signal, bpf command or open flags, by rule",
     "suppressed": "records of that kind held back so far in this process's bucket",
     "flood_kind": "enum iw_kind",

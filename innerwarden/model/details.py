@@ -163,8 +163,9 @@ class KernelBpf(Header, frozen=True, kw_only=True, omit_defaults=True):
 
 class NetworkXdpDrop(Header, frozen=True, kw_only=True, omit_defaults=True):
     src_ip: str | None = None  # v4 in v4-mapped form
-    packet_count: int | None = None  # dropped from this source since it was listed
+    packet_count: int | None = None  # matched by this entry of the list since it was made
     interface_index: int | None = None  # of the interface
+    enforcement_mode: int | None = None  # enum iw_enforcement_mode: enforce dropped it, observe let it pass
 
 
 class FileLink(Header, frozen=True, kw_only=True, omit_defaults=True):

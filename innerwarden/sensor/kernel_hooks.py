@@ -46,6 +46,11 @@ def _syscalls(
     ]
 
 
+def _enforcement(name: str, program: str, hook: str) -> list[Hook]:
+    """Loaded only when a rule that needs it is on; what they see, other hooks see too, so nothing goes blind."""
+    return [Hook(name, HookId[name.upper()], program, LSM, f"bpf_lsm_{hook}", ("enforcement.decision",))]
+
+
 #: The program that every SYSCALL hook needs.
 DISPATCHER = "iw_sys_exit"
 
@@ -188,7 +193,16 @@ HOOKS: tuple[Hook, ...] = (
         ("process.compat_syscall",),
         ("T1106", "T1562.001"),
     ),
+    *_enforcement("lsm_exec", "iw_lsm_exec", "bprm_check_security"),
+    *_enforcement("lsm_file_open", "iw_lsm_file_open", "file_open"),
+    *_enforcement("lsm_inode_rename", "iw_lsm_inode_rename", "inode_rename"),
+    *_enforcement("lsm_inode_unlink", "iw_lsm_inode_unlink", "inode_unlink"),
+    *_enforcement("lsm_truncate", "iw_lsm_path_truncate", "path_truncate"),
+    *_enforcement("lsm_bpf", "iw_lsm_bpf", "bpf"),
+    *_enforcement("lsm_bpf_map", "iw_lsm_bpf_map", "bpf_map"),
+    *_enforcement("lsm_task_kill", "iw_lsm_task_kill", "task_kill"),
+    *_enforcement("lsm_ptrace", "iw_lsm_ptrace", "ptrace_access_check"),
 )
 
-#: Loaded so that they can be attached later; attached by nobody here.
-UNATTACHED_PROGRAMS = frozenset({"iw_xdp"})
+#: Loaded so that they can be attached later, or (the sample) alone; attached by nobody here.
+UNATTACHED_PROGRAMS = frozenset({"iw_xdp", "iw_xdp_observe", "iw_lsm_sample"})

@@ -1,39 +1,105 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The XDP block list: addresses and prefixes with an expiry, an allow list that wins. Attached on demand."""
+"""The XDP block list: addresses and prefixes with an expiry, an allow list that wins. Attached on demand.
+
+It drops only under both of the responder's switches; otherwise the program that observes is attached, which has no
+drop in it. Nothing is pinned: when this process ends, so does all of it.
+"""
 
 from __future__ import annotations
 
+import errno
 import ipaddress
+import logging
+import socket
 import struct
 from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
 
 from innerwarden import clock
+from innerwarden.config import ResponderConfig
 from innerwarden.errors import BpfError
-from innerwarden.libbpf import Link, Map, Object
+from innerwarden.libbpf import XDP_GENERIC, XDP_NATIVE, DescriptorLink, Map, Object
+from innerwarden.model._wire import EnforcementMode
+from innerwarden.sensor.enforcement import effective_mode
 
+log = logging.getLogger(__name__)
+
+COUNTER_NAMES = (
+    "dropped", "observed", "allowed", "expired", "unparsed", "refused", "fragments", "extended", "mapped",
+    "tunnelled",
+)  # fmt: skip
 _BLOCK = struct.Struct("<QQ")  # expires_ns (CLOCK_BOOTTIME, 0 never), packet_count
-_COUNTERS = struct.Struct("<4Q")
-COUNTER_NAMES = ("dropped", "allowed", "expired", "unparsed")
+_COUNTERS = struct.Struct(f"<{len(COUNTER_NAMES)}Q")
+_POLICY = struct.Struct("<II")
 _PRESENT = struct.pack("<I", 1)
+_ZERO = bytes(4)
+
+_ETHERNET = 1  # ARPHRD_ETHER, include/uapi/linux/if_arp.h
+#: A wider prefix is a mistake, or an attempt to cut this machine off.
+SHORTEST_PREFIX = {4: 8, 6: 16}
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+_BLOCK_MAPS = ("iw_xdp_block_v4", "iw_xdp_block_v6", "iw_xdp_block_prefix_v4", "iw_xdp_block_prefix_v6")
+_REAP_ENTRIES = 8192
+"""Entries that one call of `reap` looks at; a full list of a million takes two minutes of calls each second."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+class Attachment(msgspec.Struct, frozen=True, kw_only=True):
+    """`way`: native (in the driver) or generic (after it); `mode`: enforce or observe."""
+
+    interface_index: int
+    interface: str
+    way: str
+    mode: str
+
+
 class XdpList:
-    """Lists of one loaded object. A target is an address or a prefix as text; a v4-mapped one means v4."""
+    """Lists of one loaded object. A target is an address or a prefix as text; a v4-mapped one means v4.
 
-    def __init__(self, loaded: Object) -> None:
-        self._program = loaded.programs["iw_xdp"]
+    One thread calls it.
+    """
+
+    def __init__(self, loaded: Object, responder: ResponderConfig) -> None:
+        granted = effective_mode(responder, "enforce")
+        self._enforces = granted == EnforcementMode.ENFORCE
+        self._program = loaded.programs["iw_xdp" if self._enforces else "iw_xdp_observe"]
         self._maps = loaded.maps
-        self._links: dict[int, Link] = {}
+        self._links: dict[int, tuple[Attachment, DescriptorLink]] = {}
+        self._cursors: dict[str, bytes | None] = dict.fromkeys(_BLOCK_MAPS)
 
-    def attach(self, interface_index: int) -> None:
-        """Start filtering on an interface; raises BpfError when its driver or another XDP program refuses."""
-        if interface_index not in self._links:
-            self._links[interface_index] = self._program.attach_xdp(interface_index)
+    def attach(self, interface_index: int) -> Attachment:
+        """Start filtering on an interface, in its driver where that can, else after it.
+
+        Raises BpfError when there is no such Ethernet interface, or when another XDP program holds it.
+        """
+        if interface_index in self._links:
+            return self._links[interface_index][0]
+        name = _ethernet_name(interface_index)
+        way, link = self._attach(interface_index, name)
+        mode = "enforce" if self._enforces else "observe"
+        found = Attachment(interface_index=interface_index, interface=name, way=way, mode=mode)
+        self._links[interface_index] = (found, link)
+        return found
+
+    def _attach(self, interface_index: int, name: str) -> tuple[str, DescriptorLink]:
+        try:
+            return "native", self._program.attach_xdp(interface_index, XDP_NATIVE)
+        except BpfError as error:
+            if error.errno == errno.EBUSY:
+                raise BpfError(
+                    f"another XDP program holds {name}", "Detach it first (ip link)", error.errno
+                ) from error
+            log.info("no native XDP, using generic interface=%s reason=%s", name, error.problem)
+        return "generic", self._program.attach_xdp(interface_index, XDP_GENERIC)
+
+    def attachments(self) -> tuple[Attachment, ...]:
+        return tuple(found for found, _link in self._links.values())
 
     def detach(self, interface_index: int) -> None:
-        link = self._links.pop(interface_index, None)
+        _found, link = self._links.pop(interface_index, (None, None))
         if link is not None:
             link.destroy()
 
@@ -41,17 +107,26 @@ class XdpList:
         for index in list(self._links):
             self.detach(index)
 
+    def drop_unparsed(self, wanted: bool) -> bool:
+        """Whether frames that cannot be parsed are dropped too; returns what the switches grant. Off at the start."""
+        granted = wanted and self._enforces
+        self._maps["iw_xdp_policy"].update(_ZERO, _POLICY.pack(granted, 0))
+        return granted
+
     def block(self, target: str, ttl_s: float | None = None) -> None:
-        """Drop what comes from `target`, for `ttl_s` seconds or until `unblock`."""
+        """Drop what comes from `target`, for `ttl_s` seconds or until `unblock`.
+
+        Raises BpfError for what is no address or prefix, and for a prefix shorter than SHORTEST_PREFIX.
+        """
         self.block_many([target], ttl_s)
 
     def block_many(self, targets: Iterable[str], ttl_s: float | None = None) -> None:
-        """The same for a whole list, one kernel call per map."""
-        expires = 0 if ttl_s is None else clock.boottime_ns() + int(ttl_s * clock.NS)
+        """The same for a whole list, one kernel call per map; all or, when one target is refused, none."""
+        expires = 0 if ttl_s is None else max(1, clock.boottime_ns() + int(ttl_s * clock.NS))
         value = _BLOCK.pack(expires, 0)
         batches: dict[str, list[tuple[bytes, bytes]]] = {}
         for target in targets:
-            name, key = _place("block", _network(target))
+            name, key = _place("block", _blockable(target))
             batches.setdefault(name, []).append((key, value))
         for name, entries in batches.items():
             self._maps[name].update_batch(entries)
@@ -71,7 +146,7 @@ class XdpList:
         return found.delete(key)
 
     def packet_count(self, target: str) -> int | None:
-        """Packets dropped by that entry; None when it is not listed."""
+        """Packets that the entry matched; None when it is not listed."""
         found, key = self._find("block", target)
         value = found.lookup(key)
         if value is None:
@@ -79,9 +154,30 @@ class XdpList:
         count: int = _BLOCK.unpack(value)[1]
         return count
 
+    def reap(self) -> int:
+        """Remove expired entries among the next _REAP_ENTRIES of each list; returns how many.
+
+        The program ignores an expired entry by itself; this gives its place back. Call it every second.
+        """
+        return sum(self._reap(name) for name in _BLOCK_MAPS)
+
+    def _reap(self, name: str) -> int:
+        found, now = self._maps[name], clock.boottime_ns()
+        try:
+            entries, self._cursors[name] = found.lookup_batch(self._cursors[name], _REAP_ENTRIES)
+        except BpfError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, 524):  # 524: ENOTSUPP inside the kernel
+                raise
+            # Tries before 5.14: few entries, looked at one by one.
+            keys = list(found.keys())
+            entries = [(key, value) for key in keys if (value := found.lookup(key)) is not None]
+        expired = [key for key, value in entries if 0 < _BLOCK.unpack(value)[0] <= now]
+        found.delete_batch(expired)
+        return len(expired)
+
     def counters(self) -> dict[str, int]:
-        """dropped, allowed, expired, unparsed; unparsed packets pass."""
-        rows = [_COUNTERS.unpack(value) for value in self._maps["iw_xdp_stats"].lookup_cpus(bytes(4))]
+        """By COUNTER_NAMES; the comments of struct iw_xdp_counters say what each one counts."""
+        rows = [_COUNTERS.unpack(value) for value in self._maps["iw_xdp_stats"].lookup_cpus(_ZERO)]
         return {name: sum(row[i] for row in rows) for i, name in enumerate(COUNTER_NAMES)}
 
     def test_run(self, packet: bytes) -> int:
@@ -93,15 +189,37 @@ class XdpList:
         return self._maps[name], key
 
 
+def _ethernet_name(interface_index: int) -> str:
+    """Name of an interface whose frames begin with an Ethernet header, as the program takes for granted."""
+    try:
+        name = socket.if_indextoname(interface_index)
+        kind = int(Path(f"/sys/class/net/{name}/type").read_text())
+    except (OSError, ValueError) as error:
+        raise BpfError(f"there is no network interface {interface_index}: {error}") from error
+    if kind != _ETHERNET:
+        raise BpfError(f"{name} is no Ethernet interface (type {kind})", "Attach to the device below it")
+    return name
+
+
 def _network(target: str) -> Network:
     try:
         network = ipaddress.ip_network(target, strict=False)
     except ValueError as error:
         raise BpfError(f"{target!r} is neither an address nor a prefix: {error}") from error
-    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen == network.max_prefixlen:
-        mapped = network.network_address.ipv4_mapped
-        if mapped is not None:
-            return ipaddress.ip_network(mapped)
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+        inner = int(network.network_address) & 0xFFFFFFFF
+        return ipaddress.IPv4Network((inner, network.prefixlen - _MAPPED.prefixlen))
+    return network
+
+
+def _blockable(target: str) -> Network:
+    network = _network(target)
+    shortest = SHORTEST_PREFIX[network.version]
+    if network.prefixlen < shortest:
+        raise BpfError(
+            f"{target} is too much to block: a v{network.version} prefix has {shortest} bits at least",
+            "Give the networks one by one",
+        )
     return network
 
 

@@ -14,12 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from innerwarden import paths
-from innerwarden.config import KernelConfig
+from innerwarden.config import KernelConfig, ResponderConfig
 from innerwarden.errors import BpfError, LayoutError, UnavailableError
 from innerwarden.libbpf import Link, Object, Program, btf
 from innerwarden.model import _wire
 from innerwarden.model.health import HookHealth
-from innerwarden.sensor.kernel_hooks import CGROUP, DISPATCHER, HOOKS, SAMPLED, SYSCALL, TP_BTF, Hook
+from innerwarden.sensor.enforcement import KEY_BYTES, Enforcement, apply, lsm, wanted_programs
+from innerwarden.sensor.kernel_hooks import CGROUP, DISPATCHER, HOOKS, LSM, SAMPLED, SYSCALL, TP_BTF, Hook
 from innerwarden.sensor.kernel_maps import (
     KERNEL_KINDS,
     CallTable,
@@ -108,6 +109,9 @@ def missing(kernel: btf.KernelNames) -> dict[str, str]:
 def sample(image: bytes, hook: Hook) -> str:
     """Load and attach one hook alone; returns why that failed, or an empty text. A kernel may list a kind of hook and
     still refuse it."""
+    if hook.attach == LSM:
+        refused = lsm.refusal(image, tuple(ring for ring, _name in RINGS))
+        return refused and f"{ABSENT} {refused}"
     opened = Object(image)
     try:
         for name, program in opened.programs.items():
@@ -136,9 +140,21 @@ def cgroup2_root() -> Path | None:
 class KernelSource:
     """Owns the loaded object and its links. One thread calls `start` and `close`."""
 
-    def __init__(self, config: KernelConfig, image: bytes | None = None) -> None:
+    def __init__(
+        self,
+        config: KernelConfig,
+        image: bytes | None = None,
+        responder: ResponderConfig = ResponderConfig(),  # noqa: B008 - immutable
+    ) -> None:
         self._config = config
         self._image = image
+        self._responder = responder
+        #: Programs that nothing in the configuration asks for.
+        self._unwanted = {h.program for h in HOOKS if h.attach == LSM} - wanted_programs(
+            responder.enforcement
+        )
+        self._unwanted.add(lsm.SAMPLE)
+        self._path_keys = os.urandom(KEY_BYTES)
         self._object: Object | None = None
         self._links: list[tuple[Hook, Link]] = []
         self._counters: Counters | None = None
@@ -150,6 +166,7 @@ class KernelSource:
         self.rings: list[tuple[int, int, str]] = []
         self.hooks: list[HookHealth] = []
         self.xdp: XdpList | None = None
+        self.enforcement: Enforcement | None = None
 
     def start(self) -> None:
         """Load and attach; records flow from here on. Raises UnavailableError, LayoutError or BpfError."""
@@ -168,11 +185,21 @@ class KernelSource:
             self.identities = Identities(loaded.maps["iw_identities"])
             self.add_self(os.getpid())
             self.rings = [(loaded.maps[m].fd, loaded.maps[m].max_entries, name) for m, name in RINGS]
-            self.xdp = None if "iw_xdp" in self._refused else XdpList(loaded)
+            self.xdp = None if "iw_xdp" in self._refused else XdpList(loaded, self._responder)
+            self._prepare_enforcement(loaded)
             self._attach_all(loaded)
         except BaseException:
             self.close()
             raise
+
+    def _prepare_enforcement(self, loaded: Object) -> None:
+        """Lists and modes are complete before the first of its programs is attached."""
+        programs = {hook.program for hook in HOOKS if hook.attach == LSM}
+        if not programs - self._unwanted - self._refused.keys():
+            return
+        self.enforcement = Enforcement(loaded, self._responder, self._path_keys, cgroup2_root())
+        for problem in apply(self.enforcement, self._responder):
+            log.warning("enforcement entry not listed reason=%s", problem)
 
     def _load(self, image: bytes, layout: btf.Btf, names: Mapping[bytes, int]) -> Object:
         """Loading is all or nothing: leave out what the kernel refuses and load the rest again."""
@@ -210,14 +237,15 @@ class KernelSource:
         """Kind of hook -> why this kernel takes none of it: one sample of each is loaded and attached."""
         found = {}
         for attach in SAMPLED:
-            samples = [h for h in HOOKS if h.attach == attach and h.program not in self._refused]
+            left_out = self._refused.keys() | self._unwanted
+            samples = [h for h in HOOKS if h.attach == attach and h.program not in left_out]
             if samples and (reason := sample(image, samples[0])):
                 found[attach] = reason
                 log.info("hooks of a kind are refused here kind=%s reason=%s", attach, reason)
         return found
 
     def _configure(self, opened: Object, layout: btf.Btf, names: Mapping[bytes, int], direct: bool) -> None:
-        for name in self._refused:
+        for name in self._refused.keys() | self._unwanted:
             opened.programs[name].set_autoload(False)
         sizes = (self._config.prio_ring_bytes, self._config.bulk_ring_bytes)
         for (map_name, _name), size in zip(RINGS, sizes, strict=True):
@@ -229,6 +257,7 @@ class KernelSource:
         reads = struct.pack("<I", wants_directory_reads(names, QUALIFIED))
         section.write_initial(constants["iw_watch_dir_reads"].offset, reads)
         section.write_initial(constants["iw_direct_reads"].offset, struct.pack("<I", direct))
+        section.write_initial(constants["iw_enforce_keys"].offset, self._path_keys)
 
     def _attach_all(self, loaded: Object) -> None:
         cgroup = cgroup2_root()
@@ -238,7 +267,7 @@ class KernelSource:
                 cgroup_fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY)
             attached: set[str] = set()
             for hook in HOOKS:
-                if attached.intersection(hook.instead_of):
+                if attached.intersection(hook.instead_of) or hook.program in self._unwanted:
                     continue
                 state, reason = self._attach(loaded, hook, cgroup_fd)
                 if state == "attached":
@@ -315,7 +344,8 @@ class KernelSource:
         """Programs that the kernel took."""
         if self._object is None:
             return {}
-        return {n: p for n, p in self._object.programs.items() if n not in self._refused}
+        left_out = self._refused.keys() | self._unwanted
+        return {n: p for n, p in self._object.programs.items() if n not in left_out}
 
     def verified_instructions(self) -> dict[str, int]:
         """Loaded program -> instructions that the verifier processed; 0 where the kernel does not say (before 5.16)."""
@@ -326,6 +356,14 @@ class KernelSource:
         stats = {name: program.stats() for name, program in self._loaded().items()}
         return {name: (found.run_count, found.run_time_ns) for name, found in stats.items()}
 
+    def tend(self) -> None:
+        """Upkeep, once a second: the sign of life that enforcement lasts on, changed files, expired blocks."""
+        if self.enforcement is not None:
+            self.enforcement.beat()
+            self.enforcement.refresh()
+        if self.xdp is not None:
+            self.xdp.reap()
+
     def close(self) -> None:
         """Detach everything and free it; the rings' descriptors are invalid afterwards. Safe to call twice."""
         links, self._links = self._links, []
@@ -334,7 +372,7 @@ class KernelSource:
         if self.xdp is not None:
             self.xdp.close()
         self.rings, self.xdp, self._counters, self._watch = [], None, None, None
-        self._calls = self.identities = None
+        self._calls = self.identities = self.enforcement = None
         if self._object is not None:
             self._object.close()
             self._object = None

@@ -32,6 +32,7 @@ from innerwarden.modules.loader import ModuleSet, load_modules
 from innerwarden.sensor import collectors, gap, procfs
 from innerwarden.sensor.collectors import CollectorSet
 from innerwarden.sensor.detection.host import DetectionHost, acting_rules_of
+from innerwarden.sensor.enforcement import HEARTBEAT_S
 from innerwarden.sensor.health import Reporter, Snapshot
 from innerwarden.sensor.loader import KernelSource
 from innerwarden.sensor.losses import LossLedger
@@ -43,6 +44,7 @@ logger = logging.getLogger("innerwarden.sensor")
 
 COLLECTOR_PERIOD_S = 0.1
 HEALTH_PERIOD_S = 2.0
+TEND_PERIOD_S = HEARTBEAT_S
 TELEMETRY_PERIOD_S = 60.0
 
 
@@ -114,7 +116,7 @@ class Sensor:
         )
 
     def _start_kernel(self) -> None:
-        kernel = KernelSource(self.config.collectors.kernel)
+        kernel = KernelSource(self.config.collectors.kernel, responder=self.config.responder)
         try:
             kernel.start()
         except (UnavailableError, BpfError) as error:
@@ -133,7 +135,7 @@ class Sensor:
         """Drain, judge, write, report until `stop` is set or the time is over."""
         poll_ms = self.config.collectors.kernel.poll_ms
         began = time.monotonic()
-        next_collect = next_health = began
+        next_collect = next_health = next_tend = began
         next_telemetry = began + TELEMETRY_PERIOD_S
         while not stop.is_set():
             hits = self.engine.drain(self._rings, poll_ms) if self._rings else _idle(stop, poll_ms)
@@ -141,6 +143,9 @@ class Sensor:
             if now >= next_collect and self.collectors is not None:
                 next_collect = now + COLLECTOR_PERIOD_S
                 hits += self.collectors.poll()
+            if now >= next_tend and self.kernel is not None:
+                next_tend = now + TEND_PERIOD_S
+                self.kernel.tend()
             if hits or self.sink.backlog:
                 self.sink.write(self.host.findings(hits))
             if self.events is not None:
@@ -202,6 +207,11 @@ class Sensor:
         if self.kernel is not None:
             for kind, count in self.kernel.stats().get("lost", {}).items():
                 lost[f"kernel.{kind}"] = count
+            if self.kernel.enforcement is not None:
+                counters = self.kernel.enforcement.counters()
+                lost["enforcement.faults"] = counters.faults
+                lost["enforcement.stale"] = counters.stale
+                lost["enforcement.unrecorded"] = counters.unrecorded
         return {place: count for place, count in lost.items() if count}
 
     def _hook_health(self, records: dict[str, int]) -> list[HookHealth]:
