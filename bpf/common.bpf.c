@@ -66,6 +66,8 @@ struct iw_stats_map iw_stats SEC(".maps");
 struct iw_scratch_map iw_scratch SEC(".maps");
 struct iw_path_scratch_map iw_path_scratch SEC(".maps");
 struct iw_self_map iw_self SEC(".maps");
+struct iw_self_cgroup_map iw_self_cgroup SEC(".maps");
+struct iw_protected_map iw_protected SEC(".maps");
 struct iw_watch_name_map iw_watch_name SEC(".maps");
 struct iw_watch_filter_map iw_watch_filter SEC(".maps");
 

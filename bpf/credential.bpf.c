@@ -7,7 +7,6 @@
 #include "include/iw_call.bpf.h"
 
 #define IW_IDENTITIES 32768
-#define IW_START_SLACK_NS 20000000 /* /proc tells start times in clock ticks, cut */
 
 struct iw_identity {
 	__u64 start_ns; /* of the process, so that a reused id inherits nothing */

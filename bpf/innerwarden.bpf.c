@@ -5,11 +5,13 @@
  */
 #include "common.bpf.c"
 #include "credential.bpf.c"
+#include "namespace.bpf.c"
 #include "process.bpf.c"
 #include "network.bpf.c"
 #include "payload.bpf.c"
 #include "file.bpf.c"
 #include "mount.bpf.c"
+#include "signal.bpf.c"
 #include "kernel.bpf.c"
 #include "syscall.bpf.c"
 #include "xdp.bpf.c"

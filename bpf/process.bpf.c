@@ -439,7 +439,10 @@ int BPF_PROG(iw_fork, struct task_struct *parent, struct task_struct *child)
 
 	IW_GET(err, pid, child, pid);
 	IW_GET(err, tgid, child, tgid);
-	if (err || pid != tgid)
+	if (err)
+		return 0;
+	iw_namespaces_born(parent, child, tgid);
+	if (pid != tgid)
 		return 0;
 	iw_identity_keep(child, pid);
 	if (!IW_RESERVE(f, iw_ring_prio, IW_RING_PRIO, IW_KIND_PROCESS_FORK, IW_HOOK_SCHED_FORK))

@@ -27,6 +27,7 @@
 #define IW_NAME_MAX 255	  /* NAME_MAX */
 #define IW_KEY_BYTES 32
 #define IW_UNSET 4294967295u /* an id that is not set or not known */
+#define IW_START_SLACK_NS 20000000 /* /proc tells start times in clock ticks, cut */
 
 /* Value of iw_watch_name: what the name, or the directory of that name, is watched for. */
 #define IW_WATCH_READ 1
@@ -101,6 +102,20 @@ struct iw_self_map {
 	__type(key, __u32);
 	__type(value, __u32);
 };
+/* Id of the cgroup (v2) that holds our own processes and no other; 0 when there is none. */
+struct iw_self_cgroup_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+};
+/* Process id -> start time, of those whose signals are told. */
+struct iw_protected_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, __u64);
+};
 struct iw_watch_name_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4096);
@@ -124,6 +139,8 @@ extern struct iw_stats_map iw_stats SEC(".maps");
 extern struct iw_scratch_map iw_scratch SEC(".maps");
 extern struct iw_path_scratch_map iw_path_scratch SEC(".maps");
 extern struct iw_self_map iw_self SEC(".maps");
+extern struct iw_self_cgroup_map iw_self_cgroup SEC(".maps");
+extern struct iw_protected_map iw_protected SEC(".maps");
 extern struct iw_watch_name_map iw_watch_name SEC(".maps");
 extern struct iw_watch_filter_map iw_watch_filter SEC(".maps");
 
@@ -169,8 +186,14 @@ static __always_inline struct iw_counters *iw_count(void)
 	return bpf_map_lookup_elem(&iw_stats, &zero);
 }
 
+/* Is the current process, `tgid`, one of ours? */
 static __always_inline int iw_own(__u32 tgid)
 {
+	__u32 zero = 0;
+	__u64 *cgroup = bpf_map_lookup_elem(&iw_self_cgroup, &zero);
+
+	if (cgroup && *cgroup && *cgroup == bpf_get_current_cgroup_id())
+		return 1;
 	return bpf_map_lookup_elem(&iw_self, &tgid) != NULL;
 }
 

@@ -65,6 +65,14 @@ struct list_head {
 	struct list_head *next;
 };
 
+struct hlist_node {
+	struct hlist_node *next;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
 struct qstr {
 	union {
 		struct {
@@ -76,9 +84,14 @@ struct qstr {
 	const unsigned char *name;
 };
 
+struct file_system_type {
+	const char *name;
+};
+
 struct super_block {
 	__u32 s_dev;
 	unsigned long s_magic;
+	struct file_system_type *s_type;
 };
 
 struct inode {
@@ -88,6 +101,7 @@ struct inode {
 	struct super_block *i_sb;
 	unsigned long i_ino;
 	unsigned int i_nlink;
+	void *i_private;
 };
 
 struct dentry {
@@ -98,12 +112,14 @@ struct dentry {
 
 struct vfsmount {
 	struct dentry *mnt_root;
+	struct super_block *mnt_sb;
 };
 
 struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	const char *mnt_devname;
 };
 
 struct path {
@@ -134,19 +150,17 @@ struct files_struct {
 };
 
 struct fs_struct {
+	struct path root;
 	struct path pwd;
 };
 
-struct cred {
-	kuid_t uid;
-	kgid_t gid;
-	kuid_t euid;
-	kernel_cap_t cap_permitted;
-	kernel_cap_t cap_effective;
-	struct user_namespace *user_ns;
+struct proc_ns_operations {
+	int type; /* before 6.18, then ns_common.ns_type */
 };
 
 struct ns_common {
+	__u32 ns_type; /* since 6.18 */
+	const struct proc_ns_operations *ops;
 	unsigned int inum;
 };
 
@@ -158,6 +172,15 @@ struct net {
 	struct ns_common ns;
 };
 
+struct cred {
+	kuid_t uid;
+	kgid_t gid;
+	kuid_t euid;
+	kernel_cap_t cap_permitted;
+	kernel_cap_t cap_effective;
+	struct user_namespace *user_ns;
+};
+
 struct mnt_namespace {
 	struct ns_common ns;
 };
@@ -166,9 +189,19 @@ struct pid_namespace {
 	struct ns_common ns;
 };
 
+struct uts_namespace;
+struct ipc_namespace;
+struct time_namespace;
+struct cgroup_namespace;
+
 struct nsproxy {
+	struct uts_namespace *uts_ns;
+	struct ipc_namespace *ipc_ns;
 	struct mnt_namespace *mnt_ns;
+	struct pid_namespace *pid_ns_for_children;
 	struct net *net_ns;
+	struct time_namespace *time_ns_for_children; /* since 5.6 */
+	struct cgroup_namespace *cgroup_ns;
 };
 
 struct upid {
@@ -178,7 +211,12 @@ struct upid {
 
 struct pid {
 	unsigned int level;
+	struct hlist_head tasks[1];
 	struct upid numbers[1];
+};
+
+struct kernel_siginfo {
+	int si_code;
 };
 
 struct kernfs_node {
@@ -252,6 +290,7 @@ struct task_struct {
 	struct list_head ptrace_entry;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
+	struct hlist_node pid_links[1];
 	__u64 start_boottime;
 	const struct cred *cred;
 	char comm[16];

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Callable
@@ -212,6 +213,39 @@ def _small_bpf(directory: Path) -> None:
     os.close(libc.bpf_program())
 
 
+def _same_namespace(directory: Path) -> None:
+    with Path("/proc/self/ns/uts").open("rb") as own:
+        _in_child(lambda: libc.syscall("setns", own.fileno(), 0))
+
+
+def _clone(*, new_call: bool) -> Action:
+    """A child with a UTS namespace of its own that ends at once."""
+
+    def action(directory: Path) -> None:
+        child = libc.clone(libc.CLONE_NEWUTS, new_call=new_call)
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+
+    return action
+
+
+def _pivot_root(directory: Path) -> None:
+    """In a mount namespace that ends with the child."""
+
+    def pivot() -> None:
+        libc.private_mount_namespace()
+        libc.mount("innerwarden-doctor", str(directory), "tmpfs")
+        libc.syscall("pivot_root", os.fsencode(directory), os.fsencode(directory))
+
+    _in_child(pivot)
+
+
+def _signal_to_init(directory: Path) -> None:
+    """The kernel never stops the first process of a pid namespace for one inside (pid_namespaces(7))."""
+    os.kill(1, signal.SIGSTOP)
+
+
 _OPENS = ("openat", "open", "openat2", "creat", "open_by_handle_at")
 _CREDENTIALS = {"setuid": 1, "setreuid": 2, "setresuid": 3, "setgid": 1, "setregid": 2, "setresgid": 3}
 
@@ -269,6 +303,30 @@ TRIGGERS: tuple[Trigger, ...] = (
     Trigger(hooks=("dup",), kind="process.fd_redirect", action=_socket_onto_closed_stdin("dup")),
     Trigger(hooks=("fcntl",), kind="process.fd_redirect", action=_socket_onto_closed_stdin("fcntl")),
     Trigger(hooks=("dup3",), kind="process.fd_redirect", action=_socket_onto_stdin(inheritable=False)),
+    Trigger(
+        hooks=("unshare",),
+        kind="process.namespace",
+        action=lambda directory: _in_child(lambda: libc.syscall("unshare", libc.CLONE_NEWUTS)),
+        root=True,
+    ),
+    Trigger(hooks=("setns",), kind="process.namespace", action=_same_namespace, root=True),
+    Trigger(hooks=("clone",), kind="process.namespace", action=_clone(new_call=False), root=True),
+    Trigger(hooks=("clone3",), kind="process.namespace", action=_clone(new_call=True), root=True),
+    Trigger(
+        hooks=("chroot",),
+        kind="process.namespace",
+        action=lambda directory: _in_child(lambda: libc.syscall("chroot", b"/")),
+        root=True,
+    ),
+    Trigger(hooks=("pivot_root",), kind="process.namespace", action=_pivot_root, root=True),
+    Trigger(hooks=("signal_generate",), kind="process.signal", action=_signal_to_init, root=True),
+    Trigger(
+        hooks=("task_rename",),
+        kind="process.rename",
+        action=lambda directory: _in_child(
+            lambda: libc.syscall("prctl", libc.PR_SET_NAME, b"[doctor]", 0, 0, 0)
+        ),
+    ),
     Trigger(hooks=("mount",), kind="filesystem.mount", action=_private_mount, root=True),
     Trigger(hooks=("bpf",), kind="kernel.bpf", action=_small_bpf, root=True),
     Trigger(

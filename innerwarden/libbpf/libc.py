@@ -12,12 +12,15 @@ import errno
 import mmap
 import os
 import platform
+import signal
 from ctypes.util import find_library
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
 PTRACE_TRACEME = 0
 CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 AT_FDCWD = -100
@@ -41,6 +44,8 @@ NUMBERS: dict[str, dict[str, int]] = {
         **{"open": 2, "openat": 257, "openat2": 437, "creat": 85, "dup": 32},
         **{"name_to_handle_at": 303, "open_by_handle_at": 304},
         **{"rename": 82, "renameat": 264, "renameat2": 316, "unlink": 87, "unlinkat": 263},
+        **{"unshare": 272, "setns": 308, "clone": 56, "clone3": 435, "chroot": 161, "pivot_root": 155},
+        "prctl": 157,
         **{
             "setuid": 105,
             "setreuid": 113,
@@ -54,6 +59,8 @@ NUMBERS: dict[str, dict[str, int]] = {
         **{"bpf": 280, "init_module": 105, "finit_module": 273, "capset": 91},
         **{"openat": 56, "openat2": 437, "dup": 23, "name_to_handle_at": 264, "open_by_handle_at": 265},
         **{"renameat": 38, "renameat2": 276, "unlinkat": 35},
+        **{"unshare": 97, "setns": 268, "clone": 220, "clone3": 435, "chroot": 51, "pivot_root": 41},
+        "prctl": 167,
         **{
             "setuid": 146,
             "setreuid": 145,
@@ -98,6 +105,16 @@ def private_mount_namespace() -> None:
     """Leave the host's mount namespace; later mounts of this process are its own. Needs CAP_SYS_ADMIN."""
     _checked(_libc.unshare(CLONE_NEWNS), "unshare")
     _checked(_libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "mount")
+
+
+def clone(flags: int, *, new_call: bool) -> int:
+    """A child by clone or clone3, as fork(2) returns it. The child may only call os._exit."""
+    if (
+        new_call
+    ):  # struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls
+        block = b"".join(n.to_bytes(8, "little") for n in (flags, 0, 0, 0, signal.SIGCHLD, 0, 0, 0))
+        return syscall("clone3", block, len(block))
+    return syscall("clone", flags | signal.SIGCHLD, 0, 0, 0, 0)
 
 
 def mount(source: str, target: str, fs_type: str) -> None:

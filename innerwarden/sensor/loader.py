@@ -29,6 +29,7 @@ from innerwarden.sensor.kernel_maps import (
     WatchList,
     wants_directory_reads,
 )
+from innerwarden.sensor.kernel_self import INIT, OwnProcesses, own_cgroup
 from innerwarden.sensor.kernel_syscalls import numbers
 from innerwarden.sensor.kernel_watch import QUALIFIED, default_names
 from innerwarden.sensor.kernel_xdp import XdpList
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 LOCKDOWN = Path("/sys/kernel/security/lockdown")
 MOUNTS = Path("/proc/self/mounts")
 RINGS = (("iw_ring_prio", "prio"), ("iw_ring_bulk", "bulk"))
+OWN_MAPS = ("iw_self", "iw_self_cgroup", "iw_protected")
 _WAKE_FRACTION = 8  # a sleeping consumer is woken when an eighth of the ring is pending
 
 
@@ -161,6 +163,7 @@ class KernelSource:
         self._watch: WatchList | None = None
         self._calls: CallTable | None = None
         self.identities: Identities | None = None
+        self.own: OwnProcesses | None = None
         self._refused: dict[str, str] = {}
         self._kernel: btf.KernelNames | None = None
         self.rings: list[tuple[int, int, str]] = []
@@ -183,7 +186,11 @@ class KernelSource:
             self._watch.set(names)
             self._calls = CallTable(loaded.maps["iw_calls"], loaded.maps["iw_handlers"])
             self.identities = Identities(loaded.maps["iw_identities"])
-            self.add_self(os.getpid())
+            self.own = OwnProcesses(*(loaded.maps[name] for name in OWN_MAPS))
+            self.own.add(os.getpid())
+            self.own.protect(INIT)
+            if (hierarchy := cgroup2_root()) is not None:
+                self.own.set_cgroup(own_cgroup(hierarchy))
             self.rings = [(loaded.maps[m].fd, loaded.maps[m].max_entries, name) for m, name in RINGS]
             self.xdp = None if "iw_xdp" in self._refused else XdpList(loaded, self._responder)
             self._prepare_enforcement(loaded)
@@ -336,9 +343,15 @@ class KernelSource:
             self._watch.set(names)
 
     def add_self(self, tgid: int) -> None:
-        """Leave a process of ours out of file.open and kernel.bpf records; nothing else is ever left out."""
-        if self._object is not None:
-            self._object.maps["iw_self"].update(struct.pack("<I", tgid), struct.pack("<I", 1))
+        """Leave a process of ours out of file.open, kernel.bpf and kernel.perf_event records, nothing else, and tell
+        signals to it."""
+        if self.own is not None:
+            self.own.add(tgid)
+
+    def protect(self, tgid: int) -> None:
+        """Tell signals that would end or stop a process (process.signal). Raises UsageError when it is gone."""
+        if self.own is not None:
+            self.own.protect(tgid)
 
     def _loaded(self) -> dict[str, Program]:
         """Programs that the kernel took."""
@@ -372,7 +385,7 @@ class KernelSource:
         if self.xdp is not None:
             self.xdp.close()
         self.rings, self.xdp, self._counters, self._watch = [], None, None, None
-        self._calls = self.identities = self.enforcement = None
+        self._calls = self.identities = self.enforcement = self.own = None
         if self._object is not None:
             self._object.close()
             self._object = None
