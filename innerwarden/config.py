@@ -40,10 +40,74 @@ class JournaldConfig(Section, frozen=True):
     )  # fmt: skip
 
 
+class HiddenProcessesConfig(Section, frozen=True):
+    enabled: bool = True
+    cadence_s: int = 60
+
+
+class MemoryMapsConfig(Section, frozen=True):
+    enabled: bool = True
+    cadence_s: int = 300
+
+
+class SuidFilesConfig(Section, frozen=True):
+    enabled: bool = True
+    cadence_s: int = 3600
+    roots: tuple[str, ...] = ("/",)
+
+
+class ServiceUnitsConfig(Section, frozen=True):
+    """`directories` are looked at for units besides the standard ones."""
+
+    enabled: bool = True
+    cadence_s: int = 300
+    directories: tuple[str, ...] = ()
+
+
+class SysctlsConfig(Section, frozen=True):
+    enabled: bool = True
+    cadence_s: int = 60
+
+
+class ModulesInventoryConfig(Section, frozen=True):
+    enabled: bool = True
+    cadence_s: int = 60
+
+
+class BpfProgramsConfig(Section, frozen=True):
+    enabled: bool = True
+    cadence_s: int = 60
+
+
+class ListenersConfig(Section, frozen=True):
+    enabled: bool = True
+    cadence_s: int = 30
+
+
+class DevicesConfig(Section, frozen=True):
+    enabled: bool = True
+    cadence_s: int = 60
+
+
+class InventoryConfig(Section, frozen=True):
+    """What is looked at again and again, and how often. Cadences are in seconds."""
+
+    hidden_processes: HiddenProcessesConfig = HiddenProcessesConfig()
+    memory_maps: MemoryMapsConfig = MemoryMapsConfig()
+    suid_files: SuidFilesConfig = SuidFilesConfig()
+    service_units: ServiceUnitsConfig = ServiceUnitsConfig()
+    sysctls: SysctlsConfig = SysctlsConfig()
+    modules: ModulesInventoryConfig = ModulesInventoryConfig()
+    bpf_programs: BpfProgramsConfig = BpfProgramsConfig()
+    listeners: ListenersConfig = ListenersConfig()
+    devices: DevicesConfig = DevicesConfig()
+
+
 class CollectorsConfig(Section, frozen=True):
     kernel: KernelConfig = KernelConfig()
     auth_log: AuthLogConfig = AuthLogConfig()
     journald: JournaldConfig = JournaldConfig()
+    inventory: InventoryConfig = InventoryConfig()
 
 
 class DetectorConfig(Section, frozen=True):
@@ -173,6 +237,14 @@ def _check(config: Config) -> list[str]:
             problems.append(f"collectors.kernel.{key} is {size}; it must be a power of two of at least 65536")
     if not 1 <= kernel.poll_ms <= 1000:
         problems.append(f"collectors.kernel.poll_ms is {kernel.poll_ms}; it must lie in 1..1000")
+    inventory = config.collectors.inventory
+    for name in inventory.__struct_fields__:
+        cadence_s = getattr(inventory, name).cadence_s
+        if not 1 <= cadence_s <= 86400:
+            problems.append(f"collectors.inventory.{name}.cadence_s is {cadence_s}; it must lie in 1..86400")
+    for path in (*inventory.suid_files.roots, *inventory.service_units.directories):
+        if not path.startswith("/"):
+            problems.append(f"collectors.inventory: {path!r} is not an absolute path")
     if not 1 <= config.agent.poll_ms <= 1000:
         problems.append(f"agent.poll_ms is {config.agent.poll_ms}; it must lie in 1..1000")
     if config.agent.retention_days < 1:

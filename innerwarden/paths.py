@@ -58,6 +58,11 @@ def sensor_state(data_dir: Path) -> Path:
     return data_dir / "sensor-cursors.json"
 
 
+def inventory(data_dir: Path) -> Path:
+    """One file a collector: what was there at its last look."""
+    return data_dir / "inventory"
+
+
 def rule_cache(data_dir: Path) -> Path:
     """Compiled rules, so that the sensor imports no parser while their sources are unchanged."""
     return data_dir / "rules.cache"

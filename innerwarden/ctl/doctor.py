@@ -122,6 +122,9 @@ def _hook(hook: HookHealth, verdicts: list[tuple[proof.Step, str]]) -> Proof:
 
 
 def _collector(one: CollectorHealth, old: CollectorHealth | None, log_reason: str) -> Proof:
+    if one.cadence_s:
+        done = f"{one.looks} looks, every {one.cadence_s:.0f} s"
+        return Proof(source=one.id, kind="inventory", result=one.state, reason=one.reason or done)
     moved = one.lines - (old.lines if old else 0)
     result, reason = "unconfirmed", log_reason or "our own log line did not arrive"
     if one.state == "absent":

@@ -77,6 +77,20 @@ class ProgInfo(Structure):
     ]
 
 
+class LinkInfo(Structure):
+    """struct bpf_link_info as far as a raw tracepoint's part of its union goes."""
+
+    _fields_ = [
+        ("type", c_uint32),
+        ("id", c_uint32),
+        ("prog_id", c_uint32),
+        ("padding", c_uint32),
+        ("tp_name", c_uint64),
+        ("tp_name_len", c_uint32),
+        ("rest", c_uint32 * 11),
+    ]
+
+
 class OpenOptions(Structure):
     """The head of struct bpf_object_open_opts; libbpf takes any prefix whose size `sz` tells."""
 
@@ -159,6 +173,8 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...], str]] = {
     "bpf_prog_get_next_id": (c_int, (c_uint32, POINTER(c_uint32)), CODE_RESULT),
     "bpf_map_get_next_id": (c_int, (c_uint32, POINTER(c_uint32)), CODE_RESULT),
     "bpf_link_get_next_id": (c_int, (c_uint32, POINTER(c_uint32)), CODE_RESULT),
+    "bpf_prog_get_fd_by_id": (c_int, (c_uint32,), CODE_RESULT),
+    "bpf_link_get_fd_by_id": (c_int, (c_uint32,), CODE_RESULT),
     "bpf_enable_stats": (c_int, (c_uint32,), CODE_RESULT),
     "bpf_prog_test_run_opts": (c_int, (c_int, POINTER(TestRunOptions)), CODE_RESULT),
 }

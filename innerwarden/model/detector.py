@@ -63,14 +63,15 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Id of the module that brings it; the loader fills it in."""
 
     def entity_refs(self, fields: Mapping[str, object]) -> tuple[EntityRef, ...]:
-        """The entities whose fields are present; a process entity takes `pid` and `start_ns`."""
+        """The entities whose fields are present; a process entity takes the start time that goes with its pid."""
         refs = []
         for pair in self.entities:
             kind, _, name = pair.partition(":")
             value = fields.get(name)
             if value is None or value == "":
                 continue
-            text = f"{value}:{fields.get('start_ns') or 0}" if kind == EntityType.PROCESS else str(value)
+            start = "target_start_ns" if name == "target_pid" else "start_ns"
+            text = f"{value}:{fields.get(start) or 0}" if kind == EntityType.PROCESS else str(value)
             refs.append(EntityRef(EntityType(kind), text))
         return tuple(dict.fromkeys(refs))
 

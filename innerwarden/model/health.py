@@ -30,7 +30,12 @@ class RingHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CollectorHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`state`: working (a line or a positive control arrived), unconfirmed, absent."""
+    """`state`: working (a line or a positive control arrived, or a look was completed), unconfirmed, absent.
+
+    From `cadence_s` on: of collectors that look at the host again and again. `budget_ms` and `last_ms` are CPU time
+    of a slice and of the last complete look; `overruns` counts slices far above the budget and looks that took
+    longer than the cadence.
+    """
 
     id: str
     state: str
@@ -39,6 +44,14 @@ class CollectorHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     matched: int = 0
     malformed: int = 0
     lost: int = 0
+    cadence_s: float = 0.0
+    budget_ms: float = 0.0
+    next_due_s: float = 0.0
+    last_ms: float = 0.0
+    looks: int = 0
+    facts: int = 0
+    overruns: int = 0
+    errors: int = 0
 
 
 class DisabledDetector(msgspec.Struct, frozen=True, kw_only=True):

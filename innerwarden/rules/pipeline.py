@@ -11,6 +11,7 @@ from innerwarden.model._wire import (
     KINDS,
     Access,
     Attribute,
+    Change,
     HookId,
     IoOperation,
     LinkType,
@@ -81,6 +82,7 @@ NUMBER_NAMES: dict[str, dict[str, int]] = {
     "io_operation": {operation.name.lower(): int(operation) for operation in IoOperation},
     "flood_kind": {kind: int(number) for kind, number in KINDS.items()},
     **dict.fromkeys(("mount_call", "namespace_call", "kexec_call", "port_call", "key_call"), _CALLS),
+    "change": {change.name.lower(): int(change) for change in Change},
 }
 
 

@@ -29,11 +29,12 @@ from innerwarden.config import Config
 from innerwarden.errors import BpfError, UnavailableError
 from innerwarden.model.health import CollectorHealth, HookHealth, RingHealth
 from innerwarden.modules.loader import ModuleSet, load_modules
-from innerwarden.sensor import collectors, gap, procfs
+from innerwarden.sensor import collectors, gap, inventory, procfs
 from innerwarden.sensor.collectors import CollectorSet
 from innerwarden.sensor.detection.host import DetectionHost, acting_rules_of
 from innerwarden.sensor.enforcement import HEARTBEAT_S
 from innerwarden.sensor.health import Reporter, Snapshot
+from innerwarden.sensor.inventory import Inventory
 from innerwarden.sensor.loader import KernelSource
 from innerwarden.sensor.losses import LossLedger
 from innerwarden.sensor.sinks.events import EventsSink
@@ -94,6 +95,7 @@ class Sensor:
         self._rings: list[Ring] = []
         self._ring_bytes: dict[str, int] = {}
         self.collectors: CollectorSet | None = None
+        self.inventory: Inventory | None = None
 
     def start(self) -> None:
         """Attach the kernel source (or say why not), seed the process table, open the log sources."""
@@ -105,6 +107,9 @@ class Sensor:
         if self.kernel is not None:
             self.kernel.seed(seeded)
         self.collectors = collectors.load(self.config.collectors, self.data_dir, self.engine)
+        self.inventory = inventory.load(
+            self.config.collectors.inventory, self.data_dir, self.engine, self._own_tracepoints
+        )
         self.engine.capture(self.events is not None)
         if self._unwatched_since_ns is not None:
             self.sink.write([gap.finding(self.config.host_name(), self._unwatched_since_ns, realtime_ns())])
@@ -143,6 +148,8 @@ class Sensor:
             if now >= next_collect and self.collectors is not None:
                 next_collect = now + COLLECTOR_PERIOD_S
                 hits += self.collectors.poll()
+                if self.inventory is not None:
+                    hits += self.inventory.tick(now)
             if now >= next_tend and self.kernel is not None:
                 next_tend = now + TEND_PERIOD_S
                 self.kernel.tend()
@@ -168,7 +175,13 @@ class Sensor:
             logger.error("health file not written error=%s", error)
         if self.collectors is not None:
             self.collectors.save()
+        if self.inventory is not None:
+            self.inventory.save()
         return snapshot
+
+    def _own_tracepoints(self) -> set[str]:
+        hooks = self.kernel.hooks if self.kernel is not None else []
+        return {hook.name for hook in hooks if hook.state == "attached"}
 
     def snapshot(self) -> Snapshot:
         """Counters of every room; see `Snapshot`."""
@@ -235,7 +248,8 @@ class Sensor:
             state="absent" if self.kernel is None else "working",
             reason=self.kernel_absent,
         )
-        return [kernel, *(self.collectors.health() if self.collectors else [])]
+        logs = self.collectors.health() if self.collectors else []
+        return [kernel, *logs, *(self.inventory.health(time.monotonic()) if self.inventory else [])]
 
     def stop(self, *, asked: bool) -> None:
         """Detach, save cursors, write what waits; leaves no program, map or child behind.

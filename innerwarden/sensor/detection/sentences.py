@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from innerwarden.model.detector import render
+from innerwarden.model.vocabulary import HOST_KINDS
 
 _WHO = "{exe_path} (pid {pid}, {user_name})"
 
@@ -62,6 +63,7 @@ SENTENCES: dict[str, str] = {
     "auth.failed": "authentication of {user} failed in {program}: {message}",
     "user.change": "{program}: {message}",
     "log.line": "{program}: {message}",
+    **dict.fromkeys(sorted(HOST_KINDS), "{name}: {reason}"),
 }
 
 

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Userspace eyes: what the kernel offers no hook for, looked at again and again.
+
+`load` makes every collector that is switched on; the sensor's loop calls `tick`, and `save` after what it gave
+is on disk. Each collector is one module (see collector.py for what it is), its cadence is in the configuration.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from innerwarden_core import Engine
+
+from innerwarden import paths
+from innerwarden.config import InventoryConfig
+from innerwarden.sensor.inventory.baseline import Baseline
+from innerwarden.sensor.inventory.bpf_programs import BpfPrograms
+from innerwarden.sensor.inventory.collector import Collector
+from innerwarden.sensor.inventory.devices import Devices
+from innerwarden.sensor.inventory.hidden_processes import HiddenProcesses
+from innerwarden.sensor.inventory.listeners import Listeners
+from innerwarden.sensor.inventory.memory_maps import MemoryMaps
+from innerwarden.sensor.inventory.modules import Modules
+from innerwarden.sensor.inventory.scheduler import Inventory
+from innerwarden.sensor.inventory.service_units import ServiceUnits
+from innerwarden.sensor.inventory.suid_files import SuidFiles
+from innerwarden.sensor.inventory.sysctls import Sysctls
+
+__all__ = ["Inventory", "load"]
+
+
+def load(
+    config: InventoryConfig,
+    data_dir: Path,
+    engine: Engine,
+    own_tracepoints: Callable[[], set[str]] = set,
+) -> Inventory:
+    """Every collector that the configuration switches on; none opens anything before its first look."""
+
+    def kept(name: str, *, boot_bound: bool = False) -> Baseline:
+        return Baseline(name, paths.inventory(data_dir) / f"{name}.json", boot_bound=boot_bound)
+
+    plan: list[tuple[Collector, float]] = []
+    if config.listeners.enabled:
+        plan.append((Listeners(kept("listeners", boot_bound=True)), config.listeners.cadence_s))
+    if config.sysctls.enabled:
+        plan.append((Sysctls(kept("sysctls")), config.sysctls.cadence_s))
+    if config.modules.enabled:
+        plan.append((Modules(kept("modules", boot_bound=True)), config.modules.cadence_s))
+    if config.bpf_programs.enabled:
+        programs = BpfPrograms(kept("bpf_programs", boot_bound=True), own_tracepoints)
+        plan.append((programs, config.bpf_programs.cadence_s))
+    if config.devices.enabled:
+        plan.append((Devices(kept("devices", boot_bound=True)), config.devices.cadence_s))
+    if config.hidden_processes.enabled:
+        plan.append((HiddenProcesses(engine.process), config.hidden_processes.cadence_s))
+    if config.memory_maps.enabled:
+        plan.append((MemoryMaps(), config.memory_maps.cadence_s))
+    if config.service_units.enabled:
+        units = ServiceUnits(kept("service_units"), more=config.service_units.directories)
+        plan.append((units, config.service_units.cadence_s))
+    if config.suid_files.enabled:
+        suid = SuidFiles(kept("suid_files"), config.suid_files.roots)
+        plan.append((suid, config.suid_files.cadence_s))
+    return Inventory(engine, plan, now=time.monotonic())
