@@ -135,7 +135,7 @@ class HiddenProcesses:
             if self._is_hidden(pid):
                 yield None
                 if self._is_hidden(pid):
-                    yield from self._tell(pid, f"{view} answers for it and /proc does not list it")
+                    yield from self._tell(pid, f"{view} answers for process {pid} and /proc does not list it")
 
     def _is_hidden(self, pid: int) -> bool:
         """Alive before and after a listing of /proc that lacks it, and no mere thread."""
@@ -188,7 +188,7 @@ class HiddenProcesses:
                 continue
             yield None
             if self._is_member(pid, place):
-                yield from self._tell(pid, f"{place}/cgroup.procs lists it and /proc does not")
+                yield from self._tell(pid, f"{place}/cgroup.procs lists process {pid} and /proc does not")
 
     def _is_member(self, pid: int, place: str) -> bool:
         """Hidden by its pidfd, or still a member around a listing that lacks it."""

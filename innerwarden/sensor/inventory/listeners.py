@@ -193,8 +193,12 @@ class Listeners:
             target_pid=who.pid,
             target_start_ns=who.start_ns,
             target_uid=who.uid,
-            reason=f"{table} socket {address or 'for all interfaces'} {shown} {verb}",
+            reason=f"{table} socket {address or 'for all interfaces'} {shown} {verb}{_of(who)}",
         )
+
+
+def _of(who: procs.Owner) -> str:
+    return f", of {who.exe or who.comm} (pid {who.pid})" if who.pid else ""
 
 
 def _add(sockets: dict[str, list[Socket]], namespace: str, one: Socket) -> None:
