@@ -108,8 +108,10 @@ class HiddenProcesses:
         name, ask = METHODS[self._looks % len(METHODS)]
         listed = set(procs.pids(self._proc))
         suspects: list[int] = []
-        for first in range(1, self._top(listed) + 1, STEP):
-            suspects += [p for p in range(first, first + STEP) if p not in listed and answers(ask, p)]
+        top = self._top(listed)
+        for first in range(1, top + 1, STEP):
+            asked = (pid for pid in range(first, min(first + STEP, top + 1)) if pid not in listed)
+            suspects += [pid for pid in asked if answers(ask, pid)]
             del suspects[SUSPECTS:]
             yield None
         yield from self._judge(suspects, name)

@@ -41,7 +41,7 @@ class Modules:
         self._proc = f"{root.rstrip('/')}/proc"
         self._sys = f"{root.rstrip('/')}/sys/module"
         self._looks = 0
-        self._told: set[tuple[str, str]] = set()
+        self._told: set[str] = set()
         self._foreign: int | None = None
 
     def obstacle(self) -> str:
@@ -129,9 +129,9 @@ class Modules:
 
     def _tell(self, hidden: dict[str, str], taints: dict[str, str]) -> Look:
         for name, why in hidden.items():
-            if (name, why) not in self._told:
+            if name not in self._told and len(self._told) < MODULES:
+                self._told.add(name)
                 yield Fact(kind=KIND, change=Change.FOUND, name=name, reason=why)
-        self._told = set(hidden.items()) | {told for told in self._told if told[0] in hidden}
         gained = self._gained()
         if gained and not any(set(letters) & {"O", "E"} for letters in taints.values()):
             yield Fact(

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hidden processes: real processes behind a /proc that leaves one out, and mount tables as the kernel writes them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from innerwarden_core import Engine
+
+from innerwarden.model._wire import Change
+from innerwarden.sensor import procfs
+from innerwarden.sensor.inventory.hidden_processes import FULL_EVERY, METHODS, HiddenProcesses
+from tests.unit.sensor.inventory.support import changes, looked, steps
+
+MOUNTS = "21 1 0:20 / /proc rw - proc proc rw{option}\n22 1 8:1 / / rw - ext4 /dev/vda rw\n"
+
+
+class Proc:
+    """A directory of links to the real /proc; what is not linked is not listed."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.hidden: set[int] = set()
+        (place / "self").mkdir(parents=True)
+        (place / "sys/kernel").mkdir(parents=True)
+        self.mounts()
+        self.sweep_to(max(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()))
+
+    def sweep_to(self, last: int, pid_max: int | None = None) -> None:
+        (self.place / "sys/kernel/ns_last_pid").write_text(f"{last}\n")
+        (self.place / "sys/kernel/pid_max").write_text(f"{pid_max or last}\n")
+
+    def mounts(self, more: str = "", option: str = "") -> None:
+        (self.place / "self/mountinfo").write_text(MOUNTS.format(option=option) + more)
+
+    def refresh(self) -> None:
+        """The listing of this moment without what is hidden."""
+        wanted = {entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+        wanted -= {str(pid) for pid in self.hidden}
+        for entry in self.place.iterdir():
+            if entry.name.isdigit() and entry.name not in wanted:
+                entry.unlink()
+        for name in wanted:
+            if not (self.place / name).is_symlink():
+                (self.place / name).symlink_to(f"/proc/{name}")
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Proc:
+    made = Proc(tmp_path / "proc")
+    made.refresh()
+    return made
+
+
+@pytest.fixture
+def victim(proc: Proc) -> Iterator[int]:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    proc.sweep_to(child.pid)
+    yield child.pid
+    child.communicate(b"\n")
+
+
+def collector(proc: Proc) -> HiddenProcesses:
+    return HiddenProcesses(lambda pid: None, str(proc.place))
+
+
+def pids_told(found: list[dict[str, object]]) -> list[object]:
+    return [fact["target_pid"] for fact in found]
+
+
+def look_refreshed(one: HiddenProcesses, proc: Proc) -> list[dict[str, object]]:
+    found = []
+    proc.refresh()
+    for fact in steps(one):
+        proc.refresh()
+        if fact is not None:
+            found.append(fact)
+    return found
+
+
+@pytest.mark.parametrize("looks_before", range(len(METHODS)))
+def test_a_process_that_lives_and_is_not_listed_is_found(proc: Proc, victim: int, looks_before: int) -> None:
+    proc.hidden = {victim}
+    one = collector(proc)
+    one._looks = looks_before
+    found = [fact for fact in look_refreshed(one, proc) if fact["target_pid"] == victim]
+    assert len(found) == 1
+    assert Change(found[0]["change"]) is Change.FOUND
+    assert any(name in str(found[0]["reason"]) for name, _ in METHODS)
+    assert str(victim) in str(found[0]["reason"])
+
+
+def test_it_is_told_once_and_again_after_it_was_gone_for_long(proc: Proc, victim: int) -> None:
+    proc.hidden = {victim}
+    one = collector(proc)
+    assert victim in pids_told(look_refreshed(one, proc))
+    assert victim not in pids_told(look_refreshed(one, proc))
+    proc.hidden = set()
+    one._looks += FULL_EVERY + 1
+    assert victim not in pids_told(look_refreshed(one, proc))
+    proc.hidden = {victim}
+    assert victim in pids_told(look_refreshed(one, proc))
+
+
+def test_nothing_is_hidden_on_this_machine(proc: Proc, victim: int) -> None:
+    one = collector(proc)
+    for _ in METHODS:
+        assert victim not in pids_told(look_refreshed(one, proc))
+
+
+@contextmanager
+def churn() -> Iterator[set[int]]:
+    """Processes that are born and die all the time; their ids are collected."""
+    born: set[int] = set()
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.is_set():
+            child = subprocess.Popen(["true"])
+            born.add(child.pid)
+            child.wait()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield born
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("looks_before", range(len(METHODS)))
+def test_neither_threads_nor_short_lives_are_hidden_processes(looks_before: int) -> None:
+    """On the real /proc, where ids of threads can be opened and are not listed."""
+    stop = threading.Event()
+    threads = [threading.Thread(target=stop.wait) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    one = HiddenProcesses(lambda pid: None)
+    one._looks = looks_before
+    try:
+        with churn() as born:
+            told = set(pids_told(looked(one)))
+        assert len(born) > 3
+        assert not told & (born | {thread.native_id for thread in threads})
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_a_mount_over_a_process_is_found_with_what_the_engine_knows(proc: Proc) -> None:
+    engine = Engine()
+    procfs.seed(engine)
+    me = os.getpid()
+    proc.mounts(f"30 21 0:50 / /proc/{me} rw - tmpfs none rw\n31 21 0:51 / /proc/sys/fs rw - x x rw\n")
+    one = HiddenProcesses(engine.process, str(proc.place))
+    proc.sweep_to(1)
+    found = look_refreshed(one, proc)
+    assert len(found) == 1
+    assert found[0]["reason"] == f"tmpfs / is mounted over /proc/{me}"
+    assert found[0]["target_pid"] == me
+    assert found[0]["path"] == os.path.realpath(sys.executable)
+    assert look_refreshed(one, proc) == []
+
+
+def test_hidepid_is_baseline_at_first_and_a_finding_when_it_comes(proc: Proc) -> None:
+    one = HiddenProcesses(lambda pid: None, str(proc.place))
+    proc.sweep_to(1)
+    proc.mounts(option=",hidepid=invisible")
+    assert changes(look_refreshed(one, proc)) == {"/proc": Change.BASELINE}
+    assert look_refreshed(one, proc) == []
+    proc.mounts()
+    assert look_refreshed(one, proc) == []
+    proc.mounts(option=",hidepid=2")
+    found = look_refreshed(one, proc)
+    assert changes(found) == {"/proc": Change.FOUND}
+    assert "hidepid=2" in found[0]["reason"]
+
+
+def test_without_the_right_to_see_others_it_says_so(proc: Proc, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = HiddenProcesses(lambda pid: None, str(proc.place))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert one.obstacle() == ""
+    proc.mounts(option=",hidepid=2")
+    assert "hidepid=2" in one.obstacle()
+
+
+def test_members_of_a_cgroup_that_are_not_listed_are_found(proc: Proc, victim: int, tmp_path: Path) -> None:
+    group = tmp_path / "cgroup/a/b"
+    group.mkdir(parents=True)
+    (group / "cgroup.procs").write_text(f"0\n{os.getpid()}\n{victim}\n")
+    proc.mounts(f"40 1 0:60 / {tmp_path}/cgroup rw - cgroup2 none rw\n")
+    proc.hidden = {victim}
+    one = HiddenProcesses(lambda pid: None, str(proc.place))
+    proc.sweep_to(1)
+    found = look_refreshed(one, proc)
+    assert pids_told(found) == [victim]
+    assert "cgroup.procs" in str(found[0]["reason"])
+
+
+def test_the_sweep_ends_at_the_last_id_and_covers_everything_now_and_then(proc: Proc) -> None:
+    proc.sweep_to(5000, 4194304)
+    one = collector(proc)
+    one._looks = 1
+    assert one._top({1, 4000}) == 5000
+    assert one._top({1, 6000}) == 4194304, "the counter wrapped"
+    one._looks = FULL_EVERY
+    assert one._top({1, 4000}) == 4194304
