@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.timeout(600)]
 
 EMULATED = os.environ.get("IW_EMULATED") == "1"
 #: A cycle is the verifier's time and little else: half a second here, several where the CPU is emulated.
-CYCLES = 8 if EMULATED else 100
+CYCLES = 6 if EMULATED else 100
 LOOK_EVERY = 4
 KILLS = 1 if EMULATED else 2
 CONFIG = KernelConfig(prio_ring_bytes=1 << 20, bulk_ring_bytes=1 << 17)
@@ -95,7 +95,7 @@ def test_a_sensor_killed_in_a_flood_leaves_nothing_and_starts_again_at_once(tmp_
     before, before_own = inventory(), own()
     sensor = Sensor(tmp_path)
     for _ in range(KILLS):
-        with Flood(tmp_path / "authorized_keys") as flood, sensor.running() as child:
+        with sensor.running() as child, Flood(tmp_path / "authorized_keys") as flood:
             ours = {what: ids - before[what] for what, ids in inventory().items()}
             assert all(ours.values()), "a sensor has programs, maps and links"
             began = flood.made()

@@ -56,8 +56,7 @@ REQUIRED_PROGRAMS = ("busybox",)
 OPTIONAL_PROGRAMS = ("bash", "ip")  # busybox's own ip knows no network namespaces
 
 INIT = """#!/bin/busybox sh
-export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TMPDIR=/tmp PYTHONDONTWRITEBYTECODE=1 LD_LIBRARY_PATH=/lib/all
-export IW_EMULATED=1
+export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TMPDIR=/tmp PYTHONDONTWRITEBYTECODE=1 IW_EMULATED=1
 /bin/busybox mkdir -p /proc /sys /dev /tmp /run /root /var/log /etc /var/tmp
 /bin/busybox --install -s /bin
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
@@ -189,12 +188,9 @@ def _libraries(root: Path) -> None:
         if re.match(r"\s*lib(bpf|elf|z)\.so\.1 .*x86-64", line):
             library = Path(line.rsplit("=> ", 1)[1])
             wanted |= {library, *_needed(library)}
-    (root / "lib/all").mkdir(parents=True, exist_ok=True)
     for library in wanted:
-        if "ld-linux" in library.name:
-            _copy(library, root / "lib64" / library.name)
-        else:
-            _copy(library, root / "lib/all" / library.name)
+        # /lib is searched without a word in the environment, which would be in every record of an exec.
+        _copy(library, root / ("lib64" if "ld-linux" in library.name else "lib") / library.name)
 
 
 def _needed(elf: Path) -> set[Path]:
