@@ -107,9 +107,7 @@ class Sensor:
         if self.kernel is not None:
             self.kernel.seed(seeded)
         self.collectors = collectors.load(self.config.collectors, self.data_dir, self.engine)
-        self.inventory = inventory.load(
-            self.config.collectors.inventory, self.data_dir, self.engine, self._own_tracepoints
-        )
+        self.inventory = inventory.load(self.config.collectors.inventory, self.data_dir, self.engine)
         self.engine.capture(self.events is not None)
         if self._unwatched_since_ns is not None:
             self.sink.write([gap.finding(self.config.host_name(), self._unwatched_since_ns, realtime_ns())])
@@ -178,10 +176,6 @@ class Sensor:
         if self.inventory is not None:
             self.inventory.save()
         return snapshot
-
-    def _own_tracepoints(self) -> set[str]:
-        hooks = self.kernel.hooks if self.kernel is not None else []
-        return {hook.name for hook in hooks if hook.state == "attached"}
 
     def snapshot(self) -> Snapshot:
         """Counters of every room; see `Snapshot`."""

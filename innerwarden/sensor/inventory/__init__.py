@@ -8,7 +8,6 @@ is on disk. Each collector is one module (see collector.py for what it is), its 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from innerwarden_core import Engine
@@ -35,7 +34,6 @@ def load(
     config: InventoryConfig,
     data_dir: Path,
     engine: Engine,
-    own_tracepoints: Callable[[], set[str]] = set,
 ) -> Inventory:
     """Every collector that the configuration switches on; none opens anything before its first look."""
 
@@ -50,8 +48,7 @@ def load(
     if config.modules.enabled:
         plan.append((Modules(kept("modules", boot_bound=True)), config.modules.cadence_s))
     if config.bpf_programs.enabled:
-        programs = BpfPrograms(kept("bpf_programs", boot_bound=True), own_tracepoints)
-        plan.append((programs, config.bpf_programs.cadence_s))
+        plan.append((BpfPrograms(kept("bpf_programs", boot_bound=True)), config.bpf_programs.cadence_s))
     if config.devices.enabled:
         plan.append((Devices(kept("devices", boot_bound=True)), config.devices.cadence_s))
     if config.hidden_processes.enabled:

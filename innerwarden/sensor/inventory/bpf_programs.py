@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from innerwarden import libbpf
 from innerwarden.errors import BpfError, InnerWardenError
@@ -42,19 +42,11 @@ def type_name(number: int) -> str:
 
 
 class BpfPrograms:
-    """`own_tracepoints` names the tracepoints that this sensor is attached to."""
-
     id = "bpf_programs"
     budget_ms = 0.5
 
-    def __init__(
-        self,
-        baseline: Baseline,
-        own_tracepoints: Callable[[], set[str]] = set,
-        proc: str = "/proc",
-    ) -> None:
+    def __init__(self, baseline: Baseline, proc: str = "/proc") -> None:
         self.baseline = baseline
-        self._own_tracepoints = own_tracepoints
         self._proc = proc
         self._owners: dict[int, procs.Owner] = {}
         self._reasons: dict[int, str] = {}
@@ -137,16 +129,20 @@ class BpfPrograms:
         for info in new:
             if info.btf_target and (info.btf_object, info.btf_target) in targets:
                 self._reasons[info.id] = "it is attached to a tracepoint that this sensor uses"
-        yield from self._raw_tracepoints(wanted)
+        yield from self._tracepoints(wanted, own)
 
-    def _raw_tracepoints(self, wanted: set[int]) -> Find[None]:
-        names = self._own_tracepoints()
+    def _tracepoints(self, wanted: set[int], own: set[int]) -> Find[None]:
+        """Links by the tracepoint's name, which both raw and BTF tracepoints have."""
+        names: dict[int, str] = {}
         for number in sorted(libbpf.kernel_ids("link"))[-LINKS:]:
             row = foreign.link(number)
-            if row is not None and row.program_id in wanted and row.tracepoint:
-                shared = ", which this sensor uses too" if row.tracepoint in names else ""
-                self._reasons[row.program_id] = f"it is attached to the tracepoint {row.tracepoint}{shared}"
+            if row is not None and row.tracepoint and row.program_id in wanted | own:
+                names[row.program_id] = row.tracepoint
             yield None
+        ours = {name for number, name in names.items() if number in own}
+        for number in wanted & set(names):
+            shared = ", which this sensor uses too" if names[number] in ours else ""
+            self._reasons[number] = f"it is attached to the tracepoint {names[number]}{shared}"
 
     def _item(self, info: ProgramInfo) -> Item:
         who = self._owners.get(info.id)

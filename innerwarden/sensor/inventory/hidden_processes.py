@@ -225,11 +225,9 @@ class HiddenProcesses:
 
     @staticmethod
     def _hidepid_now(entries: list[mounts.Mount]) -> str:
-        for mount in entries:
-            if mount.fs_type == "proc" and mount.place == "/proc":
-                found = _HIDEPID.search(mount.options)
-                return found[1] if found else ""
-        return ""
+        options = [mount.options for mount in entries if (mount.fs_type, mount.place) == ("proc", "/proc")]
+        found = _HIDEPID.search(options[-1]) if options else None  # the mount on top is the last one
+        return found[1] if found else ""
 
     def _option(self, option: str) -> Iterator[Fact]:
         """An option that was there at the first look is how this machine is meant to be."""
