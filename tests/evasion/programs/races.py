@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cases 1, 2, 20 and 26: the compiled races."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from common import Job, main
+
+
+def _race(job: Job, *words: str, timeout_s: float = 25.0) -> None:
+    program = str(job.directory.parent / "race")
+    subprocess.run([program, *words], check=True, timeout=timeout_s)
+
+
+def path_swapped(job: Job) -> None:
+    """Two names of the same length, of which only one lies in a watched directory."""
+    watched = f"/etc/cron.d/{job.mark}"
+    innocent = f"/etc/cron.x/{job.mark}"
+    made = not os.path.isdir("/etc/cron.x")
+    os.makedirs("/etc/cron.x", exist_ok=True)
+    try:
+        _race(job, "open", innocent, watched)
+    finally:
+        if os.path.exists(innocent):
+            os.unlink(innocent)
+        if made:
+            os.rmdir("/etc/cron.x")
+
+
+def address_swapped(job: Job) -> None:
+    _race(job, "connect", job.mark)
+
+
+def shared_memory_child(job: Job) -> None:
+    _race(job, "share", job.cron)
+
+
+def calls_in_flight(job: Job) -> None:
+    """More threads wait within a system call than a kretprobe has instances (4,096)."""
+    fifo = str(job.directory / "fifo")
+    os.mkfifo(fifo)
+    _race(job, "stall", "4200", fifo, job.cron)
+
+
+if __name__ == "__main__":
+    main({act.__name__: act for act in (path_swapped, address_swapped, shared_memory_child, calls_in_flight)})
