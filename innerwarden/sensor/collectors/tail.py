@@ -193,7 +193,7 @@ class Tail:
         for file in [*self._lingering, self._file]:
             if file is None:
                 continue
-            if file is self._file and file.was_replaced():
+            if file.was_replaced():
                 yield from self._recover(file)
             while budget > 0:
                 data, size = self._read(file)

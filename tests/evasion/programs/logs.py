@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from common import Job, main
+from common import Job, main, wait_for
 
 INNOCENT = "198.51.100.200"
 
@@ -18,6 +18,17 @@ INNOCENT = "198.51.100.200"
 def failed(address: str, ago_s: float = 0.0, user: str = "root", port: int = 40000) -> str:
     stamp = datetime.fromtimestamp(time.time() - ago_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f+00:00")
     return f"{stamp} web1 sshd[4242]: Failed password for {user} from {address} port {port} ssh2\n"
+
+
+def caught_up(job: Job) -> None:
+    """Wait until the sensor has read what is there: it writes its health after it looked at its logs.
+
+    Lines that are gone before anybody looked are no question of how a file is followed.
+    """
+    health = job.auth_log.parent.parent / "data" / "sensor-health.json"
+    for _ in range(2):
+        before = health.stat().st_mtime_ns
+        wait_for(lambda seen=before: health.stat().st_mtime_ns != seen, 20, "the sensor reports no more")
 
 
 def append(path: Path, lines: Iterable[str]) -> None:
@@ -42,11 +53,13 @@ def forged_line(job: Job) -> None:
 
 
 def truncated(job: Job) -> None:
+    caught_up(job)
     job.auth_log.write_text("")
     append(job.auth_log, guesses("203.0.113.43"))
 
 
 def rotated(job: Job) -> None:
+    caught_up(job)
     append(job.auth_log, guesses("203.0.113.143", 10)[:5])
     job.auth_log.rename(job.auth_log.with_name(job.auth_log.name + ".1"))
     job.auth_log.touch()
@@ -54,14 +67,16 @@ def rotated(job: Job) -> None:
 
 
 def copy_truncated(job: Job) -> None:
+    caught_up(job)
     append(job.auth_log, guesses("203.0.113.243", 10)[:5])
-    shutil.copy2(job.auth_log, job.auth_log.with_name(job.auth_log.name + ".1"))
+    shutil.copy2(job.auth_log, job.auth_log.with_name(job.auth_log.name + ".2"))
     os.truncate(job.auth_log, 0)
     append(job.auth_log, guesses("203.0.113.243", 10)[5:])
 
 
 def link_swapped(job: Job) -> None:
     """The name becomes a link to another file, in which the log goes on."""
+    caught_up(job)
     other = job.auth_log.with_name("other.log")
     other.write_text("")
     link = job.auth_log.with_name("link")
@@ -80,6 +95,7 @@ def giant_line(job: Job) -> None:
 
 def sparse(job: Job) -> None:
     """A hole of 64 MiB, and then the lines."""
+    caught_up(job)
     with job.auth_log.open("r+b") as file:
         file.seek(0, os.SEEK_END)
         file.seek(64 << 20, os.SEEK_CUR)

@@ -148,6 +148,17 @@ def test_truncation_starts_over(log: Path) -> None:
     assert read(tail) == [b"short\n"] and tail.stats.truncations == 1
 
 
+def test_a_file_emptied_and_renamed_between_two_looks_is_read_from_its_start(log: Path) -> None:
+    tail = Tail(log)
+    add(log, "one\n" * 50)
+    assert len(read(tail)) == 50
+    os.truncate(log, 0)
+    add(log, "two\n")
+    log.rename(log.with_name("auth.log.1"))
+    add(log, "three\n")
+    assert read(tail) == [b"two\n", b"three\n"]
+
+
 def test_copytruncate_grown_past_the_old_place_loses_nothing(log: Path) -> None:
     log.touch()
     tail = Tail(log)
