@@ -14,7 +14,12 @@
 #define PTRACE_SETREGSET 0x4205
 #define PTRACE_SEIZE 0x4206
 #define IW_CGROUP_PARTS 8 /* last components of a cgroup's path */
-#define IW_ENV_STRINGS 64 /* first strings of the environment that are looked at */
+#define IW_ENV_BLOCK 2048 /* bytes of the environment looked at together */
+#define IW_ENV_BLOCKS 8
+#define IW_BYTES(byte) ((byte)*0x0101010101010101ULL)
+#define IW_WORD_LD_PRELOAD 0x4f4c4552505f444cULL /* "LD_PRELO", little-endian */
+#define IW_WORD_LD_AUDIT 0x54494455415f444cULL	 /* "LD_AUDIT" */
+#define IW_WORD_LD_LIBRARY 0x415242494c5f444cULL /* "LD_LIBRA" */
 #define F_DUPFD 0 /* include/uapi/linux/fcntl.h */
 #define F_DUPFD_CLOEXEC 1030
 #define IW_PTRACED_MAX 32 /* tracees looked at to find the one meant */
@@ -317,35 +322,83 @@ static __always_inline __u32 exec_cgroup_path(struct iw_scratch *s, struct iw_pr
 			 IW_PATH_MAX, bpf_probe_read_kernel);
 }
 
-/* Does the new image's environment name a library to load, or where to look for them? Its first strings only. */
-__noinline int iw_env_flags(__u64 start, __u64 end)
+/* What the variable whose name begins at `at` of the block in p->path makes the loader do. */
+__noinline int iw_env_name(__u32 at)
 {
-	char head[16] = {};
-	__u32 flags = 0;
 	struct iw_path_scratch *p;
 	__u32 zero = 0;
-	long length;
+	__u64 head;
+
+	p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
+	if (!p)
+		return 0;
+	head = *(__u64 *)&p->path[iw_masked(at, IW_TEXT_MASK)];
+	if (head == IW_WORD_LD_PRELOAD || head == IW_WORD_LD_AUDIT)
+		return IW_EXEC_LD_PRELOAD;
+	return head == IW_WORD_LD_LIBRARY ? IW_EXEC_LD_LIBRARY_PATH : 0;
+}
+
+/* Every byte of the word that is zero becomes 0x80 (and sometimes one above it: a filter, not an answer). */
+static __always_inline __u64 zero_bytes(__u64 word)
+{
+	return (word - IW_BYTES(1)) & ~word & IW_BYTES(0x80);
+}
+
+/* The same for the block's variables but the first: a NUL, then a name. Eight bytes a step; `size` bytes are there. */
+__noinline int iw_env_block(__u32 size)
+{
+	__u32 zero = 0, flags = 0, i, k;
+	struct iw_path_scratch *p;
+	__u64 word, ends;
+
+	p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
+	if (!p)
+		return 0;
+#pragma clang loop unroll(disable)
+	for (i = 0; i < IW_ENV_BLOCK; i += 8) {
+		if (i >= size)
+			break;
+		word = *(__u64 *)&p->path[iw_masked(i, IW_ENV_BLOCK - 8)];
+		ends = zero_bytes(word);
+		/* An end before an 'L', or as the last byte, behind which anything may begin. */
+		if (!((ends << 8) & zero_bytes(word ^ IW_BYTES('L'))) && !(ends >> 63))
+			continue;
+#pragma clang loop unroll(disable)
+		for (k = 1; k <= 8; k++) {
+			if (!(word & 0xff))
+				flags |= iw_env_name(i + k);
+			word >>= 8;
+		}
+	}
+	return flags;
+}
+
+/* Does the new image's environment name a library to load, or where to look for them? Its first 16 KiB. */
+__noinline int iw_env_flags(__u64 start, __u64 end)
+{
+	struct iw_path_scratch *p;
+	__u32 zero = 0, flags = 0;
+	__u64 size;
 	int i;
 
 	p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
 	if (!p)
 		return 0;
 #pragma clang loop unroll(disable)
-	for (i = 0; i < IW_ENV_STRINGS; i++) {
+	for (i = 0; i < IW_ENV_BLOCKS; i++) {
 		if (start >= end)
 			break;
-		length = bpf_probe_read_user_str(p->text, IW_PATH_MAX, (void *)start);
-		if (length <= 0)
+		size = end - start;
+		/* A name that begins at the block's end is looked at there, so its first bytes come along. */
+		if (size > IW_ENV_BLOCK + 8)
+			size = IW_ENV_BLOCK + 8;
+		if (bpf_probe_read_user(p->path, iw_masked(size, IW_TEXT_MASK), (void *)start))
 			break;
-		start += length;
-		__builtin_memcpy(head, p->text, sizeof(head));
-		if (*(__u16 *)head != 0x444c || head[2] != '_') /* "LD" */
-			continue;
-		if (*(__u64 *)head == 0x4f4c4552505f444cULL || /* LD_PRELO */
-		    *(__u64 *)head == 0x54494455415f444cULL)   /* LD_AUDIT */
-			flags |= IW_EXEC_LD_PRELOAD;
-		else if (*(__u64 *)head == 0x415242494c5f444cULL) /* LD_LIBRA */
-			flags |= IW_EXEC_LD_LIBRARY_PATH;
+		*(__u64 *)&p->path[iw_masked(size, IW_TEXT_MASK)] = 0;
+		if (i == 0)
+			flags |= iw_env_name(0);
+		flags |= iw_env_block(size);
+		start += IW_ENV_BLOCK;
 	}
 	return flags;
 }

@@ -448,9 +448,15 @@ def test_exec_in_a_network_namespace_names_that_one(witness: Witness) -> None:
         ({"LD_LIBRARY_PATH": "/nowhere"}, ExecFlag.LD_LIBRARY_PATH),
         ({"XLD_PRELOAD": "x", "LD_BIND_NOW": "1", "LD": "_PRELOAD"}, 0),
         ({"A": "x" * 5000, "LD_PRELOAD": "/nowhere.so"}, ExecFlag.LD_PRELOAD),
-        ({f"V{n}": "x" for n in range(60)} | {"LD_PRELOAD": "/nowhere.so"}, ExecFlag.LD_PRELOAD),
+        ({f"V{n}": "x" for n in range(200)} | {"LD_PRELOAD": "/nowhere.so"}, ExecFlag.LD_PRELOAD),
+        ({"A": "L" * 2040, "LD_AUDIT": "/nowhere.so", "B": "L" * 3000}, ExecFlag.LD_PRELOAD),
+        (
+            {"A": "x", "LD_LIBRARY_PATH": "y", "LD_PRELOAD": "z"},
+            ExecFlag.LD_LIBRARY_PATH | ExecFlag.LD_PRELOAD,
+        ),
+        ({"A": "x\nLD_PRELOAD=y"}, 0),
     ],
-    ids=["none", "preload", "audit", "path", "other", "after-a-long-one", "after-sixty"],
+    ids=["none", "preload", "audit", "path", "other", "long", "many", "edge", "both", "in-a-value"],
 )
 def test_exec_tells_what_the_environment_makes_the_loader_do(
     witness: Witness, environment: dict[str, str], expected: int
@@ -478,3 +484,13 @@ def test_exec_tells_the_cgroup_that_names_the_container(witness: Witness) -> Non
     finally:
         for depth in range(len(parts), 0, -1):
             base.joinpath(*parts[:depth]).rmdir()
+
+
+@pytest.mark.parametrize("before", range(2030, 2058))
+def test_a_loader_variable_is_seen_wherever_a_block_ends(witness: Witness, before: int) -> None:
+    """The environment is looked at in blocks of 2,048 bytes; `before` bytes lie before the variable."""
+    padding = "A=" + "x" * (before - 3)
+    assert len(padding) + 1 == before
+    pid = os.posix_spawn("/bin/true", ["true"], {"A": padding[2:], "LD_AUDIT": "/nowhere.so"})
+    os.waitpid(pid, 0)
+    assert last_exec(witness, pid).exec_flags & ExecFlag.LD_PRELOAD
