@@ -9,6 +9,7 @@ const volatile __u32 iw_watch_dir_reads = 0;
 
 /* See IW_GET. */
 const volatile __u32 iw_direct_reads = 0;
+const volatile __u32 iw_find_task = 0;
 
 /* Consumer position + 1 at the last forced wake-up. */
 __u64 iw_woken_at[2] = {};
@@ -70,6 +71,22 @@ struct iw_self_cgroup_map iw_self_cgroup SEC(".maps");
 struct iw_protected_map iw_protected SEC(".maps");
 struct iw_watch_name_map iw_watch_name SEC(".maps");
 struct iw_watch_filter_map iw_watch_filter SEC(".maps");
+
+/* By kind; the loader's default, then whatever user space writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, IW_KERNEL_KINDS);
+	__type(key, __u32);
+	__type(value, struct iw_limit);
+} iw_limits SEC(".maps");
+
+/* LRU: a process that was idle long enough to be evicted has its burst back anyway. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct iw_bucket_key);
+	__type(value, struct iw_bucket);
+} iw_buckets SEC(".maps");
 
 /* Inode number of the pid namespace that `task` lives in (not the one its children will). */
 static __always_inline __u32 pid_namespace_inode(struct task_struct *task, __u32 *err)
@@ -304,4 +321,52 @@ __noinline __u64 iw_file_sock(__u64 at)
 	/* Through the helper: a number to the verifier, as the caller wants it. */
 	IW_COPY(err, sk, socket, sk);
 	return err ? 0 : (__u64)sk;
+}
+
+static __always_inline void tell_flood(__u32 kind, __u64 suppressed)
+{
+	struct iw_sensor_flood *f;
+
+	if (!IW_RESERVE(f, iw_ring_prio, IW_RING_PRIO, IW_KIND_SENSOR_FLOOD, IW_HOOK_FLOOD))
+		return;
+	iw_fill(&f->h, iw_current(), IW_KIND_SENSOR_FLOOD);
+	f->suppressed = suppressed;
+	f->flood_kind = kind;
+	IW_SUBMIT(f, iw_ring_prio, IW_RING_PRIO);
+}
+
+/*
+ * The bucket as one time (generic cell rate algorithm): each record moves `due` one period on, and may not move it further than
+ * the burst ahead of now. Two CPUs at once may let one record more through; what is held back is counted exactly.
+ */
+__noinline int iw_allow(__u32 tgid, __u32 kind)
+{
+	struct iw_bucket_key key = { .tgid = tgid, .kind = kind };
+	struct iw_bucket first = {}, *bucket;
+	struct iw_counters *c = iw_count();
+	struct iw_limit *limit;
+	__u64 now, due;
+
+	limit = bpf_map_lookup_elem(&iw_limits, &kind);
+	if (!limit || !limit->period_ns || !c || kind >= IW_KERNEL_KINDS)
+		return 1;
+	now = bpf_ktime_get_boot_ns();
+	bucket = bpf_map_lookup_elem(&iw_buckets, &key);
+	if (!bucket) {
+		first.due_ns = now + limit->period_ns;
+		bpf_map_update_elem(&iw_buckets, &key, &first, BPF_ANY);
+		return 1;
+	}
+	due = bucket->due_ns > now ? bucket->due_ns : now;
+	if (due + limit->period_ns - now <= limit->burst_ns) {
+		bucket->due_ns = due + limit->period_ns;
+		return 1;
+	}
+	c->suppressed[iw_masked(kind, IW_KERNEL_KINDS - 1)]++;
+	__sync_fetch_and_add(&bucket->suppressed, 1);
+	if (now - bucket->told_ns >= IW_FLOOD_EVERY_NS) {
+		bucket->told_ns = now;
+		tell_flood(kind, bucket->suppressed);
+	}
+	return 0;
 }

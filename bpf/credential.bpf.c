@@ -7,6 +7,7 @@
 #include "include/iw_call.bpf.h"
 
 #define IW_IDENTITIES 32768
+#define IW_KEY_TYPE_MAX 32 /* security/keys/keyctl.c: type names are shorter */
 
 struct iw_identity {
 	__u64 start_ns; /* of the process, so that a reused id inherits nothing */
@@ -88,5 +89,71 @@ int iw_do_credential(__u64 *ctx)
 	k->old_gid = before.gid;
 	k->syscall_nr = call.nr;
 	IW_SUBMIT(k, iw_ring_prio, IW_RING_PRIO);
+	return 0;
+}
+
+/*
+ * keyctl operations that read or change somebody's key, bit n for KEYCTL_* number n (include/uapi/linux/keyctl.h): update 2,
+ * chown 4, setperm 5, link 8, read 11, instantiate 12, session_to_parent 18, instantiate_iov 20, get_persistent 22, move 30.
+ * Logins join and revoke keyrings all the time.
+ */
+const volatile __u64 iw_key_operations = 1ULL << 2 | 1ULL << 4 | 1ULL << 5 | 1ULL << 8 | 1ULL << 11 | 1ULL << 12 |
+					 1ULL << 18 | 1ULL << 20 | 1ULL << 22 | 1ULL << 30;
+
+/* Type and description of a key as "type:description". */
+static __always_inline __u32 key_name(struct iw_scratch *s, __u32 pos, struct iw_str *name, struct iw_call *call)
+{
+	__u32 at = iw_masked(pos, IW_START_MASK), len;
+	long n;
+
+	n = bpf_probe_read_user_str(&s->record[at], IW_KEY_TYPE_MAX, (void *)iw_call_arg(call, 0));
+	if (n <= 1 || n > IW_KEY_TYPE_MAX)
+		return pos;
+	len = n;
+	s->record[iw_masked(at + len - 1, IW_START_MASK)] = ':';
+	n = bpf_probe_read_user_str(&s->record[iw_masked(at + len, IW_START_MASK)], IW_PATH_MAX,
+				    (void *)iw_call_arg(call, 1));
+	if (n < 1 || n > IW_PATH_MAX)
+		return pos;
+	len += (__u32)n - 1;
+	name->off = pos;
+	name->len = len;
+	iw_clear_after(s, pos + len);
+	return (pos + len + 7) & ~7u;
+}
+
+/* keyctl, add_key, request_key, when they succeeded. */
+SEC("tp_btf/sys_exit")
+int iw_do_key(__u64 *ctx)
+{
+	struct iw_counters *c = iw_count();
+	struct iw_credential_key *k;
+	__u32 operation = 0, pos;
+	struct iw_scratch *s;
+	struct iw_call call;
+
+	if (iw_call_begin(ctx, &call) || call.ret < 0 || !c)
+		return 0;
+	if (call.hook == IW_HOOK_KEYCTL) {
+		operation = iw_call_arg(&call, 0);
+		if (operation >= 64 || !(iw_key_operations >> operation & 1))
+			return 0;
+	}
+	s = iw_take(c, IW_KIND_CREDENTIAL_KEY);
+	if (!s)
+		return 0;
+	k = (struct iw_credential_key *)s->record;
+	__builtin_memset(k, 0, sizeof(*k));
+	iw_fill(&k->h, iw_current(), IW_KIND_CREDENTIAL_KEY);
+	k->key_call = call.hook;
+	k->key_operation = operation;
+	pos = sizeof(*k);
+	if (call.hook != IW_HOOK_KEYCTL) {
+		pos = key_name(s, pos, &k->name, &call);
+		if (!k->name.len)
+			k->h.flags |= IW_F_READ_FAULT;
+	}
+	iw_output(c, s, pos, IW_KIND_CREDENTIAL_KEY, call.hook, &iw_ring_prio, IW_RING_PRIO);
+	iw_release(c);
 	return 0;
 }

@@ -140,6 +140,9 @@ int iw_do_open(__u64 *ctx)
 			c->filtered[IW_KIND_FILE_OPEN]++;
 		return 0;
 	}
+	/* A flood of writes must not push out the one read of a secret. */
+	if (!(wanted & IW_WATCH_READ) && !iw_allow(bpf_get_current_pid_tgid() >> 32, IW_KIND_FILE_OPEN))
+		return 0;
 	return send_open(call.hook, call_flags(&call), file, dentry, mode, wanted);
 }
 

@@ -169,3 +169,107 @@ int iw_do_bpf(__u64 *ctx)
 	iw_release(c);
 	return 0;
 }
+
+/* kexec_load, kexec_file_load, refused ones too: nobody tries by accident. */
+SEC("tp_btf/sys_exit")
+int iw_do_kexec(__u64 *ctx)
+{
+	struct iw_counters *c = iw_count();
+	struct dentry *dentry = NULL;
+	struct vfsmount *mnt = NULL;
+	struct iw_kernel_kexec *k;
+	__u32 err = 0, pos, seen = 0;
+	struct iw_scratch *s;
+	struct iw_call call;
+	struct file *file;
+
+	if (iw_call_begin(ctx, &call) || !c)
+		return 0;
+	s = iw_take(c, IW_KIND_KERNEL_KEXEC);
+	if (!s)
+		return 0;
+	k = (struct iw_kernel_kexec *)s->record;
+	__builtin_memset(k, 0, sizeof(*k));
+	iw_fill(&k->h, iw_current(), IW_KIND_KERNEL_KEXEC);
+	k->kexec_call = call.hook;
+	k->call_errno = call.ret < 0 ? -call.ret : 0;
+	pos = sizeof(*k);
+	if (call.hook == IW_HOOK_KEXEC_LOAD) {
+		k->kexec_flags = iw_call_arg(&call, 3);
+	} else {
+		k->kexec_flags = iw_call_arg(&call, 4);
+		file = iw_fd_file(iw_current(), iw_call_arg(&call, 0));
+		IW_GET(err, mnt, file, f_path.mnt);
+		IW_GET(err, dentry, file, f_path.dentry);
+		if (file && !err)
+			pos = iw_append_path(s, pos, &k->path, &k->h, mnt, dentry, &seen);
+		else
+			k->h.flags |= IW_F_READ_FAULT;
+	}
+	iw_output(c, s, pos, IW_KIND_KERNEL_KEXEC, call.hook, &iw_ring_prio, IW_RING_PRIO);
+	iw_release(c);
+	return 0;
+}
+
+/* perf_event_open: what the new event counts, from the event. */
+SEC("tp_btf/sys_exit")
+int iw_do_perf_event(__u64 *ctx)
+{
+	struct perf_event *event = NULL;
+	struct iw_kernel_perf_event *p;
+	struct iw_counters *c;
+	struct iw_call call;
+	struct file *file;
+	__u32 err = 0;
+
+	if (iw_call_begin(ctx, &call) || call.ret < 0)
+		return 0;
+	if (iw_own(bpf_get_current_pid_tgid() >> 32)) {
+		c = iw_count();
+		if (c)
+			c->filtered[IW_KIND_KERNEL_PERF_EVENT]++;
+		return 0;
+	}
+	file = iw_fd_file(iw_current(), call.ret);
+	if (!file)
+		return 0;
+	IW_GET(err, event, file, private_data);
+	if (!IW_RESERVE(p, iw_ring_prio, IW_RING_PRIO, IW_KIND_KERNEL_PERF_EVENT, call.hook))
+		return 0;
+	iw_fill(&p->h, iw_current(), IW_KIND_KERNEL_PERF_EVENT);
+	IW_GET(err, p->perf_type, event, attr.type);
+	IW_GET(err, p->perf_config, event, attr.config);
+	p->target_pid = iw_call_arg(&call, 1);
+	if (err)
+		p->h.flags |= IW_F_READ_FAULT;
+	IW_SUBMIT(p, iw_ring_prio, IW_RING_PRIO);
+	return 0;
+}
+
+/* ioperm, iopl: ports opened to the process. */
+SEC("tp_btf/sys_exit")
+int iw_do_port_access(__u64 *ctx)
+{
+	struct iw_kernel_port_access *p;
+	__u32 from, count = 0;
+	struct iw_call call;
+
+	if (iw_call_begin(ctx, &call) || call.ret)
+		return 0;
+	from = iw_call_arg(&call, 0);
+	if (call.hook == IW_HOOK_IOPERM) {
+		count = iw_call_arg(&call, 1);
+		if (!(__u32)iw_call_arg(&call, 2))
+			return 0;
+	} else if (!from) {
+		return 0;
+	}
+	if (!IW_RESERVE(p, iw_ring_prio, IW_RING_PRIO, IW_KIND_KERNEL_PORT_ACCESS, call.hook))
+		return 0;
+	iw_fill(&p->h, iw_current(), IW_KIND_KERNEL_PORT_ACCESS);
+	p->port_call = call.hook;
+	p->port_from = from;
+	p->port_count = count;
+	IW_SUBMIT(p, iw_ring_prio, IW_RING_PRIO);
+	return 0;
+}

@@ -57,29 +57,40 @@ static __always_inline __u32 local_of(struct sock *sk, __u8 *ip, __u16 *port, __
 	return err;
 }
 
+/* The peer's address and port. */
+static __always_inline __u32 remote_of(struct sock *sk, __u8 *ip, __u16 *port, __u16 *family)
+{
+	struct in6_addr address6 = {};
+	__u32 err = 0, address = 0;
+	__u16 raw = 0;
+
+	IW_GET(err, raw, sk, __sk_common.skc_dport);
+	*port = bpf_ntohs(raw);
+	IW_GET(err, raw, sk, __sk_common.skc_family);
+	if (raw == AF_INET6) {
+		IW_COPY(err, address6, sk, __sk_common.skc_v6_daddr);
+		__builtin_memcpy(ip, &address6, 16);
+		if (is_mapped(ip))
+			*family = AF_INET;
+	} else {
+		IW_GET(err, address, sk, __sk_common.skc_daddr);
+		iw_ip4(ip, address);
+	}
+	return err;
+}
+
 static __always_inline int tcp_connect(struct sock *sk)
 {
 	struct iw_network_connect *n;
-	struct in6_addr address6 = {};
-	__u32 err, address = 0;
-	__u16 port = 0;
+	__u32 err;
 
+	if (!iw_allow(bpf_get_current_pid_tgid() >> 32, IW_KIND_NETWORK_CONNECT))
+		return 0;
 	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_CONNECT, IW_HOOK_SOCK_STATE))
 		return 0;
 	iw_fill(&n->h, iw_current(), IW_KIND_NETWORK_CONNECT);
 	err = local_of(sk, n->src_ip, &n->src_port, &n->family, &n->protocol);
-	IW_GET(err, port, sk, __sk_common.skc_dport);
-	n->dst_port = bpf_ntohs(port);
-	IW_COPY(err, address6, sk, __sk_common.skc_v6_daddr);
-	IW_GET(err, port, sk, __sk_common.skc_family);
-	if (port == AF_INET6) {
-		__builtin_memcpy(n->dst_ip, &address6, 16);
-		if (is_mapped(n->dst_ip))
-			n->family = AF_INET;
-	} else {
-		IW_GET(err, address, sk, __sk_common.skc_daddr);
-		iw_ip4(n->dst_ip, address);
-	}
+	err |= remote_of(sk, n->dst_ip, &n->dst_port, &n->family);
 	if (err)
 		n->h.flags |= IW_F_READ_FAULT;
 	IW_SUBMIT(n, iw_ring_prio, IW_RING_PRIO);
@@ -134,7 +145,7 @@ static __always_inline int socket_connect(struct bpf_sock_addr *ctx, __u16 famil
 
 	if (ctx->type == SOCK_STREAM && ctx->protocol == IPPROTO_TCP)
 		iw_stream_begin(ctx);
-	if (ctx->type != SOCK_DGRAM)
+	if (ctx->type != SOCK_DGRAM || !iw_allow(bpf_get_current_pid_tgid() >> 32, IW_KIND_NETWORK_CONNECT))
 		return 1;
 	if (!IW_RESERVE(n, iw_ring_prio, IW_RING_PRIO, IW_KIND_NETWORK_CONNECT, hook))
 		return 1;
@@ -176,7 +187,7 @@ static __always_inline int socket_send(struct bpf_sock_addr *ctx, __u16 family, 
 	peer.port = bpf_ntohs((__u16)ctx->user_port);
 	peer.protocol = ctx->protocol;
 	spoken = named_address(ctx, family, peer.ip);
-	if (bpf_map_lookup_elem(&iw_peers, &peer))
+	if (bpf_map_lookup_elem(&iw_peers, &peer) || !iw_allow(peer.pid, IW_KIND_NETWORK_CONNECT))
 		return 1;
 	if (!IW_RESERVE(n, iw_ring_bulk, IW_RING_BULK, IW_KIND_NETWORK_CONNECT, hook))
 		return 1;

@@ -694,3 +694,35 @@ int iw_do_fd_redirect(__u64 *ctx)
 	IW_SUBMIT(r, iw_ring_prio, IW_RING_PRIO);
 	return 0;
 }
+
+/* cgroup.procs, cgroup.threads and v1's tasks written: `path` is the kernel's, in the cgroup's own hierarchy. */
+SEC("tp_btf/cgroup_attach_task")
+int BPF_PROG(iw_cgroup_attach, struct cgroup *to, const char *path, struct task_struct *task)
+{
+	struct iw_counters *c = iw_count();
+	struct iw_process_cgroup_move *m;
+	struct task_struct *leader = NULL;
+	struct kernfs_node *kn = NULL;
+	struct iw_scratch *s;
+	__u32 err = 0, pos;
+
+	if (!c)
+		return 0;
+	s = iw_take(c, IW_KIND_PROCESS_CGROUP_MOVE);
+	if (!s)
+		return 0;
+	m = (struct iw_process_cgroup_move *)s->record;
+	__builtin_memset(m, 0, sizeof(*m));
+	iw_fill(&m->h, iw_current(), IW_KIND_PROCESS_CGROUP_MOVE);
+	IW_GET(err, m->target_pid, task, tgid);
+	IW_GET(err, leader, task, group_leader);
+	IW_GET(err, m->target_start_ns, leader, start_boottime);
+	IW_GET(err, kn, to, kn);
+	IW_GET(err, m->new_cgroup_id, kn, id);
+	pos = IW_APPEND_TEXT(s, sizeof(*m), &m->path, path, IW_PATH_MAX, bpf_probe_read_kernel_str);
+	if (err || !m->path.len)
+		m->h.flags |= IW_F_READ_FAULT;
+	iw_output(c, s, pos, IW_KIND_PROCESS_CGROUP_MOVE, IW_HOOK_CGROUP_ATTACH, &iw_ring_prio, IW_RING_PRIO);
+	iw_release(c);
+	return 0;
+}

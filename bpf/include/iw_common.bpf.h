@@ -26,6 +26,7 @@
 #define IW_WALK_MAX 64	  /* components and mount crossings of one path */
 #define IW_NAME_MAX 255	  /* NAME_MAX */
 #define IW_KEY_BYTES 32
+#define IW_FLOOD_EVERY_NS 1000000000ULL /* one sensor.flood a bucket in that time */
 #define IW_UNSET 4294967295u /* an id that is not set or not known */
 #define IW_START_SLACK_NS 20000000 /* /proc tells start times in clock ticks, cut */
 
@@ -42,6 +43,7 @@ struct iw_counters {
 	__u64 lost[IW_KERNEL_KINDS];	 /* no room in the ring, or the scratch was busy */
 	__u64 filtered[IW_KERNEL_KINDS]; /* events that nothing wants */
 	__u64 unpaired[IW_KERNEL_KINDS]; /* changes whose state before was not known */
+	__u64 suppressed[IW_KERNEL_KINDS]; /* held back because their process had its share; not among `made` */
 	__u64 fired[IW_HOOKS];		 /* records delivered, by enum iw_hook */
 	__u32 sequence[2];		 /* by ring */
 	__u64 busy;			 /* a pre-empted program on this CPU is using the scratch */
@@ -64,6 +66,23 @@ struct iw_path_scratch {
 	__u32 at; /* first byte of the path so far */
 	__u32 seen;
 	__u32 parts; /* components found in the text */
+};
+
+/* How many records of a kind one process may make: one a period on average, and a burst. No limit: period 0. */
+struct iw_limit {
+	__u64 period_ns;
+	__u64 burst_ns; /* periods that may be spent at once, times the period */
+};
+
+struct iw_bucket_key {
+	__u32 tgid;
+	__u32 kind;
+};
+
+struct iw_bucket {
+	__u64 due_ns;	  /* CLOCK_BOOTTIME at which the bucket is full again */
+	__u64 suppressed; /* records held back so far */
+	__u64 told_ns;	  /* of the last sensor.flood */
 };
 
 struct iw_key {
@@ -164,6 +183,9 @@ extern int iw_watched_text(__u32 start, __u32 len);
 extern int iw_watched_above(__u32 self, __u32 levels);
 /* struct sock * behind a struct file *; 0 when it is no socket. */
 extern __u64 iw_file_sock(__u64 file);
+
+/* May process `tgid`, the current one, make one more record of this kind? Counts the refusal and tells of the flood. */
+extern int iw_allow(__u32 tgid, __u32 kind);
 
 #define IW_SEEN_OFFSET 0xffff
 #define IW_SEEN_WORLD_WRITABLE 0x10000 /* one of the three directories above is */
@@ -392,6 +414,17 @@ static __always_inline __u32 iw_append_path(struct iw_scratch *s, __u32 pos, str
 		return pos;
 	return IW_APPEND(s, pos, str, &p->path[iw_masked(start, IW_TEXT_MASK)], IW_PATH_MAX - start, IW_PATH_MAX,
 			 bpf_probe_read_kernel);
+}
+
+/* Level of the pid namespace that `task` lives in; 0 is the initial one. */
+static __always_inline __u32 iw_pid_level(struct task_struct *task)
+{
+	struct pid *pid = NULL;
+	__u32 err = 0, level = 0;
+
+	IW_GET(err, pid, task, thread_pid);
+	IW_GET(err, level, pid, level);
+	return err ? IW_UNSET : level;
 }
 
 /* Open file `fd` of the current process; NULL when it is not open. */

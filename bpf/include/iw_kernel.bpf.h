@@ -8,6 +8,7 @@
 #define IW_KERNEL_BPF_H
 
 #include <linux/bpf.h>
+#include <linux/perf_event.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
@@ -36,7 +37,9 @@
 #define AF_INET 2
 #define AF_INET6 10
 #define SOCK_STREAM 1
+#define AF_PACKET 17
 #define SOCK_DGRAM 2
+#define SOCK_PACKET 10
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
 #define TCP_SYN_SENT 2 /* include/net/tcp_states.h */
@@ -315,6 +318,16 @@ struct in6_addr {
 	__u8 bytes[16];
 };
 
+struct sock_fprog_kern {
+	__u16 len;
+};
+
+struct bpf_prog;
+
+struct sk_filter {
+	struct bpf_prog *prog;
+};
+
 struct sock_common {
 	unsigned short skc_family;
 	__u32 skc_daddr;
@@ -331,6 +344,8 @@ typedef struct {
 
 struct sock {
 	struct sock_common __sk_common;
+	__u16 sk_type;
+	struct sk_filter *sk_filter;
 	socket_lock_t sk_lock;
 	__u16 sk_protocol;
 };
@@ -353,10 +368,25 @@ struct bpf_prog {
 	enum bpf_prog_type type;
 	enum bpf_attach_type expected_attach_type;
 	struct bpf_prog_aux *aux;
+	struct sock_fprog_kern *orig_prog;
 };
 
 struct bpf_link {
 	struct bpf_prog *prog;
+};
+
+struct io_kiocb {
+	void *ctx;
+	__u8 opcode;
+};
+
+/* Before 5.12. */
+struct io_ring_ctx___sqo {
+	struct task_struct *sqo_task;
+};
+
+struct perf_event {
+	struct perf_event_attr attr;
 };
 
 #if defined(__TARGET_ARCH_x86)
@@ -388,6 +418,11 @@ struct pt_regs {
 
 /* Since 6.2. The verifier turns the call into a move, so a read costs one load and not a helper's ~10 ns. */
 extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym __weak;
+/* Since 6.2: the task of that number in the initial pid namespace. */
+extern struct task_struct *bpf_task_from_pid(__s32 pid) __ksym __weak;
+extern void bpf_task_release(struct task_struct *task) __ksym __weak;
+/* Set by the loader where the kernel has these two. */
+extern const volatile __u32 iw_find_task;
 /* Set by the loader where the kernel has that function and lets these program types use it. */
 extern const volatile __u32 iw_direct_reads;
 

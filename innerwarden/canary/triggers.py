@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import signal
 import socket
@@ -19,12 +20,14 @@ from pathlib import Path
 
 import msgspec
 
+from innerwarden.canary import actions
 from innerwarden.libbpf import libc
 
 MARKER = "--innerwarden-doctor"
 NOBODY = 65534
 WATCHED = "authorized_keys"
 CLOSED_PORT = 1
+DIAGNOSTIC_PORT = 0x80  # of x86 boards; nothing is read or written
 
 Action = Callable[[Path], None]
 
@@ -246,6 +249,21 @@ def _signal_to_init(directory: Path) -> None:
     os.kill(1, signal.SIGSTOP)
 
 
+def _alone(action: Callable[[], object]) -> Action:
+    """In a child that ends at once, without regard to the directory."""
+    return lambda directory: _in_child(action)
+
+
+def _mount_calls(call: str) -> Action:
+    return lambda directory: _in_child(lambda: actions.mount_calls(directory, call))
+
+
+def _reach(call: str) -> Action:
+    return lambda directory: actions.reach_into_child(call)
+
+
+_MOUNTS = ("fsmount", "move_mount", "open_tree", "umount2", "mount_setattr")
+_REACHES = ("process_vm_readv", "process_vm_writev", "pidfd_getfd")
 _OPENS = ("openat", "open", "openat2", "creat", "open_by_handle_at")
 _CREDENTIALS = {"setuid": 1, "setreuid": 2, "setresuid": 3, "setgid": 1, "setregid": 2, "setresgid": 3}
 
@@ -328,6 +346,68 @@ TRIGGERS: tuple[Trigger, ...] = (
         ),
     ),
     Trigger(hooks=("mount",), kind="filesystem.mount", action=_private_mount, root=True),
+    *(Trigger(hooks=(c,), kind="filesystem.mount", action=_mount_calls(c), root=True) for c in _MOUNTS),
+    *(Trigger(hooks=(c,), kind="process.memory_access", action=_reach(c)) for c in _REACHES),
+    Trigger(hooks=("ptrace_access_check",), kind="process.memory_access", action=_reach("process_vm_readv")),
+    Trigger(
+        hooks=("userfaultfd",),
+        kind="process.userfaultfd",
+        action=_alone(lambda: libc.syscall("userfaultfd", os.O_CLOEXEC)),
+        root=True,
+    ),
+    Trigger(
+        hooks=("socket",),
+        kind="network.socket",
+        action=_alone(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)),
+        root=True,
+    ),
+    Trigger(
+        hooks=("socketcall",),
+        kind="network.socket",
+        action=_alone(lambda: libc.compat_socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)),
+        root=True,
+    ),
+    Trigger(hooks=("setsockopt",), kind="network.socket_filter", action=_alone(actions.socket_filter)),
+    Trigger(hooks=("accept",), kind="network.accept", action=_alone(lambda: actions.accept("accept"))),
+    Trigger(hooks=("accept4",), kind="network.accept", action=_alone(lambda: actions.accept("accept4"))),
+    Trigger(hooks=("io_uring_create",), kind="kernel.io_uring", action=_alone(actions.ring), root=True),
+    *(
+        Trigger(hooks=(h,), kind="kernel.io_uring", action=_alone(actions.ring_open), root=True)
+        for h in ("io_uring_submit_req", "io_uring_submit_sqe")
+    ),
+    Trigger(
+        hooks=("kexec_load",), kind="kernel.kexec", action=_alone(lambda: actions.refused_kexec("kexec_load"))
+    ),
+    Trigger(
+        hooks=("kexec_file_load",),
+        kind="kernel.kexec",
+        action=_alone(lambda: actions.refused_kexec("kexec_file_load")),
+    ),
+    Trigger(
+        hooks=("perf_event_open",), kind="kernel.perf_event", action=_alone(actions.perf_event), root=True
+    ),
+    Trigger(
+        hooks=("ioperm",),
+        kind="kernel.port_access",
+        action=_alone(lambda: libc.syscall("ioperm", DIAGNOSTIC_PORT, 1, 1)),
+        root=True,
+    ),
+    Trigger(
+        hooks=("iopl",),
+        kind="kernel.port_access",
+        action=_alone(lambda: libc.syscall("iopl", 3)),
+        root=True,
+    ),
+    *(
+        Trigger(hooks=(c,), kind="credential.key", action=_alone(functools.partial(actions.key, c)))
+        for c in ("add_key", "request_key", "keyctl")
+    ),
+    Trigger(
+        hooks=("cgroup_attach_task",),
+        kind="process.cgroup_move",
+        action=_alone(actions.own_cgroup_again),
+        root=True,
+    ),
     Trigger(hooks=("bpf",), kind="kernel.bpf", action=_small_bpf, root=True),
     Trigger(
         hooks=("init_module",),

@@ -46,6 +46,17 @@ NUMBERS: dict[str, dict[str, int]] = {
         **{"rename": 82, "renameat": 264, "renameat2": 316, "unlink": 87, "unlinkat": 263},
         **{"unshare": 272, "setns": 308, "clone": 56, "clone3": 435, "chroot": 161, "pivot_root": 155},
         "prctl": 157,
+        **{"fsopen": 430, "fsconfig": 431, "fsmount": 432, "move_mount": 429, "open_tree": 428},
+        **{"umount2": 166, "mount_setattr": 442, "userfaultfd": 323, "perf_event_open": 298},
+        **{
+            "process_vm_readv": 310,
+            "process_vm_writev": 311,
+            "pidfd_getfd": 438,
+            "accept": 43,
+            "accept4": 288,
+        },
+        **{"io_uring_setup": 425, "io_uring_enter": 426, "kexec_load": 246, "kexec_file_load": 320},
+        **{"ioperm": 173, "iopl": 172, "keyctl": 250, "add_key": 248, "request_key": 249},
         **{
             "setuid": 105,
             "setreuid": 113,
@@ -61,6 +72,17 @@ NUMBERS: dict[str, dict[str, int]] = {
         **{"renameat": 38, "renameat2": 276, "unlinkat": 35},
         **{"unshare": 97, "setns": 268, "clone": 220, "clone3": 435, "chroot": 51, "pivot_root": 41},
         "prctl": 167,
+        **{"fsopen": 430, "fsconfig": 431, "fsmount": 432, "move_mount": 429, "open_tree": 428},
+        **{"umount2": 39, "mount_setattr": 442, "userfaultfd": 282, "perf_event_open": 241},
+        **{
+            "process_vm_readv": 270,
+            "process_vm_writev": 271,
+            "pidfd_getfd": 438,
+            "accept": 202,
+            "accept4": 242,
+        },
+        **{"io_uring_setup": 425, "io_uring_enter": 426, "kexec_load": 104, "kexec_file_load": 294},
+        **{"keyctl": 219, "add_key": 217, "request_key": 218},
         **{
             "setuid": 146,
             "setreuid": 145,
@@ -187,12 +209,30 @@ def bpf_program() -> int:
     return _bpf(BPF_PROG_LOAD, attributes)
 
 
-def compat_getpid() -> int:
-    """getpid through the 32-bit entry of a 64-bit x86 kernel. Raises OSError (ENOSYS) elsewhere."""
+def _compat(entry: bytes, argument: int = 0) -> int:
+    """Run code that makes a 32-bit call of a 64-bit x86 kernel. Raises OSError (ENOSYS) elsewhere."""
     if platform.machine() != "x86_64":
         raise OSError(errno.ENOSYS, "no 32-bit entry on this machine")
     code = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-    code.write(b"\xb8\x14\x00\x00\x00\xcd\x80\xc3")  # mov eax, 20 (getpid); int 0x80; ret
+    code.write(entry)
     address = ctypes.addressof(ctypes.c_char.from_buffer(code))
-    pid: int = ctypes.CFUNCTYPE(ctypes.c_int)(address)()
-    return pid
+    result: int = ctypes.CFUNCTYPE(ctypes.c_int, _LONG)(address)(argument)
+    if result < 0:
+        raise OSError(-result, os.strerror(-result), "32-bit call")
+    return result
+
+
+def compat_getpid() -> int:
+    """getpid by a 32-bit call."""
+    return _compat(b"\xb8\x14\x00\x00\x00\xcd\x80\xc3")  # mov eax, 20 (getpid); int 0x80; ret
+
+
+def compat_socket(family: int, kind: int, protocol: int) -> int:
+    """A socket by 32-bit socketcall, whose arguments lie in memory below 4 GiB."""
+    map_32bit = 0x40
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | map_32bit
+    low = mmap.mmap(-1, mmap.PAGESIZE, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+    low.write(b"".join(n.to_bytes(4, "little") for n in (family, kind, protocol)))
+    address = ctypes.addressof(ctypes.c_char.from_buffer(low))
+    # push rbx; mov eax, 102 (socketcall); mov ebx, 1 (SYS_SOCKET); mov ecx, edi; int 0x80; pop rbx; ret
+    return _compat(b"\x53\xb8\x66\x00\x00\x00\xbb\x01\x00\x00\x00\x89\xf9\xcd\x80\x5b\xc3", address)

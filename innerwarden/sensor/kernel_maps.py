@@ -90,7 +90,8 @@ class Counters:
         self._fired = next(m.offset for m in members if m.name == "fired")
 
     def read(self) -> dict[str, dict[str, int]]:
-        """made, lost, filtered, unpaired -> dotted kind -> count since load; fired -> hook (lower case) -> count."""
+        """made, lost, filtered, unpaired, suppressed -> dotted kind -> count since load; fired -> hook (lower case) ->
+        count."""
         values = self._stats.lookup_cpus(ZERO_KEY)
         found: dict[str, dict[str, int]] = {}
         for name, offset in self._places.items():

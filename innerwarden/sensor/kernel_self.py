@@ -47,7 +47,7 @@ class OwnProcesses:
 
     def protected(self) -> set[int]:
         """Process ids whose signals are told."""
-        return {_U32.unpack(key)[0] for key in self._protected.keys()}
+        return {number for key in list(self._protected.keys()) for (number,) in [_U32.unpack(key)]}
 
     def set_cgroup(self, cgroup_id: int) -> None:
         """Leave out what any process of this cgroup (v2 inode) does, as `add`; 0: of none."""
@@ -55,7 +55,7 @@ class OwnProcesses:
 
 
 def own_cgroup(hierarchy: Path, proc: Path = Path("/proc")) -> int:
-    """Id of our cgroup below `hierarchy` when it is a leaf that holds us and our descendants only, as a service's; else 0.
+    """Id of our cgroup below `hierarchy` when it is a leaf that holds us and our descendants only; else 0.
 
     Whoever is moved in later is left out as well; that takes root and is told as process.cgroup_move.
     """

@@ -21,6 +21,7 @@ from innerwarden.model import _wire
 from innerwarden.model.health import HookHealth
 from innerwarden.sensor.enforcement import KEY_BYTES, Enforcement, apply, lsm, wanted_programs
 from innerwarden.sensor.kernel_hooks import CGROUP, DISPATCHER, HOOKS, LSM, SAMPLED, SYSCALL, TP_BTF, Hook
+from innerwarden.sensor.kernel_limits import Limits
 from innerwarden.sensor.kernel_maps import (
     KERNEL_KINDS,
     CallTable,
@@ -30,7 +31,7 @@ from innerwarden.sensor.kernel_maps import (
     wants_directory_reads,
 )
 from innerwarden.sensor.kernel_self import INIT, OwnProcesses, own_cgroup
-from innerwarden.sensor.kernel_syscalls import numbers
+from innerwarden.sensor.kernel_syscalls import SAME, numbers
 from innerwarden.sensor.kernel_watch import QUALIFIED, default_names
 from innerwarden.sensor.kernel_xdp import XdpList
 from innerwarden.sensor.procfs import Seed
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 LOCKDOWN = Path("/sys/kernel/security/lockdown")
 MOUNTS = Path("/proc/self/mounts")
 RINGS = (("iw_ring_prio", "prio"), ("iw_ring_bulk", "bulk"))
+#: The program that looks tasks up by number, where the kernel lets it.
+FINDER = "iw_do_process_vm"
 OWN_MAPS = ("iw_self", "iw_self_cgroup", "iw_protected")
 _WAKE_FRACTION = 8  # a sleeping consumer is woken when an eighth of the ring is pending
 
@@ -164,6 +167,7 @@ class KernelSource:
         self._calls: CallTable | None = None
         self.identities: Identities | None = None
         self.own: OwnProcesses | None = None
+        self.limits: Limits | None = None
         self._refused: dict[str, str] = {}
         self._kernel: btf.KernelNames | None = None
         self.rings: list[tuple[int, int, str]] = []
@@ -186,6 +190,7 @@ class KernelSource:
             self._watch.set(names)
             self._calls = CallTable(loaded.maps["iw_calls"], loaded.maps["iw_handlers"])
             self.identities = Identities(loaded.maps["iw_identities"])
+            self.limits = Limits(loaded.maps["iw_limits"])
             self.own = OwnProcesses(*(loaded.maps[name] for name in OWN_MAPS))
             self.own.add(os.getpid())
             self.own.protect(INIT)
@@ -220,15 +225,19 @@ class KernelSource:
         }
         # Since 6.2, but some kernels let only some program types use it; those get the slower reads.
         direct = "bpf_rdonly_cast" in kernel
+        find = "bpf_task_from_pid" in kernel
         while True:
             opened = Object(image)
             try:
-                self._configure(opened, layout, names, direct)
+                self._configure(opened, layout, names, direct, find)
                 opened.load()
                 return opened
             except BpfError as error:
                 name = opened.refused_program()
                 opened.close()
+                if find and name == FINDER:
+                    find = False
+                    continue
                 if direct and name is not None:
                     direct = False
                     continue
@@ -251,7 +260,9 @@ class KernelSource:
                 log.info("hooks of a kind are refused here kind=%s reason=%s", attach, reason)
         return found
 
-    def _configure(self, opened: Object, layout: btf.Btf, names: Mapping[bytes, int], direct: bool) -> None:
+    def _configure(
+        self, opened: Object, layout: btf.Btf, names: Mapping[bytes, int], direct: bool, find: bool
+    ) -> None:
         for name in self._refused.keys() | self._unwanted:
             opened.programs[name].set_autoload(False)
         sizes = (self._config.prio_ring_bytes, self._config.bulk_ring_bytes)
@@ -265,6 +276,7 @@ class KernelSource:
         section.write_initial(constants["iw_watch_dir_reads"].offset, reads)
         section.write_initial(constants["iw_direct_reads"].offset, struct.pack("<I", direct))
         section.write_initial(constants["iw_enforce_keys"].offset, self._path_keys)
+        section.write_initial(constants["iw_find_task"].offset, struct.pack("<I", find))
 
     def _attach_all(self, loaded: Object) -> None:
         cgroup = cgroup2_root()
@@ -320,15 +332,17 @@ class KernelSource:
         if not ways or self._calls is None:
             return "absent", f"{ABSENT} syscall {hook.target} on {platform.machine()}"
         if self._kernel is None or not any(
-            f"{prefix}{hook.target}" in self._kernel for prefix in _SYSCALL_PREFIXES
+            f"{prefix}{name}" in self._kernel
+            for prefix in _SYSCALL_PREFIXES
+            for name in (hook.target, *SAME.get(hook.target, ()))
         ):
             return "absent", f"{ABSENT} syscall {hook.target}"
         self._calls.add(hook.id, loaded.programs[hook.program].fd, ways)
         return "attached", ""
 
     def stats(self) -> dict[str, dict[str, int]]:
-        """made, lost, filtered, unpaired -> dotted kind -> count, and fired -> hook -> records delivered; empty
-        when not started."""
+        """made, lost, filtered, unpaired, suppressed -> dotted kind -> count, and fired -> hook -> records delivered;
+        empty when not started."""
         return self._counters.read() if self._counters is not None else {}
 
     def seed(self, processes: Iterable[Seed]) -> None:
@@ -385,7 +399,7 @@ class KernelSource:
         if self.xdp is not None:
             self.xdp.close()
         self.rings, self.xdp, self._counters, self._watch = [], None, None, None
-        self._calls = self.identities = self.enforcement = self.own = None
+        self._calls = self.identities = self.enforcement = self.own = self.limits = None
         if self._object is not None:
             self._object.close()
             self._object = None

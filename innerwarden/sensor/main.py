@@ -212,8 +212,9 @@ class Sensor:
             "detector_errors": self.host.errors,
         }
         if self.kernel is not None:
-            for kind, count in self.kernel.stats().get("lost", {}).items():
-                lost[f"kernel.{kind}"] = count
+            counted = self.kernel.stats()
+            lost |= {f"kernel.{kind}": count for kind, count in counted.get("lost", {}).items()}
+            lost |= {f"suppressed.{kind}": count for kind, count in counted.get("suppressed", {}).items()}
             if self.kernel.enforcement is not None:
                 counters = self.kernel.enforcement.counters()
                 lost["enforcement.faults"] = counters.faults
