@@ -35,7 +35,7 @@ BLIND_SPOTS: tuple[BlindSpot, ...] = (
         id="inside_the_kernel",
         sentence="An attacker who already runs code in the kernel can make it say anything",
         techniques=("T1014",),
-        instead="The load of a module or BPF program is reported before it acts; a second machine must witness the rest",
+        instead="The load of a module or BPF program is reported before it acts; another machine must see the rest",
     ),
     BlindSpot(
         id="encrypted_content",
@@ -85,8 +85,7 @@ BLIND_SPOTS: tuple[BlindSpot, ...] = (
         id="starvation",
         sentence="A sensor that gets no processor time, or whose machine is halted, sees late or not at all",
         techniques=("T1562.001",),
-        instead="What was lost is counted and told in every finding of that time; a sensor that ended is told of by the "
-        "next one",
+        instead="Losses are told in every finding of that time; the next sensor tells of one that ended",
     ),
 )
 

@@ -31,7 +31,6 @@ def test_every_act_names_what_exists() -> None:
         for act in case.acts:
             text = (PROGRAMS / f"{act.program}.py").read_text("utf-8")
             assert f"\ndef {act.act}(job: Job)" in text, act
-            assert re.search(rf"\b{act.act}\b", text.split("__main__")[1]), f"{act.act} is not in its program's list"
             assert act.expects, act
             assert {expect.detector for expect in act.expects} <= detectors, act
             assert all(callable(getattr(obstacles, name, None)) for name in act.needs), act
@@ -42,7 +41,9 @@ def test_every_act_names_what_exists() -> None:
 def test_every_act_of_a_program_is_in_the_table() -> None:
     used = {(act.program, act.act) for case in CASES for act in case.acts}
     for path in PROGRAMS.glob("*.py"):
-        for name in re.findall(r"^def ([a-z]\w+)\(job: Job\) -> None:", path.read_text("utf-8"), re.MULTILINE):
+        for name in re.findall(
+            r"^def ([a-z]\w+)\(job: Job\) -> None:", path.read_text("utf-8"), re.MULTILINE
+        ):
             assert (path.stem, name) in used, f"{path.name}: {name}"
 
 

@@ -26,7 +26,9 @@ def line(case: Case, result: Result) -> str:
         elif outcome.error:
             said = f"FAILED TO ACT: {outcome.error}"
         elif outcome.missing:
-            said = f"MISSED: {', '.join(outcome.missing)}" + (f" (told: {', '.join(outcome.found)})" if outcome.found else "")
+            said = f"MISSED: {', '.join(outcome.missing)}" + (
+                f" (told: {', '.join(outcome.found)})" if outcome.found else ""
+            )
         else:
             said = f"detected: {', '.join(outcome.found)}"
         rows.append(f"      {outcome.act:26} {said}")
@@ -37,7 +39,9 @@ def main(words: list[str]) -> int:
     """Exit 0 when nothing that ran was missed, 3 when nothing can run here."""
     parser = argparse.ArgumentParser(prog="python -m tests.evasion")
     parser.add_argument("numbers", nargs="*", type=int, help="cases to run; all without")
-    parser.add_argument("--write-docs", action="store_true", help="write docs/evasions.md from the last results")
+    parser.add_argument(
+        "--write-docs", action="store_true", help="write docs/evasions.md from the last results"
+    )
     chosen = parser.parse_args(words)
     if (reason := kernel_obstacle()) is not None:
         print(f"evasion: cannot run here: {reason}")

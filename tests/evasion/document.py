@@ -18,12 +18,12 @@ RESULTS = Path(__file__).resolve().parents[2] / "build" / "evasions.json"
 HEAD = """# Evasions, and what becomes of them
 
 Forty-eight ways to get past a sensor, each run as a program against the product itself. Written by
-`python -m tests.evasion --write-docs` from `tests/evasion/table.py` and the last run; a test compares the columns
-technique and answer with the table.
+`python -m tests.evasion --write-docs` from `tests/evasion/table.py` and the last run; a test compares the
+columns technique and answer with the table.
 
-A result is one of: the detectors that told of it, seen in `findings.jsonl` of a running sensor and attributed to the program
-that acted; *declared*, with the blind spot's id; *virtual machine*, for what needs a kernel of its own; *not run*, with the
-reason.
+A result is one of: the detectors that told of it, seen in `findings.jsonl` of a running sensor and attributed to the
+program that acted; *declared*, with the blind spot's id; *virtual machine*, for what needs a kernel of its own;
+*not run*, with the reason.
 
 | # | technique | answer | result |
 |---|---|---|---|
@@ -75,7 +75,8 @@ def result_text(case: Case, result: Result | None) -> str:
 def render(results: Mapping[int, Result]) -> str:
     rows = [f"{row_head(case)} {result_text(case, results.get(case.number))} |\n" for case in CASES]
     spots = [
-        f"| `{spot.id}` | {spot.sentence} | {spot.instead} | {', '.join(spot.techniques) or '–'} |\n" for spot in declared()
+        f"| `{spot.id}` | {spot.sentence} | {spot.instead} | {', '.join(spot.techniques) or '–'} |\n"
+        for spot in declared()
     ]
     return HEAD + "".join(rows) + SPOTS + "".join(spots)
 

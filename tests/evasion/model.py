@@ -17,8 +17,8 @@ class Place(StrEnum):
 class Expect(msgspec.Struct, frozen=True, kw_only=True):
     """A finding of `detector` whose line holds the act's mark and every text of `holds`.
 
-    `{mark}`, `{plain}` and `{directory}` in a text are filled in. `marked` is False for findings about log lines, which no
-    process of ours is part of.
+    `{mark}`, `{plain}` and `{directory}` in a text are filled in. `marked` is False for findings about log lines,
+    which no process of ours is part of.
     """
 
     detector: str

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
@@ -88,14 +89,11 @@ class Job:
         return str(target)
 
 
-Act = Callable[[Job], None]
-
-
-def main(acts: dict[str, Act]) -> None:
-    """`program.py ACT MARK DIRECTORY AUTH_LOG SENSOR_PID ...`"""
+def main(functions: dict[str, Any]) -> None:
+    """`program.py ACT MARK DIRECTORY AUTH_LOG SENSOR_PID`: call the program's function of that name."""
     job = Job(*sys.argv[2:6])
     try:
-        acts[sys.argv[1]](job)
+        functions[sys.argv[1]](job)
     finally:
         for leftover in (job.cron, job.plain_cron):
             remove(leftover)

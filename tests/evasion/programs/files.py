@@ -309,15 +309,4 @@ def package_hook(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    main(
-        {
-            act.__name__: act
-            for act in (
-                symlink, dotdot, proc_root, chroot, bind, dirfd_reused, rename_dirfd_reused, call_open, call_creat,
-                call_openat2, call_open_by_handle, open_tree, move_mount_over_process, bind_over_process, sendfile, splice,
-                copy_file_range, vector_write, page_not_resident, userfault, rename, rename_exchange, hard_link,
-                nameless_link, symbolic_link, shared_mapping, block_node, old_times, truncate_log, preload_list,
-                package_hook,
-            )
-        }
-    )  # fmt: skip
+    main(globals())

@@ -6,11 +6,9 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
-import signal
 import socket
 import struct
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -308,13 +306,4 @@ def clock_set_back(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    main(
-        {
-            act.__name__: act
-            for act in (
-                ring_open, ring_unlink, ring_connect, ring_polled, compat_call, events_for_one_process, event_switch,
-                ftrace_off, map_taken, link_detached, tracing_program, module_from_elsewhere, module_loaded, release_agent,
-                core_handler, time_namespace, clock_set_back,
-            )
-        }
-    )  # fmt: skip
+    main(globals())

@@ -20,7 +20,7 @@ def failed(address: str, ago_s: float = 0.0, user: str = "root", port: int = 400
     return f"{stamp} web1 sshd[4242]: Failed password for {user} from {address} port {port} ssh2\n"
 
 
-def caught_up(job: Job) -> None:
+def _caught_up(job: Job) -> None:
     """Wait until the sensor has read what is there: it writes its health after it looked at its logs.
 
     Lines that are gone before anybody looked are no question of how a file is followed.
@@ -49,17 +49,20 @@ def forged_user(job: Job) -> None:
 def forged_line(job: Job) -> None:
     """The account name holds a whole second line, as rsyslog would write a line end."""
     inner = failed(INNOCENT).strip().replace("\n", "")
-    append(job.auth_log, [failed("203.0.113.142", n, user=f"invalid user x#012{inner}") for n in range(10, 0, -1)])
+    append(
+        job.auth_log,
+        [failed("203.0.113.142", n, user=f"invalid user x#012{inner}") for n in range(10, 0, -1)],
+    )
 
 
 def truncated(job: Job) -> None:
-    caught_up(job)
+    _caught_up(job)
     job.auth_log.write_text("")
     append(job.auth_log, guesses("203.0.113.43"))
 
 
 def rotated(job: Job) -> None:
-    caught_up(job)
+    _caught_up(job)
     append(job.auth_log, guesses("203.0.113.143", 10)[:5])
     job.auth_log.rename(job.auth_log.with_name(job.auth_log.name + ".1"))
     job.auth_log.touch()
@@ -67,7 +70,7 @@ def rotated(job: Job) -> None:
 
 
 def copy_truncated(job: Job) -> None:
-    caught_up(job)
+    _caught_up(job)
     append(job.auth_log, guesses("203.0.113.243", 10)[:5])
     shutil.copy2(job.auth_log, job.auth_log.with_name(job.auth_log.name + ".2"))
     os.truncate(job.auth_log, 0)
@@ -76,7 +79,7 @@ def copy_truncated(job: Job) -> None:
 
 def link_swapped(job: Job) -> None:
     """The name becomes a link to another file, in which the log goes on."""
-    caught_up(job)
+    _caught_up(job)
     other = job.auth_log.with_name("other.log")
     other.write_text("")
     link = job.auth_log.with_name("link")
@@ -95,7 +98,7 @@ def giant_line(job: Job) -> None:
 
 def sparse(job: Job) -> None:
     """A hole of 64 MiB, and then the lines."""
-    caught_up(job)
+    _caught_up(job)
     with job.auth_log.open("r+b") as file:
         file.seek(0, os.SEEK_END)
         file.seek(64 << 20, os.SEEK_CUR)
@@ -146,12 +149,4 @@ def hostile_text(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    main(
-        {
-            act.__name__: act
-            for act in (
-                forged_user, forged_line, truncated, rotated, copy_truncated, link_swapped, giant_line, sparse, slow,
-                network_rotation, botnet, window_edge, muted, many_keys, hostile_text,
-            )
-        }
-    )  # fmt: skip
+    main(globals())

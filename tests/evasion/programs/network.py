@@ -170,12 +170,4 @@ def tls_resolver(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    main(
-        {
-            act.__name__: act
-            for act in (
-                bash_tcp, python_shell, python_relay, perl_relay, packet_filter, raw_icmp, xdp_socket, vsock,
-                dns_mixed_case, dns_tcp_pieces, tls_pieces, tls_resolver,
-            )
-        }
-    )  # fmt: skip
+    main(globals())

@@ -7,7 +7,6 @@ import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -214,12 +213,4 @@ def decoys(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    main(
-        {
-            act.__name__: act
-            for act in (
-                user_namespace, namespace_joined, nested_namespaces, cgroup2_move, cgroup1_move, trace, memory_file,
-                vector_into_process, read_across_users, descriptor_taken, flood, storm, signal_to_sensor, trusted_name, decoys,
-            )
-        }
-    )  # fmt: skip
+    main(globals())

@@ -45,4 +45,4 @@ def calls_in_flight(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    main({act.__name__: act for act in (path_swapped, address_swapped, shared_memory_child, calls_in_flight)})
+    main(globals())

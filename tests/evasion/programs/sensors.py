@@ -149,4 +149,4 @@ def started_meanwhile(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    main({act.__name__: act for act in (killed, moved, started_meanwhile)})
+    main(globals())

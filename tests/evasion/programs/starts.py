@@ -13,7 +13,6 @@ from pathlib import Path
 
 from common import (
     AT_EMPTY_PATH,
-    CLONE_PARENT,
     Job,
     call,
     end,
@@ -21,7 +20,6 @@ from common import (
     in_child,
     libc,
     main,
-    sleeper,
     wait_for,
     write_file,
 )
@@ -247,14 +245,4 @@ def argument_not_resident(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    main(
-        {
-            act.__name__: act
-            for act in (
-                memory_program, deleted_program, nameless_program, program_then_unlink, memory_library, deleted_library,
-                preloaded_library, padded, padded_beyond, no_arguments, empty_name, unprintable, kernel_thread_name, renamed,
-                arguments_overwritten, double_fork, clone_parent, short_lived, thread_exec, namespace_pid_reused,
-                argument_not_resident,
-            )
-        }
-    )  # fmt: skip
+    main(globals())
