@@ -14,9 +14,6 @@ from collections.abc import Callable
 
 from common import Job, main, own_network
 
-#: One account each, so that what is said once for an account is said again.
-UIDS = {"dns_mixed_case": 64901, "dns_tcp_pieces": 64902, "tls_pieces": 64903, "tls_resolver": 64904}
-
 
 def _with_listener(act: Callable[[int], subprocess.Popen[bytes]]) -> None:
     """Accept one connection on loopback, say `exit`, and wait for the other end."""
@@ -137,16 +134,14 @@ def dns_mixed_case(job: Job) -> None:
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
     ):
         server.bind(("203.0.113.1", 53))
-        os.setuid(UIDS["dns_mixed_case"])
         client.sendto(_question(b"PoOl.SuPpOrTxMr.CoM", edns=True), ("203.0.113.1", 53))
 
 
-def _tcp(act: str, port: int, pieces: list[bytes]) -> None:
+def _tcp(port: int, pieces: list[bytes]) -> None:
     own_network()
     with socket.create_server(("203.0.113.1", port)) as listener:
         server = threading.Thread(target=_swallow, args=(listener,), daemon=True)
         server.start()
-        os.setuid(UIDS[act])
         with socket.create_connection(("203.0.113.1", port)) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for piece in pieces:
@@ -157,16 +152,16 @@ def _tcp(act: str, port: int, pieces: list[bytes]) -> None:
 def dns_tcp_pieces(job: Job) -> None:
     message = _question(b"pool.supportxmr.com")
     framed = struct.pack("!H", len(message)) + message
-    _tcp("dns_tcp_pieces", 53, [framed[:1], framed[1:9], framed[9:]])
+    _tcp(53, [framed[:1], framed[1:9], framed[9:]])
 
 
 def tls_pieces(job: Job) -> None:
     hello = _hello(b"pool.supportxmr.com")
-    _tcp("tls_pieces", 443, [hello[:3], hello[3:40], hello[40:70], hello[70:]])
+    _tcp(443, [hello[:3], hello[3:40], hello[40:70], hello[70:]])
 
 
 def tls_resolver(job: Job) -> None:
-    _tcp("tls_resolver", 443, [_hello(b"dns.google")])
+    _tcp(443, [_hello(b"dns.google")])
 
 
 if __name__ == "__main__":

@@ -99,12 +99,13 @@ static int race_connect(void)
 	static struct sockaddr_in to = { .sin_family = AF_INET };
 	time_t until = time(NULL) + SECONDS;
 	struct sockaddr_in peer;
+	int port = 20000 + getpid() % 10000;
+	int near[2];
 	socklen_t size;
 	pthread_t thread;
-	int port = 20000 + getpid() % 10000;
 
-	listener("127.0.0.2", port);
-	listener("127.0.0.3", port);
+	near[0] = listener("127.0.0.2", port);
+	near[1] = listener("127.0.0.3", port);
 	to.sin_port = htons(port);
 	inet_pton(AF_INET, "127.0.0.2", &to.sin_addr);
 	spot = (volatile char *)&to.sin_addr + 3;
@@ -127,6 +128,7 @@ static int race_connect(void)
 			execl("/bin/sh", "sh", "-c", "exit 0", NULL);
 			fail("exec");
 		}
+		close(accept(near[((char *)&peer.sin_addr)[3] == second], NULL, NULL));
 		close(fd);
 	}
 	fprintf(stderr, "the race was not won in %d s\n", SECONDS);
