@@ -49,6 +49,8 @@ def build(directory: Path) -> dict[str, Path]:
 
 
 def carried(directory: Path) -> dict[str, Path]:
-    """Guest path -> file, for an initramfs."""
+    """Guest path -> file, for an initramfs; nothing where they cannot be built."""
+    if obstacle() is not None:
+        return {}
     directory.mkdir(parents=True, exist_ok=True)
     return {str(CARRIED / name): path for name, path in build(directory).items()}

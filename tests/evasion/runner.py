@@ -25,15 +25,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(__file__).parent / "programs"
 #: Owned by root and writable by nobody else, so that what runs there is not suspect for its place.
 ROOM = Path("/var/lib")
-READY_S = 60.0
+READY_S = 120.0
 #: How long after the last act a finding may come: the sensor writes within a second, a busy machine takes longer.
 SETTLE_S = 20.0
-#: Present in every guest that tests/vm boots.
-GUEST = Path("/evasion")
 
 
 def in_guest() -> bool:
-    return GUEST.exists()
+    """Whether this is a virtual machine of tests/vm, where anything may be changed."""
+    return build.CARRIED.exists()
 
 
 class Sensor:

@@ -14,6 +14,7 @@ import time
 import msgspec
 
 from tests.conftest import kernel_obstacle
+from tests.evasion import build
 from tests.vm import boot, image, kernels, matrix, verified
 from tests.vm.observe import Column, observe
 
@@ -22,7 +23,8 @@ RECORD = "--record"
 HOOKS = "echo GUEST-PHASE hooks; python3 -m tests.vm.guest 2>&1"
 TESTS = (
     "echo GUEST-PHASE tests; python3 -m pytest -p no:cacheprovider --color=no -q --durations=5 -m kernel tests/kernel"
-    " --ignore=tests/kernel/test_main_job.py --ignore=tests/kernel/test_matrix.py 2>&1"
+    " tests/evasion --ignore=tests/kernel/test_main_job.py --ignore=tests/kernel/test_matrix.py"
+    " --ignore=tests/evasion/test_benign.py 2>&1"
 )
 #: Both parts run, whatever the first one says.
 BOTH = f"{HOOKS}; first=$?; {TESTS}; second=$?; (exit $((first | second)))"
@@ -34,7 +36,7 @@ def run(name: str, command: str) -> tuple[Column | None, list[str]]:
     print(f"vm: {kernel.release} ...", flush=True)
     initramfs = kernels.CACHE / f"{kernel.release}.cpio"
     began = time.monotonic()
-    image.build(initramfs, command, kernel.modules())
+    image.build(initramfs, command, kernel.modules() | build.carried(kernels.CACHE / "evasion"))
     built_s = time.monotonic() - began
     done = boot.boot_patiently(kernel.release, kernel.image, initramfs, kernels.CACHE)
     initramfs.unlink()

@@ -229,10 +229,15 @@ def module_from_elsewhere(job: Job) -> None:
 
 def module_loaded(job: Job) -> None:
     """A real module is taken out and brought in again, from a directory where modules do not live."""
-    source = sorted(Path("/modules").glob("*.ko"))[-1]
-    name = source.stem.replace("-", "_")
-    with suppress(OSError):
-        call("delete_module", name.encode(), os.O_NONBLOCK)
+    for source in sorted(Path("/modules").glob("*.ko"), reverse=True):
+        name = source.stem.split("-", 1)[1].replace("-", "_")
+        try:
+            call("delete_module", name.encode(), os.O_NONBLOCK)
+        except OSError:  # in use
+            continue
+        break
+    else:
+        raise RuntimeError("every module is in use")
     copy = job.directory / f"{job.mark}.ko"
     copy.write_bytes(source.read_bytes())
     call("finit_module", os.open(copy, os.O_RDONLY), b"", 0)
