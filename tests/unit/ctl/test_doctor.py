@@ -34,6 +34,10 @@ def report(totals: dict[str, int]) -> SensorHealth:
     collectors = (
         CollectorHealth(id="kernel", state="working"),
         CollectorHealth(id="journald", state="absent", reason="no journal"),
+        CollectorHealth(id="sysctls", state="working", cadence_s=60, looks=3),
+        CollectorHealth(
+            id="suid_files", state="unconfirmed", reason="the first look is not over", cadence_s=60
+        ),
     )
     return SensorHealth(
         ts=rfc3339(realtime_ns()),
@@ -95,6 +99,9 @@ def test_each_source_gets_the_result_that_it_earned(reporting: Path) -> None:
     assert (results["bpf"].result, results["bpf"].reason) == ("absent", "no tracepoint")
     assert results["unknown_hook"].result == "unconfirmed"
     assert results["journald"].result == "absent"
+    assert (results["sysctls"].result, results["sysctls"].reason) == ("working", "3 looks, every 60 s")
+    assert results["suid_files"].result == "unconfirmed"
+    assert results["suid_files"].reason == "the first look is not over"
     assert not diagnosis.healthy
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from innerwarden.model.detector import DetectorSpec, placeholders, render
@@ -44,3 +45,9 @@ def test_placeholders_come_in_order() -> None:
 def test_entities_leave_out_what_is_absent() -> None:
     refs = SPEC.entity_refs({"pid": 7, "start_ns": 9, "dst_ip": None, "exe_path": "/x"})
     assert refs == (EntityRef.process(7, 9), EntityRef.path("/x"))
+
+
+def test_a_process_concerned_has_its_own_start_time() -> None:
+    spec = msgspec.structs.replace(SPEC, entities=("process:target_pid",))
+    refs = spec.entity_refs({"pid": 7, "start_ns": 9, "target_pid": 8, "target_start_ns": 10})
+    assert refs == (EntityRef.process(8, 10),)

@@ -12,11 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from innerwarden_core import Engine
+from innerwarden_core import Engine, pids
 
 from innerwarden.model._wire import Change
 from innerwarden.sensor import procfs
-from innerwarden.sensor.inventory.hidden_processes import FULL_EVERY, METHODS, HiddenProcesses
+from innerwarden.sensor.inventory.hidden_processes import (
+    FULL_EVERY,
+    IDS_PER_LOOK,
+    METHODS,
+    TOLD_LOOKS,
+    HiddenProcesses,
+)
 from tests.unit.sensor.inventory.support import changes, looked, steps
 
 MOUNTS = "21 1 0:20 / /proc rw - proc proc rw{option}\n22 1 8:1 / / rw - ext4 /dev/vda rw\n"
@@ -85,15 +91,15 @@ def look_refreshed(one: HiddenProcesses, proc: Proc) -> list[dict[str, object]]:
     return found
 
 
-@pytest.mark.parametrize("looks_before", range(len(METHODS)))
-def test_a_process_that_lives_and_is_not_listed_is_found(proc: Proc, victim: int, looks_before: int) -> None:
+@pytest.mark.parametrize("rounds_before", range(len(METHODS)))
+def test_a_process_that_lives_and_is_not_listed_is_found(proc: Proc, victim: int, rounds_before: int) -> None:
     proc.hidden = {victim}
     one = collector(proc)
-    one._looks = looks_before
+    one._round = rounds_before
     found = [fact for fact in look_refreshed(one, proc) if fact["target_pid"] == victim]
     assert len(found) == 1
     assert Change(found[0]["change"]) is Change.FOUND
-    assert any(name in str(found[0]["reason"]) for name, _ in METHODS)
+    assert METHODS[(rounds_before + 1) % len(METHODS)] in str(found[0]["reason"])
     assert str(victim) in str(found[0]["reason"])
 
 
@@ -103,7 +109,7 @@ def test_it_is_told_once_and_again_after_it_was_gone_for_long(proc: Proc, victim
     assert victim in pids_told(look_refreshed(one, proc))
     assert victim not in pids_told(look_refreshed(one, proc))
     proc.hidden = set()
-    one._looks += FULL_EVERY + 1
+    one._looks += TOLD_LOOKS + 1
     assert victim not in pids_told(look_refreshed(one, proc))
     proc.hidden = {victim}
     assert victim in pids_told(look_refreshed(one, proc))
@@ -136,15 +142,15 @@ def churn() -> Iterator[set[int]]:
         thread.join()
 
 
-@pytest.mark.parametrize("looks_before", range(len(METHODS)))
-def test_neither_threads_nor_short_lives_are_hidden_processes(looks_before: int) -> None:
+@pytest.mark.parametrize("rounds_before", range(len(METHODS)))
+def test_neither_threads_nor_short_lives_are_hidden_processes(rounds_before: int) -> None:
     """On the real /proc, where ids of threads can be opened and are not listed."""
     stop = threading.Event()
     threads = [threading.Thread(target=stop.wait) for _ in range(8)]
     for thread in threads:
         thread.start()
     one = HiddenProcesses(lambda pid: None)
-    one._looks = looks_before
+    one._round = rounds_before
     try:
         with churn() as born:
             told = set(pids_told(looked(one)))
@@ -207,10 +213,49 @@ def test_members_of_a_cgroup_that_are_not_listed_are_found(proc: Proc, victim: i
 
 
 def test_the_sweep_ends_at_the_last_id_and_covers_everything_now_and_then(proc: Proc) -> None:
-    proc.sweep_to(5000, 4194304)
+    proc.sweep_to(5000, 40000)
     one = collector(proc)
-    one._looks = 1
-    assert one._top({1, 4000}) == 5000
-    assert one._top({1, 6000}) == 4194304, "the counter wrapped"
-    one._looks = FULL_EVERY
-    assert one._top({1, 4000}) == 4194304
+    assert one._ranges({1, 4000}) == [(1, 5000)]
+    assert one._ranges({1, 6000}) == [(1, 40000)], "the counter wrapped"
+    one._round = FULL_EVERY - 1
+    assert one._ranges({1, 4000}) == [(1, 40000)]
+
+
+def test_a_large_id_space_is_swept_in_parts_with_what_is_new(proc: Proc) -> None:
+    proc.sweep_to(IDS_PER_LOOK * 2 + 10, 4194304)
+    one = collector(proc)
+    assert one._ranges({1}) == [(1, IDS_PER_LOOK)]
+    proc.sweep_to(IDS_PER_LOOK * 2 + 20, 4194304)
+    new = (IDS_PER_LOOK * 2 + 11, IDS_PER_LOOK * 2 + 20)
+    assert one._ranges({1}) == [(IDS_PER_LOOK + 1, 2 * IDS_PER_LOOK), new]
+    assert one._ranges({1}) == [(2 * IDS_PER_LOOK + 1, 2 * IDS_PER_LOOK + 10)]
+    assert one._round == 1 and "3 looks a round" in one.remark()
+    assert one._ranges({1}) == [(1, IDS_PER_LOOK)]
+    assert one._round == 2
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_the_kernel_answers(method: str) -> None:
+    """Against one question at a time, and a thread's id, which only some answer for."""
+    child = subprocess.Popen(["true"])
+    child.wait()
+    me, gone = os.getpid(), child.pid
+    assert pids.answering(method, me, me) == [me]
+    assert pids.answering(method, gone, gone) == []
+    assert me in pids.answering(method, max(1, me - 2000), me + 2000)
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    assert thread.native_id is not None
+    try:
+        told = pids.answering(method, thread.native_id, thread.native_id)
+        assert told == ([] if method == "pidfd_open" else [thread.native_id])
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 5), (5, 4), (1, 4097), (2**31, 2**31)])
+def test_only_a_range_of_ids_can_be_asked(first: int, last: int) -> None:
+    with pytest.raises(ValueError, match="range"):
+        pids.answering("kill", first, last)
