@@ -103,6 +103,20 @@ def test_a_process_that_lives_and_is_not_listed_is_found(proc: Proc, victim: int
     assert str(victim) in str(found[0]["reason"])
 
 
+def test_a_difference_that_does_not_last_is_none(proc: Proc, victim: int) -> None:
+    """It is not listed when it is asked for and judged the first time, and listed the second time."""
+    proc.hidden = {victim}
+    pauses = [fact is None for fact in steps(collector(proc))].index(False)
+    one = collector(proc)
+    told = []
+    for number, fact in enumerate(steps(one), 1):
+        told += [fact] if fact else []
+        if number == pauses:
+            proc.hidden = set()
+            proc.refresh()
+    assert victim not in pids_told(told)
+
+
 def test_it_is_told_once_and_again_after_it_was_gone_for_long(proc: Proc, victim: int) -> None:
     proc.hidden = {victim}
     one = collector(proc)
@@ -119,6 +133,20 @@ def test_nothing_is_hidden_on_this_machine(proc: Proc, victim: int) -> None:
     one = collector(proc)
     for _ in METHODS:
         assert victim not in pids_told(look_refreshed(one, proc))
+
+
+def test_a_process_that_is_born_during_the_sweep_is_not_hidden(proc: Proc) -> None:
+    one = HiddenProcesses(lambda pid: None)
+    look = steps(one)
+    next(look)
+    children = [subprocess.Popen(["sleep", "60"]) for _ in range(3)]
+    try:
+        told = pids_told([fact for fact in look if fact])
+        assert not {child.pid for child in children} & set(told)
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
 
 
 @contextmanager

@@ -104,6 +104,21 @@ def _bound(service: socket.socket, ports: range) -> Iterator[int]:
         yield port
 
 
+def test_reading_ends_at_the_first_connection(tmp_path: Path) -> None:
+    """A server with fifty thousand connections costs no more than one without."""
+    base = tmp_path / str(os.getpid()) / "net"
+    rest = " 00000000:00000000 00:00000000 00000000     0        0 {} 1 0\n"
+    lines = [
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+    ]
+    lines.append("   0: 00000000:0016 00000000:0000 0A" + rest.format(77))
+    lines += ["   1: 0100007F:0016 0100007F:C350 01" + rest.format(78)] * 50_000
+    write(base / "tcp", "".join(lines))
+    found = list(steps(Listeners(Baseline("listeners"), str(tmp_path))))
+    assert [fact["src_port"] for fact in found if fact] == [22]
+    assert found.count(None) < 20
+
+
 def test_a_look_goes_in_steps(one: Listeners) -> None:
     assert sum(step is None for step in steps(one)) > 8
 
