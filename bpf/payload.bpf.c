@@ -44,6 +44,7 @@ struct iw_tcp {
 	__u8 words; /* header length in the upper half */
 	__u8 flags;
 };
+#define IW_TCP_BYTES 14
 #define TCP_FLAG_SYN 2
 
 static __always_inline int is_dns_port(__u16 port)
@@ -78,8 +79,23 @@ static __always_inline __u32 behind_extensions(struct __sk_buff *ctx, __u8 *next
 	return 0;
 }
 
-/* Find the transport header; 0 when it is not `protocol`'s. */
-static __always_inline int find_transport(struct __sk_buff *ctx, struct iw_packet *p, __u8 protocol)
+/* First four bytes of a transport header at a known place: both ports. Nearly always in the packet's linear part. */
+static __always_inline int read_ports(struct __sk_buff *ctx, const __u8 *at, const __u8 *end, struct iw_packet *p)
+{
+	__be16 ports[2];
+
+	/* PERF: the helper costs as much as all the rest of what an unrelated datagram meets. */
+	if (at + 4 <= end)
+		__builtin_memcpy(ports, at, 4);
+	else if (bpf_skb_load_bytes(ctx, p->transport, ports, sizeof(ports)))
+		return 0;
+	p->src_port = bpf_ntohs(ports[0]);
+	p->dst_port = bpf_ntohs(ports[1]);
+	return 1;
+}
+
+/* Find the transport header and its ports. Returns the protocol, 0 for none that is looked at. */
+static __always_inline __u8 find_transport(struct __sk_buff *ctx, struct iw_packet *p)
 {
 	__u8 *at = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	__u8 next;
@@ -87,20 +103,21 @@ static __always_inline int find_transport(struct __sk_buff *ctx, struct iw_packe
 	if (at + 20 > end)
 		return 0;
 	if (at[0] >> 4 == 4) {
-		p->family = AF_INET;
+		next = at[9];
 		/* A later fragment has no transport header; only raw sockets send such. */
-		if (at[9] != protocol || (at[6] & 0x1f) | at[7])
+		if ((next != IPPROTO_UDP && next != IPPROTO_TCP) || (at[6] & 0x1f) | at[7])
 			return 0;
+		p->family = AF_INET;
 		p->transport = (at[0] & 15) * 4;
-		return 1;
+		return read_ports(ctx, at + p->transport, end, p) ? next : 0;
 	}
 	p->family = AF_INET6;
 	next = at[6];
-	if (next == protocol)
-		p->transport = 40;
-	else
-		p->transport = behind_extensions(ctx, &next);
-	return p->transport && next == protocol;
+	p->transport = 40;
+	if (next == IPPROTO_UDP || next == IPPROTO_TCP)
+		return read_ports(ctx, at + 40, end, p) ? next : 0;
+	p->transport = behind_extensions(ctx, &next);
+	return p->transport && read_ports(ctx, end, end, p) ? next : 0;
 }
 
 /* Addresses and ports; 0 when the packet ends before. */
@@ -179,23 +196,20 @@ static __always_inline void count_quic(struct __sk_buff *ctx, const struct iw_pa
 		c->filtered[IW_KIND_NETWORK_PAYLOAD]++;
 }
 
-static __always_inline void datagram(struct __sk_buff *ctx)
+static __always_inline void datagram(struct __sk_buff *ctx, struct iw_packet *p)
 {
-	struct iw_packet p = {};
-	__be16 ports[2];
+	int dns = is_dns_port(p->dst_port);
 
-	if (!find_transport(ctx, &p, IPPROTO_UDP) || bpf_skb_load_bytes(ctx, p.transport, ports, sizeof(ports)))
+	if (!dns && p->dst_port != IW_PORT_QUIC)
 		return;
-	p.src_port = bpf_ntohs(ports[0]);
-	p.dst_port = bpf_ntohs(ports[1]);
-	p.payload = p.transport + 8;
-	if (ctx->len <= p.payload)
+	p->payload = p->transport + 8;
+	if (ctx->len <= p->payload)
 		return;
-	p.size = ctx->len - p.payload;
-	if (is_dns_port(p.dst_port))
-		send_up(ctx, &p, NULL, 0, p.size < IW_DNS_BYTES ? p.size : IW_DNS_BYTES);
-	else if (p.dst_port == IW_PORT_QUIC)
-		count_quic(ctx, &p);
+	p->size = ctx->len - p->payload;
+	if (dns)
+		send_up(ctx, p, NULL, 0, p->size < IW_DNS_BYTES ? p->size : IW_DNS_BYTES);
+	else
+		count_quic(ctx, p);
 }
 
 /*
@@ -255,43 +269,41 @@ static __always_inline int follow(struct __sk_buff *ctx, struct iw_stream *strea
 	return stream->following;
 }
 
-static __always_inline void segment(struct __sk_buff *ctx, struct bpf_sock *sk, struct iw_stream *stream)
+static __always_inline void segment(struct __sk_buff *ctx, struct iw_packet *p, struct bpf_sock *sk,
+				    struct iw_stream *stream)
 {
-	struct iw_packet p = {};
 	struct iw_tcp tcp = {};
 	__u32 offset, sequence, known, rel, left;
 
-	if (!find_transport(ctx, &p, IPPROTO_TCP) || bpf_skb_load_bytes(ctx, p.transport, &tcp, 14))
+	if (bpf_skb_load_bytes(ctx, p->transport, &tcp, IW_TCP_BYTES))
 		return;
-	p.src_port = bpf_ntohs(tcp.src_port);
-	p.dst_port = bpf_ntohs(tcp.dst_port);
-	p.payload = p.transport + (tcp.words >> 4) * 4;
+	p->payload = p->transport + (tcp.words >> 4) * 4;
 	sequence = bpf_ntohl(tcp.sequence) + (tcp.flags & TCP_FLAG_SYN ? 1 : 0);
 	if (!stream->based) {
 		stream->base = sequence;
 		stream->based = 1;
 	}
-	if (ctx->len <= p.payload)
+	if (ctx->len <= p->payload)
 		return;
-	p.size = ctx->len - p.payload;
+	p->size = ctx->len - p->payload;
 	offset = sequence - stream->base;
 	known = stream->next - offset;
 	if ((__s32)known > 0) { /* sent again, perhaps with more behind it */
-		if (known >= p.size)
+		if (known >= p->size)
 			return;
-		p.payload += known;
-		p.size -= known;
+		p->payload += known;
+		p->size -= known;
 		offset = stream->next;
 	}
-	stream->next = offset + p.size;
-	if (follow(ctx, stream, &p, offset)) {
+	stream->next = offset + p->size;
+	if (follow(ctx, stream, p, offset)) {
 		rel = offset - stream->start;
 		left = stream->want > rel ? stream->want - rel : 0;
 		if (!rel && in_call(sk))
 			iw_fill(&stream->h, iw_current(), IW_KIND_NETWORK_PAYLOAD);
 		if (left)
-			send_up(ctx, &p, stream, offset, p.size < left ? p.size : left);
-		if (p.size >= left)
+			send_up(ctx, p, stream, offset, p->size < left ? p->size : left);
+		if (p->size >= left)
 			bpf_sk_storage_delete(&iw_streams, sk);
 	} else if (stream->next >= IW_STREAM_MAX) {
 		bpf_sk_storage_delete(&iw_streams, sk);
@@ -302,21 +314,24 @@ static __always_inline void segment(struct __sk_buff *ctx, struct bpf_sock *sk, 
 SEC("cgroup_skb/egress")
 int iw_egress(struct __sk_buff *ctx)
 {
+	struct iw_packet p = {};
 	struct iw_stream *stream;
 	struct bpf_sock *sk;
+	__u8 protocol;
 
+	protocol = find_transport(ctx, &p);
+	if (protocol == IPPROTO_UDP)
+		datagram(ctx, &p);
+	if (protocol != IPPROTO_TCP)
+		return 1;
 	sk = ctx->sk;
 	if (!sk)
 		return 1;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
 		return 1;
-	if (sk->protocol != IPPROTO_TCP) {
-		datagram(ctx);
-		return 1;
-	}
 	stream = bpf_sk_storage_get(&iw_streams, sk, NULL, 0);
 	if (stream)
-		segment(ctx, sk, stream);
+		segment(ctx, &p, sk, stream);
 	return 1;
 }

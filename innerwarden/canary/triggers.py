@@ -28,6 +28,7 @@ NOBODY = 65534
 WATCHED = "authorized_keys"
 CLOSED_PORT = 1
 DIAGNOSTIC_PORT = 0x80  # of x86 boards; nothing is read or written
+LLMNR_PORT = 5355
 
 Action = Callable[[Path], None]
 
@@ -76,6 +77,25 @@ def _udp_connect(family: socket.AddressFamily, address: str) -> Action:
             client.connect((address, CLOSED_PORT))
 
     return action
+
+
+def _udp_send(family: socket.AddressFamily, address: str) -> Action:
+    """In a child, because a process tells each peer once."""
+
+    def send() -> None:
+        with socket.socket(family, socket.SOCK_DGRAM) as client:
+            client.sendto(b"", (address, CLOSED_PORT))
+
+    return lambda directory: _in_child(send)
+
+
+def _query(directory: Path) -> None:
+    """A question for a name that does not exist (RFC 6761), to this host's own multicast resolver, mostly nobody. Its
+    new peer is one network.connect besides."""
+    header = (1).to_bytes(2, "big") + bytes(2) + (1).to_bytes(2, "big") + bytes(6)
+    name = b"".join(bytes([len(label)]) + label for label in (b"innerwarden-doctor", b"invalid", b""))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.sendto(header + name + bytes([0, 1, 0, 1]), ("127.0.0.1", LLMNR_PORT))
 
 
 def _bind(family: socket.AddressFamily, address: str) -> Action:
@@ -285,6 +305,12 @@ TRIGGERS: tuple[Trigger, ...] = (
     Trigger(
         hooks=("sched_process_exit",), kind="process.exit", action=lambda directory: _in_child(lambda: None)
     ),
+    # First of their kind, so that they are done least often: each is a process.
+    Trigger(
+        hooks=("cgroup_sendmsg4",), kind="network.connect", action=_udp_send(socket.AF_INET, "127.0.0.1")
+    ),
+    Trigger(hooks=("cgroup_sendmsg6",), kind="network.connect", action=_udp_send(socket.AF_INET6, "::1")),
+    Trigger(hooks=("cgroup_egress",), kind="network.payload", action=_query),
     Trigger(hooks=("inet_sock_set_state",), kind="network.connect", action=_tcp_connect),
     Trigger(
         hooks=("cgroup_connect4",), kind="network.connect", action=_udp_connect(socket.AF_INET, "127.0.0.1")
