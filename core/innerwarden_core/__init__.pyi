@@ -242,9 +242,16 @@ class Engine:
     def ancestors(self, pid: int, start_ns: int = 0, limit: int = 32) -> list[ProcessInfo]:
         """Birth chain, nearest first; ends at the first unknown parent."""
     def capture(self, enabled: bool) -> None:
-        """Keep a copy of every record for `take_captured` (replay and events.jsonl)."""
+        """Keep a copy of every record for `take_captured` (replay and events.jsonl).
+
+        Of network.payload it keeps the network.dns and network.tls records made of it instead, which give the same
+        when they are fed again.
+        """
     def take_captured(self) -> bytes: ...
     def stats(self) -> dict[str, Any]:
         """records and bytes per kind; malformed by reason; hits, suppressed, hits_lost,
-        capture_lost, cooldowns_evicted; processes, argv_chunks, windows and natives (by owner), each a dict
-        with what is held and what was evicted, refused, late or skipped by a documented exception."""
+        capture_lost, cooldowns_evicted; processes, argv_chunks, payloads, windows and natives (by owner), each a
+        dict with what is held and what was evicted, refused, late or skipped by a documented exception.
+
+        payloads: dns and tls records made; of the latter `incomplete`; streams in pieces that wait (256 at most),
+        evicted by newer ones, expired after 10 s, with gaps, refused for want of memory; unparsed by reason."""
