@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parsers behind network.dns and network.tls, for tests: pure, bounded, no state.
 
-Names are lower case. What is not printable in them reads \\DDD (decimal), a backslash \\\\, and a dot inside a DNS label
-\\. (RFC 4343 2.1).
+Names are lower case. What is not printable in them reads \\DDD (decimal), a backslash \\\\, and a dot inside a DNS
+label \\. (RFC 4343 2.1).
 """
 
 from typing import Final, TypedDict
@@ -30,9 +30,10 @@ def parse_dns(message: bytes | bytearray | memoryview) -> Question | str:
     """
 
 def parse_client_hello(stream: bytes | bytearray | memoryview) -> Hello | str:
-    """Bytes of a TCP stream that begins with a ClientHello -> what it offers, or the reason: short, record, handshake, hello.
+    """Bytes of a TCP stream that begins with a ClientHello -> what it offers, or the reason: short, record, handshake,
+    hello.
 
     `tls_version` is the highest offered (772 is 1.3). `tls_flags`: 1 encrypted hello offered, 2 no server name,
-    4 incomplete: more bytes must come, and what is None may come with them. `tls_hello` is the handshake message without
-    record headers, at most 4,096 bytes.
+    4 incomplete: more bytes must come, and what is None may come with them. `tls_hello` is the handshake message
+    without record headers, at most 4,096 bytes.
     """
