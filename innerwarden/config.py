@@ -18,6 +18,13 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Base of every table: an unknown key is an error."""
 
 
+class CanaryConfig(Section, frozen=True):
+    """The sensor's own control: one harmless action per hook, every `period_s` seconds."""
+
+    enabled: bool = True
+    period_s: int = 60
+
+
 class KernelConfig(Section, frozen=True):
     """eBPF source. Ring sizes are powers of two, in bytes."""
 
@@ -25,6 +32,7 @@ class KernelConfig(Section, frozen=True):
     prio_ring_bytes: int = 8 << 20
     bulk_ring_bytes: int = 8 << 20
     poll_ms: int = 10
+    canary: CanaryConfig = CanaryConfig()
 
 
 class AuthLogConfig(Section, frozen=True):
@@ -235,6 +243,11 @@ def _check(config: Config) -> list[str]:
     ):
         if size < 65536 or size & (size - 1):
             problems.append(f"collectors.kernel.{key} is {size}; it must be a power of two of at least 65536")
+    if not 1 <= kernel.canary.period_s <= 60:
+        problems.append(
+            f"collectors.kernel.canary.period_s is {kernel.canary.period_s}; it must lie in 1..60,"
+            " so that a dead hook is told within 90 s"
+        )
     if not 1 <= kernel.poll_ms <= 1000:
         problems.append(f"collectors.kernel.poll_ms is {kernel.poll_ms}; it must lie in 1..1000")
     inventory = config.collectors.inventory

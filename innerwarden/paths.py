@@ -73,6 +73,11 @@ def sensor_health(data_dir: Path) -> Path:
     return data_dir / "sensor-health.json"
 
 
+def canary(data_dir: Path) -> Path:
+    """Where the canary acts; there only while it does."""
+    return data_dir / "canary"
+
+
 def own_command() -> list[str]:
     """argv prefix that starts this installation's CLI."""
     return [sys.executable, "-m", "innerwarden"]

@@ -2,13 +2,13 @@
 """Harmless actions, one for each hook, that a working sensor must see.
 
 Each touches only this process, children that end at once, loopback, and a private temporary directory.
-An action causes exactly one record of its kind, and none of a kind that several hooks share besides its
-own: `doctor` tells the hooks of one kind apart by how often it does each action.
+Each hook counts its own records, so an action may be seen by other hooks as well.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import functools
 import os
@@ -17,13 +17,12 @@ import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-
-import msgspec
+from typing import NamedTuple
 
 from innerwarden.canary import actions
 from innerwarden.libbpf import libc
 
-MARKER = "--innerwarden-doctor"
+MARKER = "--innerwarden-control"
 NOBODY = 65534
 WATCHED = "authorized_keys"
 CLOSED_PORT = 1
@@ -33,8 +32,8 @@ LLMNR_PORT = 5355
 Action = Callable[[Path], None]
 
 
-class Trigger(msgspec.Struct, frozen=True, kw_only=True):
-    """`hooks` are all that must work for a record of `kind` to arrive; `root`: nobody else can cause it."""
+class Trigger(NamedTuple):
+    """Each of `hooks` delivers a record of `kind` when `action` is done; `root`: nobody else can cause it."""
 
     hooks: tuple[str, ...]
     kind: str
@@ -57,6 +56,8 @@ def _in_child(action: Callable[[], object]) -> None:
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if code > 0:
         raise OSError(code, os.strerror(code))
+    if code < 0:
+        raise InterruptedError(errno.EINTR, f"the child was ended by {signal.Signals(-code).name}")
 
 
 def _exec(*arguments: str) -> None:

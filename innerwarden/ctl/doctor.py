@@ -8,18 +8,19 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from innerwarden import paths
+from innerwarden.canary.runner import FAILED, WORKING, Counts, Verdict, judge, numbers_for, pull
+from innerwarden.canary.triggers import TRIGGERS
 from innerwarden.config import Config
-from innerwarden.ctl import proof
 from innerwarden.ctl.children import Child
 from innerwarden.ctl.output import note
-from innerwarden.ctl.reading import SILENT_AFTER_S, locked_by, sensor_health
+from innerwarden.ctl.reading import SILENT_AFTER_S, age_s, locked_by, sensor_health
 from innerwarden.ctl.sources import Check, kernel_checks
 from innerwarden.errors import UnavailableError
 from innerwarden.model.health import CollectorHealth, HookHealth, SensorHealth
@@ -29,14 +30,22 @@ START_S = 20.0
 LOW_DISK_BYTES = 256 << 20
 
 
-class Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """One source. `result`: working (an own action was counted), unconfirmed or absent."""
+class Proof(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One source. `result`: working (an own action was counted), unconfirmed or absent. The rest is for hooks:
+    what it sees, the sensor's view of it, and the sensor's own last control with its age."""
 
     source: str
     kind: str
     result: str
     reason: str
     lost_techniques: tuple[str, ...] = ()
+    effect: str = ""
+    state: str = ""
+    stand_in: str = ""
+    """The attached hook that sees the same in its place."""
+    fires: int = 0
+    canary: str = ""
+    canary_age_s: float | None = None
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +56,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def healthy(self) -> bool:
         good = all(check.state == "ok" for check in self.checks)
-        return good and bool(self.proofs) and all(proof.result == "working" for proof in self.proofs)
+        return good and bool(self.proofs) and all(p.result == "working" or p.stand_in for p in self.proofs)
 
 
 def examine(data_dir: Path, config: Config) -> Diagnosis:
@@ -66,59 +75,64 @@ def examine(data_dir: Path, config: Config) -> Diagnosis:
 
 def _controls(data_dir: Path, report: SensorHealth) -> tuple[Proof, ...]:
     """Act between two reports of the same sensor, and judge by what rose."""
-    before = _next_report(data_dir, report, {})
-    attached = [hook.name for hook in before.hooks if hook.state == "attached"]
-    steps = proof.plan(attached, before.rates, root=os.geteuid() == 0)
+    before = _next_report(data_dir, report, lambda _: True)
+    attached = [hook.name for hook in before.hooks if hook.state in ("attached", "dead")]
+    triggers = [TRIGGERS[number] for number in numbers_for(attached)]
     log_reason = _log_control()
     with tempfile.TemporaryDirectory(prefix="innerwarden-doctor-") as directory:
-        steps = proof.pull(steps, Path(directory))
-        wanted = {kind: before.totals.get(kind, 0) + n for kind, n in proof.expected(steps).items()}
-        after = _next_report(data_dir, before, wanted)
-    risen = {kind: n - before.totals.get(kind, 0) for kind, n in after.totals.items()}
-    verdicts = proof.judge(steps, risen)
-    found = [_hook(hook, verdicts) for hook in after.hooks]
+        outcomes = pull(triggers, Path(directory), root=os.geteuid() == 0)
+    verdicts: dict[str, Verdict] = {}
+
+    def all_arrived(report: SensorHealth) -> bool:
+        verdicts.update(judge(outcomes, _counts(before), _counts(report)))
+        return all(verdict.state != FAILED for verdict in verdicts.values())
+
+    after = _next_report(data_dir, before, all_arrived)
+    found = [_hook(hook, verdicts.get(hook.name)) for hook in after.hooks]
     old = {one.id: one for one in before.collectors}
     logs = [one for one in after.collectors if one.id != "kernel" or not found]
     return (*found, *(_collector(one, old.get(one.id), log_reason) for one in logs))
 
 
-def _next_report(data_dir: Path, last: SensorHealth, wanted: dict[str, int]) -> SensorHealth:
-    """The first newer report in which the counters are as high as `wanted`; the newest one after WAIT_S."""
+def _counts(report: SensorHealth) -> Counts:
+    return Counts({hook.name: hook.fires for hook in report.hooks}, report.totals)
+
+
+def _next_report(data_dir: Path, last: SensorHealth, enough: Callable[[SensorHealth], bool]) -> SensorHealth:
+    """The first newer report that is `enough`; the newest one after WAIT_S."""
     deadline = time.monotonic() + WAIT_S
     newest = last
     while time.monotonic() < deadline:
         report, _ = sensor_health(data_dir)
         if report is not None and report.pid == last.pid and report.ts != newest.ts:
             newest = report
-            if all(newest.totals.get(kind, 0) >= n for kind, n in wanted.items()):
+            if enough(newest):
                 break
         time.sleep(0.05)
     return newest
 
 
-def _hook(hook: HookHealth, verdicts: list[tuple[proof.Step, str]]) -> Proof:
-    """A hook works when every action that needs it arrived."""
-    mine = [(step, verdict) for step, verdict in verdicts if hook.name in step.trigger.hooks]
-    result, reason = "unconfirmed", ""
-    if hook.state != "attached":
+def _hook(hook: HookHealth, verdict: Verdict | None) -> Proof:
+    result, reason = "unconfirmed", "no harmless action causes it"
+    if hook.state not in ("attached", "dead"):
         result, reason = "absent", hook.reason or f"the hook is {hook.state}"
-    elif missed := [step.trigger.kind for step, verdict in mine if verdict == proof.MISSED]:
-        reason = f"our own action caused no {' and no '.join(missed)} record within {WAIT_S:.0f} s"
-    elif mine and all(verdict == proof.SEEN for _, verdict in mine):
-        result, reason = (
-            "working",
-            f"our own action arrived ({', '.join(step.trigger.kind for step, _ in mine)})",
-        )
-    elif hook.canary == "working":
-        result, reason = "working", "the sensor's own control passed"
-    else:
-        reasons = [step.reason for step, verdict in mine if verdict == proof.UNTOLD]
-        reason = next(
-            filter(None, reasons),
-            "other programs' events hid ours" if mine else "no harmless action causes it",
-        )
+    elif verdict is not None:
+        result = "working" if verdict.state == WORKING else "unconfirmed"
+        reason = verdict.reason
     lost = () if result == "working" else hook.lost_techniques
-    return Proof(source=hook.name, kind=hook.kind, result=result, reason=reason, lost_techniques=lost)
+    return Proof(
+        source=hook.name,
+        kind=hook.kind,
+        result=result,
+        reason=reason,
+        lost_techniques=lost,
+        effect=hook.effect,
+        state=hook.state,
+        stand_in=hook.stand_in,
+        fires=hook.fires,
+        canary=hook.canary,
+        canary_age_s=age_s(hook.canary_ts) if hook.canary_ts else None,
+    )
 
 
 def _collector(one: CollectorHealth, old: CollectorHealth | None, log_reason: str) -> Proof:

@@ -42,7 +42,12 @@ def sensor_health(data_dir: Path) -> tuple[SensorHealth | None, float | None]:
     report = read(paths.sensor_health(data_dir))
     if report is None:
         return None, None
-    return report, max(0.0, (clock.realtime_ns() - clock.parse_rfc3339(report.ts)) / clock.NS)
+    return report, age_s(report.ts)
+
+
+def age_s(ts: str) -> float:
+    """Seconds since an RFC 3339 time; 0 when it lies ahead."""
+    return max(0.0, (clock.realtime_ns() - clock.parse_rfc3339(ts)) / clock.NS)
 
 
 def locked_by(path: Path) -> int | None:

@@ -78,7 +78,10 @@ class ProgInfo(Structure):
 
 
 class LinkInfo(Structure):
-    """struct bpf_link_info as far as a raw tracepoint's part of its union goes."""
+    """struct bpf_link_info as far as a raw tracepoint's part of its union goes.
+
+    A cgroup link has the number of its cgroup where the other has its name's address.
+    """
 
     _fields_ = [
         ("type", c_uint32),

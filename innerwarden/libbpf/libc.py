@@ -11,11 +11,10 @@ import ctypes
 import errno
 import mmap
 import os
-import platform
 import signal
-from ctypes.util import find_library
 from typing import Any
 
+MACHINE = os.uname().machine
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
 PTRACE_TRACEME = 0
@@ -110,6 +109,8 @@ def _checked(result: int, what: str) -> int:
 
 def find_libbpf() -> str | None:
     """File name of the installed libbpf, or None."""
+    from ctypes.util import find_library
+
     return find_library("bpf")
 
 
@@ -145,11 +146,9 @@ def mount(source: str, target: str, fs_type: str) -> None:
 
 def syscall(name: str, *arguments: int | bytes) -> int:
     """A system call by name: integers as registers, bytes as a pointer to a private, writable copy."""
-    number = NUMBERS.get(platform.machine(), {}).get(name)
+    number = NUMBERS.get(MACHINE, {}).get(name)
     if number is None:
-        raise OSError(
-            errno.ENOSYS, f"{platform.machine()} has no system call {name} that is known here", name
-        )
+        raise OSError(errno.ENOSYS, f"{MACHINE} has no system call {name} that is known here", name)
     buffers = [
         ctypes.create_string_buffer(one, len(one) + 1) if isinstance(one, bytes) else _LONG(one)
         for one in arguments
@@ -161,7 +160,7 @@ def open_by_handle(path: str, flags: int) -> int:
     """Open a file through its handle, see open_by_handle_at(2). Needs CAP_DAC_READ_SEARCH."""
     handle = ctypes.create_string_buffer((128).to_bytes(4, "little") + bytes(4 + 128), 136)
     mount_id = ctypes.c_int()
-    numbers = NUMBERS[platform.machine()]
+    numbers = NUMBERS[MACHINE]
     name = ctypes.c_char_p(os.fsencode(path))
     there = _LONG(AT_FDCWD)
     first = _libc.syscall(
@@ -211,7 +210,7 @@ def bpf_program() -> int:
 
 def _compat(entry: bytes, argument: int = 0) -> int:
     """Run code that makes a 32-bit call of a 64-bit x86 kernel. Raises OSError (ENOSYS) elsewhere."""
-    if platform.machine() != "x86_64":
+    if MACHINE != "x86_64":
         raise OSError(errno.ENOSYS, "no 32-bit entry on this machine")
     code = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     code.write(entry)

@@ -8,11 +8,12 @@ import errno
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 import msgspec
 
 from innerwarden.errors import BpfError
-from innerwarden.libbpf._table import LinkOptions, OpenOptions, ProgInfo, TestRunOptions
+from innerwarden.libbpf._table import LinkInfo, LinkOptions, OpenOptions, ProgInfo, TestRunOptions
 from innerwarden.libbpf.library import Library, load
 from innerwarden.libbpf.maps import Map
 
@@ -20,6 +21,7 @@ _STATS_RUN_TIME = 0  # enum bpf_stats_type
 _ATTACH_XDP = 37  # BPF_XDP of enum bpf_attach_type
 #: XDP_FLAGS_SKB_MODE and XDP_FLAGS_DRV_MODE, include/uapi/linux/if_link.h.
 XDP_GENERIC, XDP_NATIVE = 2, 4
+_LINK_CGROUP = 3  # enum bpf_link_type
 _REFUSED = re.compile(r"prog '([^']+)': (?:failed to load|BPF program load failed)")
 
 
@@ -40,9 +42,30 @@ class Link:
         self._library = library
         self._pointer: int | None = pointer
 
+        self.id = self._info().id
+
+    def _info(self) -> LinkInfo:
+        """All zero when the descriptor is no link's: before 5.15 a classic tracepoint has none, or it was closed."""
+        info = LinkInfo()
+        size = ctypes.c_uint32(ctypes.sizeof(info))
+        if self._pointer is not None:
+            with suppress(BpfError):
+                descriptor = self._library.bpf_link__fd(self._pointer)
+                self._library.bpf_obj_get_info_by_fd(descriptor, ctypes.byref(info), ctypes.byref(size))
+        return info
+
+    def is_attached(self) -> bool:
+        """Is the program still where it was put? True as well where the kernel does not say."""
+        if self.id == 0:
+            return True
+        info = self._info()
+        return bool(info.id == self.id and (info.type != _LINK_CGROUP or info.tp_name != 0))
+
     def destroy(self) -> None:
+        # A descriptor that is no longer this link's belongs to something else by now, which must stay open.
+        is_ours = self.id == 0 or self._info().id == self.id
         pointer, self._pointer = self._pointer, None
-        if pointer is not None:
+        if pointer is not None and is_ours:
             self._library.bpf_link__destroy(pointer)
 
 
@@ -71,6 +94,11 @@ class Program:
     def fd(self) -> int:
         descriptor: int = self._library.bpf_program__fd(self._pointer)
         return descriptor
+
+    @property
+    def id(self) -> int:
+        """The kernel's number for the loaded program."""
+        return self.stats().id
 
     @property
     def autoload(self) -> bool:

@@ -9,15 +9,21 @@ import msgspec
 
 
 class HookHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One kernel program. `state`: attached, absent (the kernel lacks the hook) or failed; `canary`:
-    working (a positive control reached the engine), unconfirmed, absent."""
+    """One kernel program. `state`: attached, absent (the kernel lacks the hook), failed, or dead (attached, and
+    no longer answering); `fires`: records that it delivered. `canary`: working (the last harmless action of our
+    own came all the way), failed, unconfirmed (none was tried), absent; `canary_ts`: of that action.
+    `lost_techniques`: ATT&CK ids that nobody sees while it does not work."""
 
     name: str
     kind: str
     state: str
+    effect: str = ""
     reason: str = ""
+    stand_in: str = ""
+    """The attached hook that sees the same in its place."""
     fires: int = 0
     canary: str = "unconfirmed"
+    canary_reason: str = ""
     canary_ts: str | None = None
     lost_techniques: tuple[str, ...] = ()
 

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
+
+import msgspec
 
 from innerwarden.errors import BpfError
 from innerwarden.libbpf import Map
@@ -56,8 +58,14 @@ class WatchList:
     def __init__(self, names: Map, bits: Map) -> None:
         self._names = names
         self._bits = bits
+        self._wanted: Mapping[bytes, int] | Mapping[str, int] = {}
+
+    def restore(self) -> None:
+        """Write again what `set` wrote."""
+        self.set(self._wanted)
 
     def set(self, names: Mapping[bytes, int] | Mapping[str, int]) -> None:
+        self._wanted = names
         wanted: dict[bytes, int] = {}
         for name, flags in names.items():
             key = watch_key(name)
@@ -102,32 +110,54 @@ class Counters:
         return found
 
 
+class Call(msgspec.Struct, frozen=True):
+    """One syscall's hook: the program that takes it, and the calls as (ABI, number)."""
+
+    program_fd: int
+    program_id: int
+    ways: tuple[tuple[int, int], ...]
+
+
 class CallTable:
-    """Which syscall numbers the program on sys_exit hands on, and to whom."""
+    """Which syscall numbers the program on sys_exit hands on, and to whom. Remembers what it was told to hold."""
 
     CALL_MAX = 1024
 
     def __init__(self, calls: Map, handlers: Map) -> None:
         self._calls = calls
         self._handlers = handlers
+        self._wanted: dict[HookId, Call] = {}
 
-    def add(self, hook: HookId, program_fd: int, ways: Sequence[tuple[int, int]]) -> None:
-        """Hand the calls `ways`, (ABI, number), to a program. The program is there before the first call is."""
-        self._handlers.update(_U32.pack(hook), _U32.pack(program_fd))
-        table = bytearray(self._calls.lookup(ZERO_KEY) or bytes(self._calls.value_size))
-        for abi, number in ways:
+    def add(self, hook: HookId, call: Call) -> None:
+        """Hand the calls to the program. The program is there before the first call is."""
+        self._wanted[hook] = call
+        self._handlers.update(_U32.pack(hook), _U32.pack(call.program_fd))
+        table = self._table()
+        for abi, number in call.ways:
             table[abi * self.CALL_MAX + number] = hook
         self._calls.update(ZERO_KEY, bytes(table))
 
+    def restore(self, hook: HookId) -> None:
+        """Write again what `add` wrote."""
+        self.add(hook, self._wanted[hook])
+
+    def broken(self, hook: HookId) -> str:
+        """What somebody took out or changed since `add`; empty when nothing."""
+        call = self._wanted[hook]
+        if self._handlers.lookup(_U32.pack(hook)) != _U32.pack(call.program_id):
+            return "its program was taken out of the table of handlers (iw_handlers)"
+        table = self._table()
+        if any(table[abi * self.CALL_MAX + number] != hook for abi, number in call.ways):
+            return "its calls were taken out of the table of calls (iw_calls)"
+        return ""
+
+    def _table(self) -> bytearray:
+        return bytearray(self._calls.lookup(ZERO_KEY) or bytes(self._calls.value_size))
+
     def remove(self, hook: HookId) -> None:
         """No call goes to that hook any more."""
-        table = bytearray(self._calls.lookup(ZERO_KEY) or bytes(self._calls.value_size))
-        self._calls.update(ZERO_KEY, bytes(0 if byte == hook else byte for byte in table))
-
-    def wanted(self, hook: HookId) -> bool:
-        """Is any call handed to it, and is there a program to take it?"""
-        table = self._calls.lookup(ZERO_KEY) or b""
-        return hook in table and self._handlers.lookup(_U32.pack(hook)) is not None
+        self._wanted.pop(hook, None)
+        self._calls.update(ZERO_KEY, bytes(0 if byte == hook else byte for byte in self._table()))
 
 
 class Identities:

@@ -25,6 +25,7 @@ class OwnProcesses:
         self._own = own
         self._cgroup = cgroup
         self._protected = protected
+        self._cgroup_id = 0
 
     def add(self, tgid: int) -> None:
         """Leave a process out of file.open, kernel.bpf and kernel.perf_event records, and tell signals to it."""
@@ -51,7 +52,13 @@ class OwnProcesses:
 
     def set_cgroup(self, cgroup_id: int) -> None:
         """Leave out what any process of this cgroup (v2 inode) does, as `add`; 0: of none."""
+        self._cgroup_id = cgroup_id
         self._cgroup.update(_FIRST, _U64.pack(cgroup_id))
+
+    def show_cgroup(self, shown: bool) -> None:
+        """Leave out nothing of our cgroup while the canary acts, which is in it like every child of a service."""
+        if self._cgroup_id:
+            self._cgroup.update(_FIRST, _U64.pack(0 if shown else self._cgroup_id))
 
 
 def own_cgroup(hierarchy: Path, proc: Path = Path("/proc")) -> int:

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
 from innerwarden import paths
 from innerwarden.config import KernelConfig, ResponderConfig
 from innerwarden.errors import BpfError, LayoutError, UnavailableError
@@ -20,10 +22,12 @@ from innerwarden.libbpf import Link, Object, Program, btf
 from innerwarden.model import _wire
 from innerwarden.model.health import HookHealth
 from innerwarden.sensor.enforcement import KEY_BYTES, Enforcement, apply, lsm, wanted_programs
+from innerwarden.sensor.kernel_effects import effect_of
 from innerwarden.sensor.kernel_hooks import CGROUP, DISPATCHER, HOOKS, LSM, SAMPLED, SYSCALL, TP_BTF, Hook
 from innerwarden.sensor.kernel_limits import Limits
 from innerwarden.sensor.kernel_maps import (
     KERNEL_KINDS,
+    Call,
     CallTable,
     Counters,
     Identities,
@@ -161,7 +165,7 @@ class KernelSource:
         self._unwanted.add(lsm.SAMPLE)
         self._path_keys = os.urandom(KEY_BYTES)
         self._object: Object | None = None
-        self._links: list[tuple[Hook, Link]] = []
+        self._links: dict[str, Link] = {}
         self._counters: Counters | None = None
         self._watch: WatchList | None = None
         self._calls: CallTable | None = None
@@ -279,32 +283,33 @@ class KernelSource:
         section.write_initial(constants["iw_find_task"].offset, struct.pack("<I", find))
 
     def _attach_all(self, loaded: Object) -> None:
-        cgroup = cgroup2_root()
-        cgroup_fd = -1
-        try:
-            if cgroup is not None:
-                cgroup_fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY)
-            attached: set[str] = set()
-            for hook in HOOKS:
-                if attached.intersection(hook.instead_of) or hook.program in self._unwanted:
-                    continue
-                state, reason = self._attach(loaded, hook, cgroup_fd)
-                if state == "attached":
-                    attached.add(hook.name)
-                self.hooks.append(
-                    HookHealth(
-                        name=hook.name,
-                        kind=", ".join(hook.kinds),
-                        state=state,
-                        reason=reason,
-                        lost_techniques=() if state == "attached" else hook.techniques,
-                    )
+        found: list[HookHealth] = []
+        stands_for: dict[str, str] = {}
+        for hook in HOOKS:
+            replaced = any(one.state == "attached" and one.name in hook.instead_of for one in found)
+            if replaced or hook.program in self._unwanted:
+                continue
+            state, reason = self._attach(loaded, hook)
+            if state == "attached":
+                stands_for |= dict.fromkeys(hook.instead_of, hook.name)
+            found.append(
+                HookHealth(
+                    name=hook.name,
+                    kind=", ".join(hook.kinds),
+                    effect=effect_of(hook),
+                    state=state,
+                    reason=reason,
+                    lost_techniques=hook.techniques,
                 )
-        finally:
-            if cgroup_fd >= 0:
-                os.close(cgroup_fd)
+            )
+        self.hooks = [
+            msgspec.structs.replace(one, stand_in=stands_for[one.name], lost_techniques=())
+            if one.name in stands_for and one.state != "attached"
+            else one
+            for one in found
+        ]
 
-    def _attach(self, loaded: Object, hook: Hook, cgroup_fd: int) -> tuple[str, str]:
+    def _attach(self, loaded: Object, hook: Hook) -> tuple[str, str]:
         """State and reason of one hook."""
         needed = (hook.program, DISPATCHER) if hook.attach == SYSCALL else (hook.program,)
         for program in needed:
@@ -313,17 +318,12 @@ class KernelSource:
         try:
             if hook.attach == SYSCALL:
                 return self._attach_syscall(loaded, hook)
-            program_of = loaded.programs[hook.program]
-            if hook.attach == CGROUP:
-                if cgroup_fd < 0:
-                    return "absent", "no cgroup v2 hierarchy is mounted"
-                link = program_of.attach_cgroup(cgroup_fd)
-            else:
-                link = program_of.attach()
+            if hook.attach == CGROUP and cgroup2_root() is None:
+                return "absent", "no cgroup v2 hierarchy is mounted"
+            self._links[hook.name] = _link(loaded.programs[hook.program], hook)
         except (BpfError, UnavailableError) as error:
             log.warning("hook not attached hook=%s reason=%s", hook.name, error.problem)
             return "failed", error.problem
-        self._links.append((hook, link))
         return "attached", ""
 
     def _attach_syscall(self, loaded: Object, hook: Hook) -> tuple[str, str]:
@@ -337,13 +337,50 @@ class KernelSource:
             for name in (hook.target, *SAME.get(hook.target, ()))
         ):
             return "absent", f"{ABSENT} syscall {hook.target}"
-        self._calls.add(hook.id, loaded.programs[hook.program].fd, ways)
+        program = loaded.programs[hook.program]
+        self._calls.add(hook.id, Call(program.fd, program.id, tuple(ways)))
         return "attached", ""
 
     def stats(self) -> dict[str, dict[str, int]]:
         """made, lost, filtered, unpaired, suppressed -> dotted kind -> count, and fired -> hook -> records delivered;
         empty when not started."""
         return self._counters.read() if self._counters is not None else {}
+
+    def fired(self) -> dict[str, int]:
+        """Hook -> records that it delivered since the start."""
+        counted = self.stats().get("fired", {})
+        return {hook.name: counted.get(hook.id.name.lower(), 0) for hook in HOOKS}
+
+    def broken(self, name: str) -> str:
+        """What somebody undid of an attached hook behind our back; empty when all is as it was made."""
+        hook = _BY_NAME[name]
+        if hook.attach == SYSCALL:
+            return self._calls.broken(hook.id) if self._calls is not None else ""
+        link = self._links.get(name)
+        return "" if link is not None and link.is_attached() else "it was detached"
+
+    def reattach(self, name: str) -> str:
+        """Attach a hook anew that was attached before; returns why that failed, or an empty text."""
+        hook = _BY_NAME[name]
+        if self._object is None or self._calls is None or self._watch is None:
+            return "the kernel source is closed"
+        try:
+            self._watch.restore()
+            if hook.attach == SYSCALL:
+                self._calls.restore(hook.id)
+            else:
+                old = self._links.pop(name, None)
+                if old is not None:
+                    _detach(name, old)
+                self._links[name] = _link(self._object.programs[hook.program], hook)
+        except (BpfError, OSError) as error:
+            return str(error)
+        return ""
+
+    def show_canary(self, shown: bool) -> None:
+        """Records of the canary are made while it is shown, though it is in our own cgroup."""
+        if self.own is not None:
+            self.own.show_cgroup(shown)
 
     def seed(self, processes: Iterable[Seed]) -> None:
         """Tell the kernel side what the processes that were there before it are."""
@@ -393,9 +430,9 @@ class KernelSource:
 
     def close(self) -> None:
         """Detach everything and free it; the rings' descriptors are invalid afterwards. Safe to call twice."""
-        links, self._links = self._links, []
-        for hook, link in links:
-            _detach(hook, link)
+        links, self._links = self._links, {}
+        for name, link in links.items():
+            _detach(name, link)
         if self.xdp is not None:
             self.xdp.close()
         self.rings, self.xdp, self._counters, self._watch = [], None, None, None
@@ -405,8 +442,22 @@ class KernelSource:
             self._object = None
 
 
-def _detach(hook: Hook, link: Link) -> None:
+_BY_NAME = {hook.name: hook for hook in HOOKS}
+
+
+def _link(program: Program, hook: Hook) -> Link:
+    """Raises BpfError; OSError when the cgroup hierarchy is gone."""
+    if hook.attach != CGROUP:
+        return program.attach()
+    cgroup_fd = os.open(cgroup2_root() or "/sys/fs/cgroup", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return program.attach_cgroup(cgroup_fd)
+    finally:
+        os.close(cgroup_fd)
+
+
+def _detach(name: str, link: Link) -> None:
     try:
         link.destroy()
     except BpfError as error:
-        log.warning("hook not detached hook=%s reason=%s", hook.name, error.problem)
+        log.warning("hook not detached hook=%s reason=%s", name, error.problem)

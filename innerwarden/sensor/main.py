@@ -15,21 +15,20 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from innerwarden_core import Engine, Ring
 
 from innerwarden import paths
 from innerwarden.clock import boot_to_realtime_ns, realtime_ns
 from innerwarden.config import Config
 from innerwarden.errors import BpfError, UnavailableError
-from innerwarden.model.health import CollectorHealth, HookHealth, RingHealth
+from innerwarden.model.health import CollectorHealth, RingHealth
 from innerwarden.modules.loader import ModuleSet, load_modules
 from innerwarden.sensor import collectors, gap, inventory, procfs
+from innerwarden.sensor.canary import Canary
 from innerwarden.sensor.collectors import CollectorSet
 from innerwarden.sensor.detection.host import DetectionHost, acting_rules_of
 from innerwarden.sensor.enforcement import HEARTBEAT_S
@@ -92,6 +91,7 @@ class Sensor:
         self.reporter = Reporter(paths.sensor_health(data_dir), config.host_name(), self._started_ns)
         self.kernel: KernelSource | None = None
         self.kernel_absent = ""
+        self.canary: Canary | None = None
         self._rings: list[Ring] = []
         self._ring_bytes: dict[str, int] = {}
         self.collectors: CollectorSet | None = None
@@ -129,6 +129,9 @@ class Sensor:
             kernel.close()
             return
         self.kernel = kernel
+        canary = self.config.collectors.kernel.canary
+        directory = paths.canary(self.data_dir)
+        self.canary = Canary(canary, kernel, self.engine, directory, self.config.host_name())
         kernel.watch_names(watched_names(self.modules.watch))
         for fd, size, name in kernel.rings:
             self._rings.append(Ring(fd, size, name))
@@ -153,6 +156,8 @@ class Sensor:
                 self.kernel.tend()
             if hits or self.sink.backlog:
                 self.sink.write(self.host.findings(hits))
+            if self.canary is not None and (told := self.canary.step(now)):
+                self.sink.write(told)
             if self.events is not None:
                 self.events.write(self.engine.take_captured())
             if now >= next_health:
@@ -186,7 +191,7 @@ class Sensor:
             now_ns=realtime_ns(),
             totals={kind: count for kind, count in records.items() if count},
             lost=self._lost(stats),
-            hooks=self._hook_health(records),
+            hooks=self.canary.health() if self.canary is not None else [],
             rings=[
                 RingHealth(
                     name=r.name,
@@ -222,21 +227,6 @@ class Sensor:
                 lost["enforcement.unrecorded"] = counters.unrecorded
         return {place: count for place, count in lost.items() if count}
 
-    def _hook_health(self, records: dict[str, int]) -> list[HookHealth]:
-        """A hook is `working` once a record that only it can have made reached the engine."""
-        if self.kernel is None:
-            return []
-        attached = [hook for hook in self.kernel.hooks if hook.state == "attached"]
-        makers = Counter(kind for hook in attached for kind in hook.kind.split(", "))
-        told = []
-        for hook in self.kernel.hooks:
-            kinds = hook.kind.split(", ") if hook.state == "attached" else []
-            fires = sum(records.get(kind, 0) for kind in kinds)
-            alone = any(records.get(kind, 0) and makers[kind] == 1 for kind in kinds)
-            canary = "working" if alone else "unconfirmed" if kinds else "absent"
-            told.append(msgspec.structs.replace(hook, fires=fires, canary=canary))
-        return told
-
     def _collector_health(self) -> list[CollectorHealth]:
         kernel = CollectorHealth(
             id="kernel",
@@ -252,6 +242,8 @@ class Sensor:
         `asked`: this end is wanted, so the next sensor does not report a gap.
         """
         self._report(stopped=asked)
+        if self.canary is not None:
+            self.canary.close()
         if self.collectors is not None:
             self.collectors.close()
         for ring in self._rings:

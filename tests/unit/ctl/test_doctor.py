@@ -8,16 +8,17 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from innerwarden import paths
-from innerwarden.canary import triggers
+from innerwarden.canary import runner
 from innerwarden.clock import realtime_ns, rfc3339
 from innerwarden.config import Config
-from innerwarden.ctl import doctor, proof
+from innerwarden.ctl import doctor
 from innerwarden.ctl.main import build
 from innerwarden.model.health import CollectorHealth, HookHealth, SensorHealth
 
@@ -30,7 +31,7 @@ HOOKS = (
 )
 
 
-def report(totals: dict[str, int]) -> SensorHealth:
+def report(totals: dict[str, int], fires: dict[str, int] | None = None) -> SensorHealth:
     collectors = (
         CollectorHealth(id="kernel", state="working"),
         CollectorHealth(id="journald", state="absent", reason="no journal"),
@@ -43,7 +44,7 @@ def report(totals: dict[str, int]) -> SensorHealth:
         ts=rfc3339(realtime_ns()),
         pid=os.getpid(),
         version="0",
-        hooks=HOOKS,
+        hooks=tuple(msgspec.structs.replace(h, fires=(fires or {}).get(h.name, 0)) for h in HOOKS),
         totals=totals,
         collectors=collectors,
     )
@@ -51,17 +52,16 @@ def report(totals: dict[str, int]) -> SensorHealth:
 
 @pytest.fixture
 def reporting(tmp_path: Path) -> Iterator[Path]:
-    """A health file that goes on: dup2 and memfd are counted after a while, dup3 never is."""
+    """A health file that goes on: dup2 and memfd are counted after a while; dup3 never is, though its kind is."""
     stop = threading.Event()
     acted = threading.Event()
 
     def write() -> None:
         file = paths.sensor_health(tmp_path)
-        redirects = 7 + (
-            proof.LEAST_FORKING if acted.is_set() else 0
-        )  # done so often by dup2, twice that by dup3
-        totals = {"process.fd_redirect": redirects, "process.memfd_create": 5 + acted.is_set()}
-        file.with_suffix(".tmp").write_bytes(msgspec.json.encode(report(totals)))
+        more = int(acted.is_set())
+        totals = {"process.fd_redirect": 7 + more, "process.memfd_create": 5 + more}
+        fires = {"dup2": 3 + more, "dup3": 4, "memfd_create": 5 + more}
+        file.with_suffix(".tmp").write_bytes(msgspec.json.encode(report(totals, fires)))
         file.with_suffix(".tmp").replace(file)
 
     def go_on() -> None:
@@ -69,15 +69,15 @@ def reporting(tmp_path: Path) -> Iterator[Path]:
             write()
 
     write()
-    pull = proof.pull
+    pull = doctor.pull
 
-    def pull_and_tell(steps: list[proof.Step], directory: Path) -> list[proof.Step]:
-        done = pull(steps, directory)
+    def pull_and_tell(*arguments: Any, **options: Any) -> list[runner.Outcome]:
+        done = pull(*arguments, **options)
         acted.set()
         return done
 
     patch = pytest.MonkeyPatch()
-    patch.setattr(proof, "pull", pull_and_tell)
+    patch.setattr(doctor, "pull", pull_and_tell)
     patch.setattr(doctor, "WAIT_S", 0.5)
     thread = threading.Thread(target=go_on)
     thread.start()
@@ -121,10 +121,11 @@ def test_an_old_report_is_no_sensor(tmp_path: Path) -> None:
     assert doctor.examine(tmp_path, Config()).proofs == ()
 
 
-def test_a_hook_needs_all_of_its_actions() -> None:
-    connect, listen = (t for t in triggers.TRIGGERS if "inet_sock_set_state" in t.hooks)
-    hook = HookHealth(name="inet_sock_set_state", kind="network.connect, network.listen", state="attached")
-    seen = proof.Step(trigger=connect, times=1), proof.SEEN
-    missed = proof.Step(trigger=listen, times=1), proof.MISSED
-    assert doctor._hook(hook, [seen]).result == "working"
-    assert doctor._hook(hook, [seen, missed]).result == "unconfirmed"
+def test_a_hook_that_another_stands_in_for_loses_nothing() -> None:
+    hook = HookHealth(name="a", kind="network.bind", state="absent", reason="no cgroup v2", stand_in="bind")
+    shown = doctor._hook(hook, None)
+    assert (shown.result, shown.reason, shown.stand_in) == ("absent", "no cgroup v2", "bind")
+    good = doctor.Proof(source="bind", kind="network.bind", result="working", reason="")
+    assert doctor.Diagnosis(sensor_pid=1, checks=(), proofs=(shown, good)).healthy
+    alone = msgspec.structs.replace(shown, stand_in="")
+    assert not doctor.Diagnosis(sensor_pid=1, checks=(), proofs=(alone, good)).healthy
