@@ -28,9 +28,18 @@ def modules_dirs() -> list[Path]:
 
 def bpf_object() -> Path:
     """The precompiled CO-RE object for this machine's architecture (it may not exist)."""
-    name = Path(platform.machine()) / "innerwarden.bpf.o"
-    installed = PACKAGE / "objects" / name
-    return installed if installed.exists() else REPOSITORY / "bpf" / "objects" / name
+    return _object("innerwarden")
+
+
+def probe_object() -> Path:
+    """The samples that tell what a kernel takes; as `bpf_object`."""
+    return _object("probe")
+
+
+def _object(name: str) -> Path:
+    place = Path(platform.machine()) / f"{name}.bpf.o"
+    installed = PACKAGE / "objects" / place
+    return installed if installed.exists() else REPOSITORY / "bpf" / "objects" / place
 
 
 def default_data_dir() -> Path:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         RunStats,
         enable_stats,
         kernel_ids,
+        try_ring_buffer,
     )
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "enable_stats",
     "kernel_ids",
     "load",
+    "try_ring_buffer",
 ]
 
 _PLACES = {"load": "library", "Map": "maps"}

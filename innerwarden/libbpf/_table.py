@@ -94,6 +94,25 @@ class LinkInfo(Structure):
     ]
 
 
+class TcHook(Structure):
+    """struct bpf_tc_hook; `sz` is our own size."""
+
+    _fields_ = [("sz", c_size_t), ("ifindex", c_int), ("attach_point", c_uint32), ("parent", c_uint32)]
+
+
+class TcOptions(Structure):
+    """struct bpf_tc_opts; `sz` is our own size."""
+
+    _fields_ = [
+        ("sz", c_size_t),
+        ("prog_fd", c_int),
+        ("flags", c_uint32),
+        ("prog_id", c_uint32),
+        ("handle", c_uint32),
+        ("priority", c_uint32),
+    ]
+
+
 class OpenOptions(Structure):
     """The head of struct bpf_object_open_opts; libbpf takes any prefix whose size `sz` tells."""
 
@@ -147,6 +166,15 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...], str]] = {
     "bpf_program__attach_tracepoint": (c_void_p, (c_void_p, c_char_p, c_char_p), POINTER_RESULT),
     "bpf_program__attach_cgroup": (c_void_p, (c_void_p, c_int), POINTER_RESULT),
     "bpf_link_create": (c_int, (c_int, c_int, c_uint32, POINTER(LinkOptions)), CODE_RESULT),
+    "bpf_program__attach_uprobe": (c_void_p, (c_void_p, c_bool, c_int, c_char_p, c_size_t), POINTER_RESULT),
+    "bpf_tc_hook_create": (c_int, (POINTER(TcHook),), CODE_RESULT),
+    "bpf_tc_attach": (c_int, (POINTER(TcHook), POINTER(TcOptions)), CODE_RESULT),
+    "bpf_iter_create": (c_int, (c_int,), CODE_RESULT),
+    "bpf_map_create": (
+        c_int,
+        (c_uint32, c_char_p, c_uint32, c_uint32, c_uint32, c_void_p),
+        CODE_RESULT,
+    ),
     "bpf_link__destroy": (c_int, (c_void_p,), CODE_RESULT),
     "bpf_link__fd": (c_int, (c_void_p,), CODE_RESULT),
     "bpf_map__name": (c_char_p, (c_void_p,), PLAIN_RESULT),

@@ -20,6 +20,7 @@ PR_SET_NAME = 15
 PTRACE_TRACEME = 0
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
+CLONE_NEWNET = 0x40000000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 AT_FDCWD = -100
@@ -138,6 +139,23 @@ def clone(flags: int, *, new_call: bool) -> int:
         block = b"".join(n.to_bytes(8, "little") for n in (flags, 0, 0, 0, signal.SIGCHLD, 0, 0, 0))
         return syscall("clone3", block, len(block))
     return syscall("clone", flags | signal.SIGCHLD, 0, 0, 0, 0)
+
+
+def private_network_namespace() -> None:
+    """Leave the host's network; this process has a loopback of its own, which is down. Needs CAP_SYS_ADMIN."""
+    _checked(_libc.unshare(CLONE_NEWNET), "unshare")
+
+
+def place_of(function: str) -> tuple[str, int]:
+    """File and offset of a function of libc in this process, for a uprobe. Raises OSError when it has no file."""
+    address = ctypes.cast(getattr(_libc, function), ctypes.c_void_p).value or 0
+    with open("/proc/self/maps") as maps:  # noqa: PTH123 - pathlib is slow to import
+        for line in maps:
+            span, _mode, offset, _device, _inode, *path = line.split(maxsplit=5)
+            first, last = (int(end, 16) for end in span.split("-"))
+            if first <= address < last and path:
+                return path[0].strip(), address - first + int(offset, 16)
+    raise OSError(errno.ENOENT, f"{function} is in no file", function)
 
 
 def mount(source: str, target: str, fs_type: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import errno as errno_names
+import mmap
 import os
 from collections import deque
 from collections.abc import Callable
@@ -49,7 +50,8 @@ class Library:
     def _collect(self, level: int, text: int, arguments: int) -> int:
         if level > 1:  # debug
             return 0
-        buffer = ctypes.create_string_buffer(LOG_BYTES)
+        # Of a fresh mapping only what is written gets memory; ctypes would clear the whole of its own buffer.
+        buffer = (ctypes.c_char * LOG_BYTES).from_buffer(mmap.mmap(-1, LOG_BYTES))
         _vsnprintf()(buffer, LOG_BYTES, text, arguments)
         self.log.extend(buffer.value.decode("utf-8", "replace").splitlines())
         return 0

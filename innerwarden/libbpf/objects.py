@@ -13,7 +13,15 @@ from contextlib import suppress
 import msgspec
 
 from innerwarden.errors import BpfError
-from innerwarden.libbpf._table import LinkInfo, LinkOptions, OpenOptions, ProgInfo, TestRunOptions
+from innerwarden.libbpf._table import (
+    LinkInfo,
+    LinkOptions,
+    OpenOptions,
+    ProgInfo,
+    TcHook,
+    TcOptions,
+    TestRunOptions,
+)
 from innerwarden.libbpf.library import Library, load
 from innerwarden.libbpf.maps import Map
 
@@ -21,6 +29,7 @@ _STATS_RUN_TIME = 0  # enum bpf_stats_type
 _ATTACH_XDP = 37  # BPF_XDP of enum bpf_attach_type
 #: XDP_FLAGS_SKB_MODE and XDP_FLAGS_DRV_MODE, include/uapi/linux/if_link.h.
 XDP_GENERIC, XDP_NATIVE = 2, 4
+_TC_EGRESS = 2  # enum bpf_tc_attach_point
 _LINK_CGROUP = 3  # enum bpf_link_type
 _REFUSED = re.compile(r"prog '([^']+)': (?:failed to load|BPF program load failed)")
 
@@ -60,6 +69,12 @@ class Link:
             return True
         info = self._info()
         return bool(info.id == self.id and (info.type != _LINK_CGROUP or info.tp_name != 0))
+
+    def iterate(self) -> bytes:
+        """Run an iterator over all of its objects; what it wrote."""
+        descriptor = self._library.bpf_iter_create(self._library.bpf_link__fd(self._pointer))
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read()
 
     def destroy(self) -> None:
         # A descriptor that is no longer this link's belongs to something else by now, which must stay open.
@@ -126,6 +141,18 @@ class Program:
         options = LinkOptions(sz=ctypes.sizeof(LinkOptions), flags=flags)
         fd = self._library.bpf_link_create(self.fd, interface_index, _ATTACH_XDP, ctypes.byref(options))
         return DescriptorLink(fd)
+
+    def attach_uprobe(self, path: str, offset: int) -> Link:
+        """To a place of a file, in this process only."""
+        pointer = self._library.bpf_program__attach_uprobe(self._pointer, False, 0, os.fsencode(path), offset)
+        return self._link(pointer)
+
+    def attach_tc_egress(self, interface_index: int) -> None:
+        """To what leaves by the interface, until that is gone: for interfaces that one made."""
+        hook = TcHook(sz=ctypes.sizeof(TcHook), ifindex=interface_index, attach_point=_TC_EGRESS)
+        options = TcOptions(sz=ctypes.sizeof(TcOptions), prog_fd=self.fd)
+        self._library.bpf_tc_hook_create(ctypes.byref(hook))
+        self._library.bpf_tc_attach(ctypes.byref(hook), ctypes.byref(options))
 
     def _link(self, pointer: int) -> Link:
         return Link(self._library, pointer)
@@ -228,6 +255,14 @@ def kernel_ids(what: str) -> set[int]:
                 return found
             raise
         found.add(number.value)
+
+
+_MAP_RINGBUF = 27  # enum bpf_map_type
+
+
+def try_ring_buffer() -> None:
+    """Make a ring buffer of one page and free it. Raises BpfError."""
+    os.close(load().bpf_map_create(_MAP_RINGBUF, b"iw_try", 0, 0, os.sysconf("SC_PAGE_SIZE"), None))
 
 
 def enable_stats() -> int:
