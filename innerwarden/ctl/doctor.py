@@ -22,8 +22,10 @@ from innerwarden.ctl.children import Child
 from innerwarden.ctl.output import note
 from innerwarden.ctl.reading import SILENT_AFTER_S, age_s, locked_by, sensor_health
 from innerwarden.ctl.sources import Check, kernel_checks
-from innerwarden.errors import UnavailableError
+from innerwarden.errors import BpfError, UnavailableError
 from innerwarden.model.health import CollectorHealth, HookHealth, SensorHealth
+from innerwarden.sensor.blind_spots import BlindSpot, declared
+from innerwarden.sensor.capabilities import Capability, probe
 
 WAIT_S = 5.0
 START_S = 20.0
@@ -49,9 +51,13 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+    """`capabilities`: what this kernel takes, empty when nothing could be tried; `blind_spots`: what none shows."""
+
     sensor_pid: int | None
     checks: tuple[Check, ...]
     proofs: tuple[Proof, ...]
+    capabilities: tuple[Capability, ...] = ()
+    blind_spots: tuple[BlindSpot, ...] = ()
 
     @property
     def healthy(self) -> bool:
@@ -60,17 +66,36 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def examine(data_dir: Path, config: Config) -> Diagnosis:
-    """Checks of this machine, then a positive control per source of the sensor on `data_dir`."""
-    checks = [*(kernel_checks() if config.collectors.kernel.enabled else []), *_data_dir_checks(data_dir)]
-    report, age_s = sensor_health(data_dir)
+    """Checks of this machine and its kernel, then a positive control per source of the sensor on `data_dir`."""
+    kernel = config.collectors.kernel.enabled
+    checks = [*(kernel_checks() if kernel else []), *_data_dir_checks(data_dir)]
+    capabilities = _capabilities() if kernel else ()
+    report, report_age_s = sensor_health(data_dir)
     pid = locked_by(data_dir / "sensor.lock")
-    if report is None or report.stopped or age_s is None or age_s > SILENT_AFTER_S:
+    proofs: tuple[Proof, ...] = ()
+    if report is None or report.stopped or report_age_s is None or report_age_s > SILENT_AFTER_S:
         known = f"the sensor (pid {pid}) does not report" if pid else f"no sensor runs on {data_dir}"
         remedy = "Start it (innerwarden run), or use `innerwarden doctor --start`"
         checks.append(Check(name="sensor", state="failed", detail=known, remedy=remedy))
-        return Diagnosis(sensor_pid=pid, checks=tuple(checks), proofs=())
-    checks.append(Check(name="sensor", state="ok", detail=f"pid {report.pid}, version {report.version}"))
-    return Diagnosis(sensor_pid=report.pid, checks=tuple(checks), proofs=_controls(data_dir, report))
+    else:
+        pid = report.pid
+        checks.append(Check(name="sensor", state="ok", detail=f"pid {pid}, version {report.version}"))
+        proofs = _controls(data_dir, report)
+    return Diagnosis(
+        sensor_pid=pid,
+        checks=tuple(checks),
+        proofs=proofs,
+        capabilities=capabilities,
+        blind_spots=declared(),
+    )
+
+
+def _capabilities() -> tuple[Capability, ...]:
+    """What this kernel takes; empty where nothing can be tried, which the checks tell."""
+    try:
+        return tuple(probe())
+    except (UnavailableError, BpfError):
+        return ()
 
 
 def _controls(data_dir: Path, report: SensorHealth) -> tuple[Proof, ...]:

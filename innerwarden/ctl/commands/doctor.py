@@ -11,7 +11,13 @@ from innerwarden.ctl.options import ConfigFile, DataDir, Json, data_dir_of
 from innerwarden.ctl.output import emit_json, note, table
 
 if TYPE_CHECKING:
-    from innerwarden.ctl.doctor import Diagnosis
+    from collections.abc import Sequence
+
+    from innerwarden.ctl.doctor import Diagnosis, Proof
+
+
+#: What the sources that are no hooks give.
+SOURCES = {"log": "log lines", "inventory": "what the kernel offers no hook for"}
 
 
 def register(app: typer.Typer) -> None:
@@ -49,13 +55,63 @@ def _print(diagnosis: Diagnosis) -> None:
     for check in diagnosis.checks:
         if check.remedy:
             note(f"{check.name}: {check.remedy}")
-    if not diagnosis.proofs:
+    _print_kernel(diagnosis)
+    if diagnosis.proofs:
+        _print_sight(diagnosis.proofs)
+    print()
+    spots = [(spot.sentence, ", ".join(spot.techniques), spot.instead) for spot in diagnosis.blind_spots]
+    table("What no kernel shows", ("blind spot", "techniques", "instead"), spots)
+
+
+def _print_kernel(diagnosis: Diagnosis) -> None:
+    if not diagnosis.capabilities:
         return
     print()
-    proofs = [
-        (proof.source, proof.kind, proof.result, ", ".join(proof.lost_techniques) or "-", proof.reason)
-        for proof in diagnosis.proofs
-    ]
-    table("Positive controls", ("source", "event", "result", "blind to", "why"), proofs, styled=2)
-    good = sum(proof.result == "working" for proof in diagnosis.proofs)
-    print(f"\n{good} of {len(diagnosis.proofs)} sources are proven to work")
+    rows = []
+    usable = [one.type for one in diagnosis.capabilities if one.state == "available"]
+    if usable:
+        rows.append((", ".join(usable), "available", "a sample ran"))
+    for one in diagnosis.capabilities:
+        if one.state != "available":
+            rows.append((one.type, one.state, f"{one.reason}; {one.hint}" if one.hint else one.reason))
+    table("This kernel", ("hooks", "state", "detail"), rows, styled=1)
+
+
+def _print_sight(proofs: Sequence[Proof]) -> None:
+    """What is seen, by what: hooks of one effect that are in the same state share a line."""
+    print()
+    groups: dict[tuple[str, str, str, str, str], list[Proof]] = {}
+    for proof in proofs:
+        why = "" if proof.result == "working" else _why(proof)
+        lost = ", ".join(proof.lost_techniques) or "-"
+        key = (
+            proof.effect or SOURCES.get(proof.kind, proof.kind),
+            proof.result,
+            proof.canary or "-",
+            lost,
+            why,
+        )
+        groups.setdefault(key, []).append(proof)
+    order = {effect: n for n, effect in enumerate(dict.fromkeys(key[0] for key in groups))}
+    rows = []
+    for key, members in sorted(groups.items(), key=lambda item: order[item[0][0]]):
+        effect, result, canary, lost, why = key
+        names = ", ".join(proof.source for proof in members)
+        fired = str(sum(proof.fires for proof in members)) if members[0].effect else "-"
+        rows.append((effect, names, result, fired, _aged(canary, members), lost, why or "-"))
+    columns = ("what is seen", "by", "result", "records", "last canary", "blind to", "why not")
+    table("Positive controls", columns, rows, styled=2)
+    good = sum(proof.result == "working" for proof in proofs)
+    print(f"\n{good} of {len(proofs)} sources are proven to work")
+
+
+def _why(proof: Proof) -> str:
+    if proof.stand_in:
+        return f"{proof.reason}; {proof.stand_in} sees it instead"
+    return f"dead: {proof.reason}" if proof.state == "dead" else proof.reason
+
+
+def _aged(canary: str, members: Sequence[Proof]) -> str:
+    """The sensor's own last control, with the age of the oldest."""
+    ages = [proof.canary_age_s for proof in members if proof.canary_age_s is not None]
+    return f"{canary}, {max(ages):.0f} s ago" if ages else canary

@@ -24,7 +24,7 @@ from innerwarden.clock import rfc3339
 from innerwarden.model.health import CollectorHealth, HookHealth, SensorHealth
 
 #: What is not seen comes first.
-WORST_FIRST = {"absent": 0, "unconfirmed": 1, "working": 2}
+WORST_FIRST = {"failed": 0, "absent": 1, "unconfirmed": 2, "working": 3}
 
 
 def load(context: Context, req: falcon.Request, params: dict[str, str]) -> SensorView:
@@ -66,24 +66,33 @@ def render(body: SensorView) -> Html:
 
 
 def _hooks(health: SensorHealth) -> Html:
-    columns = ("hook", "proof", "loaded", "event", "fired", "goes blind without it")
+    columns = ("hook", "canary", "loaded", "what is seen", "event", "records", "goes blind without it")
     rows = [_hook(hook) for hook in sorted(health.hooks, key=lambda hook: WORST_FIRST.get(hook.canary, 0))]
     return panel(
         "Kernel hooks",
         grid("Kernel hooks", columns, rows, "No kernel hook: the sensor runs without eBPF."),
         id_="hooks",
-        note="Working means that a harmless action of our own was seen all the way through.",
+        note="Working means that a harmless action of our own came all the way; every minute each hook gets one.",
     )
 
 
 def _hook(hook: HookHealth) -> tuple[Html, ...]:
     reason = el("p", hook.reason, class_="note", data_field="health.hooks.reason") if hook.reason else None
     proven = moment(hook.canary_ts, "health.hooks.canary_ts", brief=True) if hook.canary_ts else None
+    missed = None
+    if hook.canary_reason and hook.canary != "working":
+        missed = el("p", hook.canary_reason, class_="note", data_field="health.hooks.canary_reason")
+    stand_in = None
+    if hook.stand_in:
+        stand_in = el(
+            "p", f"{hook.stand_in} sees it instead", class_="note", data_field="health.hooks.stand_in"
+        )
     lost = [technique(attack, "health.hooks.lost_techniques") for attack in hook.lost_techniques]
     return (
-        join(el("span", hook.name, class_="mono", data_field="health.hooks.name"), reason),
-        join(state(hook.canary, "health.hooks.canary"), proven),
+        join(el("span", hook.name, class_="mono", data_field="health.hooks.name"), reason, stand_in),
+        join(state(hook.canary, "health.hooks.canary"), proven, missed),
         state(hook.state, "health.hooks.state"),
+        el("span", hook.effect, data_field="health.hooks.effect"),
         el("span", hook.kind, class_="mono", data_field="health.hooks.kind"),
         el("span", count(hook.fires), class_="number", data_field="health.hooks.fires"),
         el("span", *lost, class_="chips"),
