@@ -335,8 +335,12 @@ from innerwarden_core import Engine
 from innerwarden.config import InventoryConfig
 from innerwarden.sensor import inventory
 made = inventory.load(InventoryConfig(), Path(tempfile.mkdtemp()), Engine())
-for tick in range(40):
-    made.tick(made.scheduled[0].due + tick / 10)
+now = made.scheduled[0].due
+for tick in range(5000):
+    now += 0.1
+    made.tick(now)
+    if all(one.state != "unconfirmed" for one in made.health(now)):
+        break
 print(json.dumps({one.id: [one.state, one.reason, one.errors] for one in made.health(0.0)}))
 """
     done = subprocess.run(
@@ -358,25 +362,22 @@ kernel = {{ enabled = false }}
 auth_log = {{ enabled = false }}
 journald = {{ enabled = false }}
 [collectors.inventory]
-hidden_processes = {{ cadence_s = 1 }}
-memory_maps = {{ cadence_s = 1 }}
 suid_files = {{ cadence_s = 1, roots = ["{root}/files"] }}
 service_units = {{ cadence_s = 1, directories = ["{root}/units"] }}
-sysctls = {{ cadence_s = 1 }}
-modules = {{ cadence_s = 1 }}
-bpf_programs = {{ cadence_s = 1 }}
-listeners = {{ cadence_s = 1 }}
-devices = {{ cadence_s = 1 }}
 """
+OTHERS = ("hidden_processes", "memory_maps", "sysctls", "modules", "bpf_programs", "listeners", "devices")
+EVERYTHING = CONFIG + "".join(f"{name} = {{{{ cadence_s = 1 }}}}\n" for name in OTHERS)
+FILES_ONLY = CONFIG + "".join(f"{name} = {{{{ enabled = false }}}}\n" for name in OTHERS)
 
 
 class Watched:
     """The sensor inside a world, its findings and its health."""
 
-    def __init__(self, world: World, root: Path) -> None:
+    def __init__(self, world: World, root: Path, config_text: str = EVERYTHING, collectors: int = 8) -> None:
         self.data_dir = root / "data"
+        self.collectors = collectors
         config = root / "config.toml"
-        config.write_text(CONFIG.format(root=root))
+        config.write_text(config_text.format(root=root))
         command = [sys.executable, "-m", "innerwarden", "sensor", "--data-dir", str(self.data_dir)]
         command += ["--config", str(config)]
         world.do(f"log = open({str(root / 'log')!r}, 'w')")
@@ -392,7 +393,9 @@ class Watched:
 
     def wait_looks(self, more: int) -> None:
         """Until each collector that works here has completed `more` further looks."""
-        before = wait_for(lambda: len(self.looks()) >= 8 and self.looks(), 60, "the first looks")
+        before = wait_for(
+            lambda: len(self.looks()) >= self.collectors and self.looks(), 120, "the first looks"
+        )
         wait_for(
             lambda: all(self.looks().get(name, 0) >= count + more for name, count in before.items()),
             90,
@@ -447,7 +450,7 @@ def test_each_hostile_act_becomes_one_finding(world: World, tmp_path: Path) -> N
             world.do("fd = tun('iwtest2')")
         else:
             del acts["tunnel_interface_appeared"]
-        sensor.wait_looks(4)
+        sensor.wait_looks(2)
     sensor.stop()
     told = Counter(
         (finding["detector"], subject)
@@ -464,13 +467,13 @@ def test_each_hostile_act_becomes_one_finding(world: World, tmp_path: Path) -> N
 def test_what_happens_while_no_sensor_runs_is_found_at_its_next_start(world: World, tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     (tmp_path / "units").mkdir()
-    first = Watched(world, tmp_path)
+    first = Watched(world, tmp_path, FILES_ONLY, 2)
     first.wait_looks(1)
     first.stop()
     (tmp_path / "units/y.service").write_text("[Service]\nExecStart=/usr/bin/y\n")
     (tmp_path / "files/y").write_text("y")
     (tmp_path / "files/y").chmod(0o4755)
-    second = Watched(world, tmp_path)
+    second = Watched(world, tmp_path, FILES_ONLY, 2)
     second.wait_looks(1)
     second.stop()
     about = Counter(
@@ -488,7 +491,7 @@ def test_a_damaged_baseline_is_said_and_alerts_nobody(world: World, tmp_path: Pa
     file = paths.inventory(tmp_path / "data") / "service_units.json"
     file.parent.mkdir(parents=True)
     file.write_text('{"version": 1, "collector"')
-    sensor = Watched(world, tmp_path)
+    sensor = Watched(world, tmp_path, FILES_ONLY, 2)
     sensor.wait_looks(2)
     report = health.read(paths.sensor_health(sensor.data_dir))
     sensor.stop()

@@ -25,6 +25,8 @@ from innerwarden.sensor.inventory.fact import UNKNOWN_UID, Fact
 KIND = "host.bpf_program"
 PROGRAMS = 8192
 LINKS = 4096
+#: Descriptors looked at in one step, some 200 us.
+STEP_DESCRIPTORS = 32
 _PROGRAM_ID = re.compile(rb"^prog_id:\s*(\d+)", re.MULTILINE)
 
 #: enum bpf_prog_type, include/uapi/linux/bpf.h
@@ -71,7 +73,7 @@ class BpfPrograms:
         known = self.baseline.items or {}
         numbers = sorted(libbpf.kernel_ids("prog"))[:PROGRAMS]
         yield None
-        own = self._own(numbers, known)
+        own = yield from self._own(numbers, known)
         seen: dict[str, Item] = {}
         new: list[ProgramInfo] = []
         for number in numbers:
@@ -90,15 +92,23 @@ class BpfPrograms:
         self._owners = {}
         self._reasons = {}
 
-    def _own(self, numbers: list[int], known: dict[str, Item]) -> set[int]:
+    def _own(self, numbers: list[int], known: dict[str, Item]) -> Find[set[int]]:
         """Ids behind descriptors of this process, when any is new."""
         if all(str(number) in known for number in numbers):
             return set()
-        return set(self._held_by(os.getpid()))
+        found: set[int] = set()
+        for number in self._held_by(os.getpid()):
+            if number is None:
+                yield None
+            else:
+                found.add(number)
+        return found
 
-    def _held_by(self, pid: int) -> Iterator[int]:
-        """Program ids behind a process's descriptors."""
-        for number, target in procs.descriptors(self._proc, pid):
+    def _held_by(self, pid: int) -> Iterator[int | None]:
+        """Program ids behind a process's descriptors; None after some of them."""
+        for count, (number, target) in enumerate(procs.descriptors(self._proc, pid), 1):
+            if count % STEP_DESCRIPTORS == 0:
+                yield None
             if not target.startswith("anon_inode:bpf"):
                 continue
             try:
@@ -115,7 +125,9 @@ class BpfPrograms:
             return
         for pid in procs.pids(self._proc):
             for number in self._held_by(pid):
-                if number in wanted and number not in self._owners:
+                if number is None:
+                    yield None
+                elif number in wanted and number not in self._owners:
                     self._owners[number] = procs.owner(self._proc, pid)
             if wanted <= set(self._owners):
                 break
