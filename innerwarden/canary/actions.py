@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import mmap
 import os
 import signal
@@ -58,18 +57,22 @@ def mount_calls(directory: Path, call: str) -> None:
 
 def reach_into_child(call: str) -> None:
     """A child of ours that waits, and six bytes of its memory or its standard error."""
-    kept = ctypes.create_string_buffer(NAME)
+    kept = libc.Memory(NAME)
     child = os.fork()
     if child == 0:
         while True:
             signal.pause()
     try:
         if call == "pidfd_getfd":
-            os.close(libc.syscall("pidfd_getfd", os.pidfd_open(child), 2, 0))
+            handle = os.pidfd_open(child)
+            try:
+                os.close(libc.syscall("pidfd_getfd", handle, 2, 0))
+            finally:
+                os.close(handle)
         else:
-            buffer = ctypes.create_string_buffer(NAME)
-            here = struct.pack("<QQ", ctypes.addressof(buffer), 6)  # struct iovec
-            there = struct.pack("<QQ", ctypes.addressof(kept), 6)
+            buffer = libc.Memory(NAME)
+            here = struct.pack("<QQ", buffer.address, 6)  # struct iovec
+            there = struct.pack("<QQ", kept.address, 6)
             libc.syscall(call, child, here, 1, there, 1, 0)
     finally:
         os.kill(child, signal.SIGKILL)
@@ -78,8 +81,8 @@ def reach_into_child(call: str) -> None:
 
 def socket_filter() -> None:
     """A classic filter that lets everything through, on a datagram socket that is bound to nothing."""
-    code = ctypes.create_string_buffer(struct.pack("<HBBI", 0x6, 0, 0, 0xFFFF), 8)  # ret 65535
-    program = struct.pack("<HxxxxxxQ", 1, ctypes.addressof(code))  # struct sock_fprog
+    code = libc.Memory(struct.pack("<HBBI", 0x6, 0, 0, 0xFFFF))  # ret 65535
+    program = struct.pack("<HxxxxxxQ", 1, code.address)  # struct sock_fprog
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         one.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
@@ -97,13 +100,13 @@ def ring() -> int:
 
 def ring_open() -> None:
     """/dev/null opened through a ring: one request, by its three memory areas (io_uring(7))."""
-    parameters = ctypes.create_string_buffer(120)
-    fd = libc.syscall("io_uring_setup", 1, ctypes.addressof(parameters))
-    tail, _mask, _entries, _flags, _dropped, array = struct.unpack_from("<6I", parameters, 44)
-    path = ctypes.create_string_buffer(b"/dev/null")
+    parameters = libc.Memory(bytes(120))
+    fd = libc.syscall("io_uring_setup", 1, parameters.address)
+    tail, _mask, _entries, _flags, _dropped, array = struct.unpack_from("<6I", parameters.content(), 44)
+    path = libc.Memory(b"/dev/null")
     with mmap.mmap(fd, array + 4, offset=0) as queue, mmap.mmap(fd, 64, offset=IORING_OFF_SQES) as entries:
         entries[:] = struct.pack(
-            "<BBHiQQII32x", IORING_OP_OPENAT, 0, 0, libc.AT_FDCWD, 0, ctypes.addressof(path), 0, os.O_RDONLY
+            "<BBHiQQII32x", IORING_OP_OPENAT, 0, 0, libc.AT_FDCWD, 0, path.address, 0, os.O_RDONLY
         )
         struct.pack_into("<I", queue, array, 0)
         struct.pack_into("<I", queue, tail, 1)

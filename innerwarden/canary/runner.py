@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from innerwarden.canary.triggers import TRIGGERS, Trigger
 
-WORKING, FAILED, UNCONFIRMED = "working", "failed", "unconfirmed"
+WORKING, FAILED, UNCONFIRMED, ABSENT = "working", "failed", "unconfirmed", "absent"
 NEEDS_ROOT = "only root can cause it"
+NO_CALL = "this kernel was built without the call, so nobody can make it"
 
 
 class Outcome(NamedTuple):
@@ -49,7 +51,8 @@ def pull(triggers: Sequence[Trigger], directory: Path, *, root: bool) -> list[Ou
                 place.mkdir()
                 trigger.action(place)
             except OSError as error:
-                reason = f"our own action failed: {error.strerror or error}"
+                failed = f"our own action failed: {error.strerror or error}"
+                reason = NO_CALL if error.errno == errno.ENOSYS else failed
         outcomes.append(Outcome(trigger.hooks, trigger.kind, reason))
     return outcomes
 
@@ -69,7 +72,7 @@ def judge(outcomes: Iterable[Outcome], before: Counts, after: Counts) -> dict[st
 def _judge(hook: str, outcomes: list[Outcome], before: Counts, after: Counts) -> Verdict:
     done = [one for one in outcomes if not one.reason]
     if not done:
-        return Verdict(UNCONFIRMED, outcomes[0].reason)
+        return Verdict(ABSENT if outcomes[0].reason == NO_CALL else UNCONFIRMED, outcomes[0].reason)
     kinds = ", ".join(dict.fromkeys(one.kind for one in done))
     if after.fired.get(hook, 0) <= before.fired.get(hook, 0):
         return Verdict(FAILED, f"our own action caused no {kinds} record")

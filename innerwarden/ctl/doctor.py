@@ -15,7 +15,17 @@ from pathlib import Path
 import msgspec
 
 from innerwarden import paths
-from innerwarden.canary.runner import FAILED, WORKING, Counts, Verdict, judge, numbers_for, pull
+from innerwarden.canary.runner import (
+    ABSENT,
+    FAILED,
+    NO_CALL,
+    WORKING,
+    Counts,
+    Verdict,
+    judge,
+    numbers_for,
+    pull,
+)
 from innerwarden.canary.triggers import TRIGGERS
 from innerwarden.config import Config
 from innerwarden.ctl.children import Child
@@ -142,9 +152,9 @@ def _hook(hook: HookHealth, verdict: Verdict | None) -> Proof:
     if hook.state not in ("attached", "dead"):
         result, reason = "absent", hook.reason or f"the hook is {hook.state}"
     elif verdict is not None:
-        result = "working" if verdict.state == WORKING else "unconfirmed"
+        result = verdict.state if verdict.state in (WORKING, ABSENT) else "unconfirmed"
         reason = verdict.reason
-    lost = () if result == "working" else hook.lost_techniques
+    lost = () if result == "working" or verdict == Verdict(ABSENT, NO_CALL) else hook.lost_techniques
     return Proof(
         source=hook.name,
         kind=hook.kind,

@@ -174,6 +174,18 @@ def syscall(name: str, *arguments: int | bytes) -> int:
     return _checked(_libc.syscall(_LONG(number), *buffers), name)
 
 
+class Memory:
+    """Bytes (and a terminator) at an address that a system call may be told; they stay while this object lives."""
+
+    def __init__(self, content: bytes) -> None:
+        self._bytes = ctypes.create_string_buffer(content, len(content) + 1)
+        self.address: int = ctypes.addressof(self._bytes)
+
+    def content(self) -> bytes:
+        """What is there now."""
+        return self._bytes.raw[:-1]
+
+
 def open_by_handle(path: str, flags: int) -> int:
     """Open a file through its handle, see open_by_handle_at(2). Needs CAP_DAC_READ_SEARCH."""
     handle = ctypes.create_string_buffer((128).to_bytes(4, "little") + bytes(4 + 128), 136)

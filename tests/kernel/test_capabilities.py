@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from pathlib import Path
@@ -51,10 +50,10 @@ def test_the_samples_and_the_hooks_agree(found: dict[str, Capability], source: K
 def test_nothing_stays_behind(found: dict[str, Capability]) -> None:
     before = {what: kernel_ids(what) for what in ("prog", "link", "map")}
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
-    namespace = os.readlink("/proc/self/ns/net")
+    namespace = Path("/proc/self/ns/net").readlink()
     capabilities.probe()
     assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
-    assert os.readlink("/proc/self/ns/net") == namespace
+    assert Path("/proc/self/ns/net").readlink() == namespace
     deadline = time.monotonic() + 10  # the kernel frees programs and namespaces after its grace period
     while any(kernel_ids(what) - ids for what, ids in before.items()):
         assert time.monotonic() < deadline, "programs, links or maps are left"
