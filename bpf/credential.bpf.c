@@ -15,8 +15,11 @@ struct iw_identity {
 	__u32 uid;
 	__u32 euid;
 	__u32 gid;
-	__u32 reserved0;
+	__u32 mixed; /* threads may differ: one of several changed its own */
 };
+
+/* Set by the loader when every call that changes an identity is seen: without one, a changed identity means nothing. */
+const volatile __u32 iw_compare_identities = 0;
 
 /* By process id. LRU: on a host with more processes the idlest one's next change has no "before". */
 struct {
@@ -51,18 +54,75 @@ static __always_inline void iw_identity_keep(struct task_struct *task, __u32 tgi
 		bpf_map_update_elem(&iw_identities, &tgid, &identity, BPF_ANY);
 }
 
+/* May other threads of the current process have other credentials than the current one? */
+static __always_inline __u32 has_threads(struct task_struct *task)
+{
+	struct signal_struct *signal = NULL;
+	__u32 err = 0;
+	int count = 0;
+
+	IW_GET(err, signal, task, signal);
+	IW_GET(err, count, signal, nr_threads);
+	return err || count > 1;
+}
+
+static __always_inline int tell_change(const struct iw_identity *before, const struct iw_identity *after, __u32 nr,
+				       __u32 hook)
+{
+	struct iw_credential_change *k;
+
+	if (!IW_RESERVE(k, iw_ring_prio, IW_RING_PRIO, IW_KIND_CREDENTIAL_CHANGE, hook))
+		return 0;
+	iw_fill(&k->h, iw_current(), IW_KIND_CREDENTIAL_CHANGE);
+	k->cap_effective = after->cap_effective;
+	k->old_cap_effective = before->cap_effective;
+	k->old_uid = before->uid;
+	k->old_euid = before->euid;
+	k->old_gid = before->gid;
+	k->syscall_nr = nr;
+	IW_SUBMIT(k, iw_ring_prio, IW_RING_PRIO);
+	return 0;
+}
+
+/*
+ * At a birth and an exec (process.bpf.c): is the current process root without a call that made it so? That is what an exploit
+ * leaves that writes credentials in kernel memory. Not for processes whose threads differ; set-uid files are the caller's to
+ * leave out.
+ */
+__noinline int iw_identity_check(__u32 hook)
+{
+	__u32 err = 0, euid = 0, tgid = bpf_get_current_pid_tgid() >> 32;
+	struct iw_identity before, after = {}, *kept;
+	struct task_struct *task = iw_current();
+	const struct cred *cred = NULL;
+
+	kept = bpf_map_lookup_elem(&iw_identities, &tgid);
+	if (!iw_compare_identities || !kept || !kept->euid || kept->mixed)
+		return 0;
+	IW_GET(err, cred, task, cred);
+	IW_GET(err, euid, cred, euid);
+	if (err || euid || identity_of(task, &after) || after.start_ns - kept->start_ns > IW_START_SLACK_NS)
+		return 0;
+	before = *kept;
+	bpf_map_update_elem(&iw_identities, &tgid, &after, BPF_ANY);
+	return tell_change(&before, &after, IW_UNSET, hook);
+}
+
 /* setuid, setreuid, setresuid, setgid, setregid, setresgid, setfsuid, setfsgid, capset. */
 SEC("tp_btf/sys_exit")
 int iw_do_credential(__u64 *ctx)
 {
 	struct iw_identity before = {}, after = {}, *kept;
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct iw_credential_change *k;
 	struct iw_counters *c = iw_count();
 	struct iw_call call;
 
-	if (iw_call_begin(ctx, &call) || call.ret < 0 || !c || identity_of(iw_current(), &after))
+	if (iw_call_begin(ctx, &call) || call.ret < 0 || !c)
 		return 0;
+	if (identity_of(iw_current(), &after)) {
+		bpf_map_delete_elem(&iw_identities, &tgid);
+		return 0;
+	}
 	kept = bpf_map_lookup_elem(&iw_identities, &tgid);
 	if (kept)
 		before = *kept;
@@ -78,18 +138,9 @@ int iw_do_credential(__u64 *ctx)
 		c->filtered[IW_KIND_CREDENTIAL_CHANGE]++;
 		return 0;
 	}
+	after.mixed = before.mixed | has_threads(iw_current());
 	bpf_map_update_elem(&iw_identities, &tgid, &after, BPF_ANY);
-	if (!IW_RESERVE(k, iw_ring_prio, IW_RING_PRIO, IW_KIND_CREDENTIAL_CHANGE, call.hook))
-		return 0;
-	iw_fill(&k->h, iw_current(), IW_KIND_CREDENTIAL_CHANGE);
-	k->cap_effective = after.cap_effective;
-	k->old_cap_effective = before.cap_effective;
-	k->old_uid = before.uid;
-	k->old_euid = before.euid;
-	k->old_gid = before.gid;
-	k->syscall_nr = call.nr;
-	IW_SUBMIT(k, iw_ring_prio, IW_RING_PRIO);
-	return 0;
+	return tell_change(&before, &after, call.nr, call.hook);
 }
 
 /*

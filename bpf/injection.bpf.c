@@ -120,8 +120,8 @@ int iw_do_pidfd_getfd(__u64 *ctx)
 }
 
 /*
- * Whoever asks to take hold of a process: ptrace, process_vm_*, pidfd_getfd, /proc/pid/mem. Asked, not granted. Checks for
- * mere reading (ps, top) are left out.
+ * Whoever asks to take hold of a process: ptrace, process_vm_*, pidfd_getfd, /proc/pid/mem. The check of user ids has let them
+ * pass, security modules may still refuse. Checks for mere reading (ps, top) are left out.
  */
 SEC("fentry/security_ptrace_access_check")
 int BPF_PROG(iw_ptrace_access, struct task_struct *child, unsigned int mode)

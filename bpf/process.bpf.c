@@ -435,6 +435,25 @@ __noinline int iw_argv_rest(__u64 start, __u32 total)
 	return delivered;
 }
 
+/* Mode of the executed file, or of the one whose set-user-id bit counts; all bits when it cannot be read. */
+static __always_inline __u32 file_mode(struct linux_binprm *bprm, int of_executable)
+{
+	struct inode *inode = NULL;
+	struct file *file = NULL;
+	unsigned short mode = 0;
+	__u32 err = 0;
+
+	if (of_executable)
+		IW_GET(err, file, bprm, executable);
+	else
+		IW_GET(err, file, bprm, file);
+	if (!file)
+		return of_executable ? 0 : ~0u;
+	IW_GET(err, inode, file, f_inode);
+	IW_GET(err, mode, inode, i_mode);
+	return err ? ~0u : mode;
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(iw_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
@@ -463,6 +482,8 @@ int BPF_PROG(iw_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	e = (struct iw_process_exec *)s->record;
 	__builtin_memset(e, 0, sizeof(*e));
 	iw_fill(&e->h, task, IW_KIND_PROCESS_EXEC);
+	if (!(file_mode(bprm, 0) & S_ISUID) && !(file_mode(bprm, 1) & S_ISUID))
+		iw_identity_check(IW_HOOK_SCHED_EXEC);
 	iw_identity_keep(task, e->h.pid);
 	e->old_tid = old_pid;
 	e->argv_len = total;
@@ -497,6 +518,7 @@ int BPF_PROG(iw_fork, struct task_struct *parent, struct task_struct *child)
 	iw_namespaces_born(parent, child, tgid);
 	if (pid != tgid)
 		return 0;
+	iw_identity_check(IW_HOOK_SCHED_FORK);
 	iw_identity_keep(child, pid);
 	if (!IW_RESERVE(f, iw_ring_prio, IW_RING_PRIO, IW_KIND_PROCESS_FORK, IW_HOOK_SCHED_FORK))
 		return 0;

@@ -264,6 +264,7 @@ struct tty_struct {
 
 struct signal_struct {
 	atomic_t live;
+	int nr_threads;
 	int group_exit_code;
 	unsigned int flags;
 	struct tty_struct *tty;
@@ -309,6 +310,7 @@ struct task_struct {
 
 struct linux_binprm {
 	struct file *file;
+	struct file *executable; /* whose set-user-id bit counts */
 	const char *filename;
 	const char *interp;
 	const char *fdpath;

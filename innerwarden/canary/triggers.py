@@ -255,12 +255,16 @@ def _clone(*, new_call: bool) -> Action:
 
 
 def _pivot_root(directory: Path) -> None:
-    """In a mount namespace that ends with the child."""
+    """In a mount namespace that ends with the child. Its root is a mount made for this: an initramfs cannot be left."""
 
     def pivot() -> None:
         libc.private_mount_namespace()
         libc.mount("innerwarden-doctor", str(directory), "tmpfs")
-        libc.syscall("pivot_root", os.fsencode(directory), os.fsencode(directory))
+        libc.syscall("chroot", os.fsencode(directory))
+        os.chdir("/")
+        Path("/new").mkdir()
+        libc.mount("innerwarden-doctor", "/new", "tmpfs")
+        libc.syscall("pivot_root", b"/new", b"/new")
 
     _in_child(pivot)
 

@@ -61,7 +61,7 @@ HOOKS: tuple[Hook, ...] = (
         "iw_exec",
         TP_BTF,
         "sched_process_exec",
-        ("process.exec", "process.exec_argv"),
+        ("process.exec", "process.exec_argv", "credential.change"),
         ("T1059", "T1204", "T1053", "T1620", "T1548.001"),
     ),
     Hook(
@@ -70,8 +70,8 @@ HOOKS: tuple[Hook, ...] = (
         "iw_fork",
         TP_BTF,
         "sched_process_fork",
-        ("process.fork",),
-        ("T1106",),
+        ("process.fork", "credential.change"),
+        ("T1106", "T1068"),
     ),
     Hook("sched_process_exit", HookId.SCHED_EXIT, "iw_exit", TP_BTF, "sched_process_exit", ("process.exit",)),
     Hook(

@@ -163,16 +163,22 @@ class CallTable:
 class Identities:
     """Last known credentials of each process: what a change is compared with."""
 
-    _VALUE = struct.Struct("<QQIIII")  # start_ns, cap_effective, uid, euid, gid, reserved
+    _VALUE = struct.Struct("<QQIIII")  # start_ns, cap_effective, uid, euid, gid, mixed
 
     def __init__(self, identities: Map) -> None:
         self._map = identities
 
-    def seed(self, known: Mapping[int, tuple[int, int, int, int, int]]) -> None:
-        """pid -> (start_ns, cap_effective, uid, euid, gid); an entry that the kernel has made since is kept."""
+    def seed(self, known: Mapping[int, tuple[int, int, int, int, int, bool]]) -> None:
+        """pid -> (start_ns, cap_effective, uid, euid, gid, threads may differ); an entry that the kernel has made
+        since is kept."""
         for pid, values in known.items():
             with suppress(BpfError):
-                self._map.update(_U32.pack(pid), self._VALUE.pack(*values, 0), NO_EXIST)
+                self._map.update(_U32.pack(pid), self._VALUE.pack(*values), NO_EXIST)
+
+    def forget(self) -> None:
+        """Births are seen from the first hook on, changes only from the last: nothing kept in between counts."""
+        for key in list(self._map.keys()):
+            self._map.delete(key)
 
 
 _DOTTED: dict[Kind, str] = {}

@@ -47,6 +47,8 @@ MOUNTS = Path("/proc/self/mounts")
 RINGS = (("iw_ring_prio", "prio"), ("iw_ring_bulk", "bulk"))
 #: The program that looks tasks up by number, where the kernel lets it.
 FINDER = "iw_do_process_vm"
+#: All of them must see: else a changed identity is one whose change was missed.
+IDENTITY_PROGRAMS = (DISPATCHER, "iw_do_credential", "iw_fork", "iw_exec")
 OWN_MAPS = ("iw_self", "iw_self_cgroup", "iw_protected")
 _WAKE_FRACTION = 8  # a sleeping consumer is woken when an eighth of the ring is pending
 
@@ -204,6 +206,7 @@ class KernelSource:
             self.xdp = None if "iw_xdp" in self._refused else XdpList(loaded, self._responder)
             self._prepare_enforcement(loaded)
             self._attach_all(loaded)
+            self.identities.forget()
         except BaseException:
             self.close()
             raise
@@ -281,6 +284,8 @@ class KernelSource:
         section.write_initial(constants["iw_direct_reads"].offset, struct.pack("<I", direct))
         section.write_initial(constants["iw_enforce_keys"].offset, self._path_keys)
         section.write_initial(constants["iw_find_task"].offset, struct.pack("<I", find))
+        compare = self._refused.keys().isdisjoint(IDENTITY_PROGRAMS)
+        section.write_initial(constants["iw_compare_identities"].offset, struct.pack("<I", compare))
 
     def _attach_all(self, loaded: Object) -> None:
         found: list[HookHealth] = []
@@ -385,7 +390,9 @@ class KernelSource:
     def seed(self, processes: Iterable[Seed]) -> None:
         """Tell the kernel side what the processes that were there before it are."""
         if self.identities is not None:
-            known = {p.pid: (p.start_ns, p.cap_effective, p.uid, p.euid, p.gid) for p in processes}
+            known = {
+                p.pid: (p.start_ns, p.cap_effective, p.uid, p.euid, p.gid, p.threads > 1) for p in processes
+            }
             self.identities.seed(known)
 
     def watch_names(self, names: Mapping[bytes, int] | Mapping[str, int]) -> None:

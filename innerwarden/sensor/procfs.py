@@ -37,6 +37,7 @@ class Seed(NamedTuple):
     argv_len: int
     cwd: bytes | None
     cgroup_path: bytes
+    threads: int
 
 
 def read(pid: int, proc: Path = Path("/proc")) -> Seed | None:
@@ -69,6 +70,7 @@ def read(pid: int, proc: Path = Path("/proc")) -> Seed | None:
         argv_len=len(argv),
         cwd=_link(base / "cwd"),
         cgroup_path=_cgroup(base / "cgroup"),
+        threads=int(rest[17]),
     )
 
 

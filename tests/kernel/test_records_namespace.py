@@ -162,17 +162,19 @@ def test_chroot_is_the_directory_and_not_the_text(witness: Witness, tmp_path: Pa
 
 
 def test_pivot_root(witness: Witness, tmp_path: Path) -> None:
+    """The root to leave is a mount of the test's own: the virtual machine's first root cannot be left."""
     truth = trigger(
         HELPERS + f"call(272, {NEWNS})\n"
         "call(165, None, b'/', None, 0x44000, None)\n"
-        f"new = {str(tmp_path)!r}.encode()\n"
-        "call(165, b'tmpfs', new, b'tmpfs', 0, None)\n"
-        "os.mkdir(new + b'/old')\n"
+        f"first = {str(tmp_path)!r}.encode()\n"
+        "call(165, b'tmpfs', first, b'tmpfs', 0, None)\n"
         "found = identity()\n"
-        "call(155, new, new + b'/old')\n"
+        "os.chroot(first); os.chdir('/'); os.mkdir('/new root')\n"
+        "call(165, b'tmpfs', b'/new root', b'tmpfs', 0, None)\n"
+        "call(155, b'/new root', b'/new root')\n"
         "print(json.dumps(found))\n"
     )
-    _unshare, record = told(witness, truth["pid"])
+    _unshare, _chroot, record = told(witness, truth["pid"])
     check_header(record, truth, flags=Flag.PATH_FROM_ARG)
     assert record.namespace_call == HookId.PIVOT_ROOT
-    assert record.path.decode() == str(tmp_path)
+    assert record.path == b"/new root"
