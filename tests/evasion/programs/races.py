@@ -11,7 +11,11 @@ from common import Job, main
 
 def _race(job: Job, *words: str, timeout_s: float = 25.0) -> None:
     program = str(job.directory.parent / "race")
-    subprocess.run([program, *words], check=True, timeout=timeout_s)
+    done = subprocess.run(
+        [program, *words], stderr=subprocess.PIPE, text=True, timeout=timeout_s, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"status {done.returncode}: {done.stderr.strip()}")
 
 
 def path_swapped(job: Job) -> None:

@@ -164,17 +164,21 @@ static int stall(int count, char *fifo, char *path)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
-	int made = 0, status;
+	int made, error;
 
 	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, 16384);
-	while (made < count && !pthread_create(&thread, &attributes, wait_in_open, fifo))
-		made++;
+	pthread_attr_setstacksize(&attributes, 65536);
+	for (made = 0; made < count; made++) {
+		error = pthread_create(&thread, &attributes, wait_in_open, fifo);
+		if (error) {
+			fprintf(stderr, "thread %d: %s\n", made, strerror(error));
+			_exit(1);
+		}
+	}
 	usleep(200000);
-	status = create(path);
-	printf("%d threads waited\n", made);
-	fflush(stdout);
-	_exit(status || made < count);
+	if (create(path))
+		fail(path);
+	_exit(0);
 }
 
 int main(int count, char **words)
