@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 
 from common import Job, main
@@ -43,6 +44,7 @@ def shared_memory_child(job: Job) -> None:
 
 def calls_in_flight(job: Job) -> None:
     """More threads wait within a system call than a kretprobe has instances (4,096)."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))  # every waiting call has a descriptor reserved
     fifo = str(job.directory / "fifo")
     os.mkfifo(fifo)
     _race(job, "stall", "4200", fifo, job.cron)
