@@ -30,8 +30,9 @@ def parse_dns(message: bytes | bytearray | memoryview) -> Question | str:
     """
 
 def parse_client_hello(stream: bytes | bytearray | memoryview) -> Hello | str:
-    """Bytes of a TCP stream that begins with a ClientHello -> what it offers, or the reason: short, record, handshake,
-    hello.
+    """Bytes of a TCP stream that begins with a ClientHello -> what it offers, or the reason.
+
+    Reasons are short, record, handshake and hello.
 
     `tls_version` is the highest offered (772 is 1.3). `tls_flags`: 1 encrypted hello offered, 2 no server name,
     4 incomplete: more bytes must come, and what is None may come with them. `tls_hello` is the handshake message

@@ -8,7 +8,18 @@ import struct
 import time
 from typing import Any
 
-from innerwarden_core import FIELDS, OPERATORS, Engine, Hit, MemoryRing, Predicate, Record, Ring, Rule
+from innerwarden_core import (
+    FIELDS,
+    OPERATORS,
+    Correlation,
+    Engine,
+    Hit,
+    MemoryRing,
+    Predicate,
+    Record,
+    Ring,
+    Rule,
+)
 
 from innerwarden.model._wire import Flag, Kind
 from innerwarden.modules.factory import BOOT_BASE_NS
@@ -207,6 +218,7 @@ def test_a_query_is_told_before_the_rest_of_its_message_comes() -> None:
     assert names(told(core, first)) == ["early.test"]
     assert told(core, middle) == []
     assert names(told(core, last)) == ["one.test"]
+    assert not any(core.stats()["payloads"]["unparsed"].values())
 
 
 def test_what_is_not_parsed_is_counted_by_its_reason() -> None:
@@ -287,6 +299,23 @@ def test_all_in_one_buffer_is_the_same_as_one_by_one() -> None:
     together = [bytes(hit.record) for hit in engine().feed(b"".join(parts))]
     assert together == apart
     assert len(apart) == 40
+
+
+def test_windows_see_each_made_record_and_not_the_next_one_in_its_place() -> None:
+    """An event waits on its way into a window; its record must not have been written over by then."""
+    core = Engine()
+    always = Predicate(FIELDS["pid"], OPERATORS["exists"], [])
+    rule = Rule("asked", [Kind.NETWORK_DNS], [always], [(0, -1, -2)], emit=False)
+    field = FIELDS["dns_query"]
+    count = Correlation(
+        "names", "value_count", ["asked"], [()], 10**12, threshold=4, value_field=field, sample_field=field
+    )
+    core.configure([rule], [count], [])
+    wanted = ["a.test", "b.test", "a.test", "c.test", "d.test"]
+    asked = [query((name(one[0].encode(), b"test"), 1)) for one in wanted]
+    (hit,) = core.feed(b"".join(piece(text, protocol=UDP) for text in asked))
+    assert Record(hit.record).get("dns_query") == "d.test"
+    assert set(hit.samples) == {"a.test", "b.test", "c.test", "d.test"}
 
 
 def test_anything_in_any_order() -> None:
