@@ -46,7 +46,7 @@ struct iw_counters {
 	__u64 suppressed[IW_KERNEL_KINDS]; /* held back because their process had its share; not among `made` */
 	__u64 fired[IW_HOOKS];		 /* records delivered, by enum iw_hook */
 	__u32 sequence[2];		 /* by ring */
-	__u64 busy;			 /* a pre-empted program on this CPU is using the scratch */
+	__u64 busy;			 /* programs on this CPU that use the scratch or are turned away from it */
 };
 
 struct iw_scratch {
@@ -59,6 +59,7 @@ struct iw_path_scratch {
 	__u8 text[IW_PATH_MAX + 256];
 	__u32 start[8]; /* offsets of the text's last components, last one first */
 	__u32 end[8];
+	__u32 flags[4]; /* watch flags of those components */
 	__u64 mnt; /* arguments of iw_walk and iw_watched_above */
 	__u64 dentry;
 	__u32 depth; /* of the walk: steps made, and whether the last one crossed a mount point */
@@ -264,24 +265,28 @@ static __always_inline __u64 iw_wake(void *ring, __u32 index)
 
 #define IW_SUBMIT(rec, ring, index) bpf_ringbuf_submit(rec, iw_wake(&ring, index))
 
-/* Take this CPU's scratch; a second taker (a program that pre-empted the first) counts a loss. */
+/*
+ * Take this CPU's scratch and path scratch; a second taker (a program that pre-empted the first) counts a loss.
+ * One addition, not a test and a store: a kernel may pre-empt a program on a function between the two.
+ */
 static __always_inline struct iw_scratch *iw_take(struct iw_counters *c, __u32 kind)
 {
 	__u32 zero = 0;
 	struct iw_scratch *s = bpf_map_lookup_elem(&iw_scratch, &zero);
 
-	if (!s || c->busy) {
+	__sync_fetch_and_add(&c->busy, 1);
+	if (!s || *(volatile __u64 *)&c->busy != 1) {
+		__sync_fetch_and_add(&c->busy, -1);
 		c->made[kind]++;
 		c->lost[kind]++;
 		return NULL;
 	}
-	c->busy = 1;
 	return s;
 }
 
 static __always_inline void iw_release(struct iw_counters *c)
 {
-	c->busy = 0;
+	__sync_fetch_and_add(&c->busy, -1);
 }
 
 /* The last 8 bytes that a string at `pos` will touch become zero, so that the record's padding is zero. */

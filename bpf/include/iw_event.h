@@ -134,6 +134,7 @@ enum iw_hook {
 	IW_HOOK_UTIMENSAT = 35,          /* utimensat */
 	IW_HOOK_MKNOD = 36,              /* mknod */
 	IW_HOOK_MKNODAT = 37,            /* mknodat */
+	IW_HOOK_REMOVEXATTRAT = 38,      /* removexattrat */
 	IW_HOOK_SETUID = 40,             /* setuid */
 	IW_HOOK_SETREUID = 41,           /* setreuid */
 	IW_HOOK_SETRESUID = 42,          /* setresuid */
@@ -225,11 +226,12 @@ enum iw_hook {
 	IW_HOOK_OBJECT_UNLINK = 172,     /* fentry security_path_unlink */
 	IW_HOOK_OBJECT_LINK = 173,       /* fentry security_path_link */
 	IW_HOOK_OBJECT_SYMLINK = 174,    /* fentry security_path_symlink */
-	IW_HOOK_OBJECT_TRUNCATE = 175,   /* fentry security_path_truncate */
-	IW_HOOK_OBJECT_CHMOD = 176,      /* fentry security_path_chmod */
-	IW_HOOK_OBJECT_CHOWN = 177,      /* fentry security_path_chown */
+	IW_HOOK_OBJECT_TRUNCATE = 175,   /* fexit vfs_truncate */
+	IW_HOOK_OBJECT_CHMOD = 176,      /* fexit chmod_common */
+	IW_HOOK_OBJECT_CHOWN = 177,      /* fexit chown_common */
 	IW_HOOK_COMMIT_CREDS = 178,      /* fentry commit_creds */
 	IW_HOOK_PTRACE_ACCESS = 179,     /* fentry security_ptrace_access_check */
+	IW_HOOK_OBJECT_MPROTECT = 180,   /* fentry security_file_mprotect */
 };
 
 enum iw_flag {
@@ -537,7 +539,7 @@ struct iw_file_attribute {
 	iw_u64 new_size;  /* bytes after a truncate */
 	iw_u64 mtime_ns;  /* modification time asked for, realtime ns; 0 without */
 	iw_u32 dev;       /* major << 20 | minor */
-	iw_u32 mode;      /* st_mode after the change; 0 when it was not resolved */
+	iw_u32 mode;      /* st_mode after the change; of a chmod that was not resolved the bits asked for; 0 otherwise */
 	iw_u32 attribute; /* enum iw_attribute */
 	iw_u32 new_uid;   /* asked for; 4294967295 unchanged */
 	iw_u32 new_gid;   /* asked for; 4294967295 unchanged */

@@ -18,11 +18,15 @@
 #define FMODE_WRITE 0x2
 #define FMODE_PATH 0x4000
 #define FMODE_CREATED 0x100000
+#define FMODE_NOACCOUNT 0x20000000 /* opened by the kernel for itself: the file below an overlay */
+#define FMODE_EXEC 0x20		   /* in f_flags */
 
 /* include/uapi/linux/stat.h */
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
+#define S_IFBLK 0060000
 #define S_IFDIR 0040000
+#define S_IFCHR 0020000
 #define S_IFIFO 0010000
 #define S_ISUID 0004000
 #define S_ISGID 0002000
@@ -33,6 +37,7 @@
 #define SIGNAL_GROUP_EXIT 0x4	 /* include/linux/sched/signal.h */
 #define SOCKFS_MAGIC 0x534F434B	 /* include/uapi/linux/magic.h */
 #define OVERLAYFS_MAGIC 0x794c7630 /* include/uapi/linux/magic.h */
+#define PROC_SUPER_MAGIC 0x9fa0	   /* include/uapi/linux/magic.h */
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
@@ -119,6 +124,7 @@ struct vfsmount {
 };
 
 struct mount {
+	struct mnt_namespace *mnt_ns;
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
@@ -218,6 +224,11 @@ struct pid {
 	struct upid numbers[1];
 };
 
+struct proc_inode {
+	struct pid *pid;
+	struct inode vfs_inode;
+};
+
 struct kernel_siginfo {
 	int si_code;
 };
@@ -274,8 +285,17 @@ struct mm_struct {
 	unsigned long task_size;
 	unsigned long arg_start;
 	unsigned long arg_end;
+	unsigned long start_brk;
+	unsigned long brk;
+	unsigned long start_stack;
 	unsigned long env_start;
 	unsigned long env_end;
+};
+
+struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_end;
+	struct file *vm_file;
 };
 
 struct thread_info {
@@ -286,6 +306,7 @@ struct thread_info {
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags;
+	unsigned int personality;
 	int exit_code;
 	int pid;
 	int tgid;

@@ -111,6 +111,7 @@ cdef extern from "iw_event.h" nogil:
         IW_HOOK_UTIMENSAT
         IW_HOOK_MKNOD
         IW_HOOK_MKNODAT
+        IW_HOOK_REMOVEXATTRAT
         IW_HOOK_SETUID
         IW_HOOK_SETREUID
         IW_HOOK_SETRESUID
@@ -207,6 +208,7 @@ cdef extern from "iw_event.h" nogil:
         IW_HOOK_OBJECT_CHOWN
         IW_HOOK_COMMIT_CREDS
         IW_HOOK_PTRACE_ACCESS
+        IW_HOOK_OBJECT_MPROTECT
     enum iw_flag:
         IW_F_TRUNCATED
         IW_F_REALTIME

@@ -19,12 +19,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from innerwarden.canary import actions
+from innerwarden.canary import actions, files
 from innerwarden.libbpf import libc
 
 MARKER = "--innerwarden-control"
 NOBODY = 65534
-WATCHED = "authorized_keys"
 CLOSED_PORT = 1
 DIAGNOSTIC_PORT = 0x80  # of x86 boards; nothing is read or written
 LLMNR_PORT = 5355
@@ -113,20 +112,20 @@ def _listen(directory: Path) -> None:
         server.listen(1)
 
 
-def _watched(directory: Path) -> Path:
-    """A file of the watched name, made by a link."""
-    path = directory / WATCHED
-    if not path.exists():
-        plain = directory / "doctor"
-        if not plain.exists():
-            plain.write_text("# innerwarden doctor\n")
-        path.hardlink_to(plain)
-    return path
+def _memory(call: str) -> Action:
+    """In a child, because one process is told of seldom."""
+    return lambda directory: _in_child(lambda: files.executable_memory(call))
+
+
+def _parents_memory(directory: Path) -> None:
+    """A child opens this process's memory and closes it untouched."""
+    memory = f"/proc/{os.getpid()}/mem"
+    _in_child(lambda: os.close(os.open(memory, os.O_WRONLY)))
 
 
 def _open(call: str) -> Action:
     def action(directory: Path) -> None:
-        path = os.fsencode(_watched(directory))
+        path = os.fsencode(files.watched(directory))
         if call == "open_by_handle_at":
             fd = libc.open_by_handle(os.fsdecode(path), os.O_WRONLY)
         elif call == "openat2":
@@ -145,7 +144,7 @@ def _open(call: str) -> Action:
 
 def _rename(call: str) -> Action:
     def action(directory: Path) -> None:
-        source, target = directory / "doctor.new", directory / WATCHED
+        source, target = directory / "doctor.new", directory / files.WATCHED
         source.write_text("# innerwarden doctor\n")
         names = [os.fsencode(source), os.fsencode(target)]
         if call == "rename":
@@ -160,7 +159,7 @@ def _rename(call: str) -> Action:
 
 def _unlink(call: str) -> Action:
     def action(directory: Path) -> None:
-        path = os.fsencode(_watched(directory))
+        path = os.fsencode(files.watched(directory))
         if call == "unlink":
             libc.syscall(call, path)
         else:
@@ -326,11 +325,51 @@ TRIGGERS: tuple[Trigger, ...] = (
     Trigger(hooks=("cgroup_post_bind6",), kind="network.bind", action=_bind(socket.AF_INET6, "::1")),
     Trigger(hooks=("bind",), kind="network.bind", action=_bind(socket.AF_INET, "127.0.0.1")),
     *(Trigger(hooks=(c,), kind="file.open", action=_open(c), root=c == "open_by_handle_at") for c in _OPENS),
+    Trigger(hooks=("object_open",), kind="file.open", action=_open("openat")),
+    Trigger(hooks=("object_rename",), kind="file.rename", action=_rename("renameat2")),
+    Trigger(hooks=("object_unlink",), kind="file.delete", action=_unlink("unlinkat")),
     *(
         Trigger(hooks=(c,), kind="file.rename", action=_rename(c))
         for c in ("rename", "renameat", "renameat2")
     ),
     *(Trigger(hooks=(c,), kind="file.delete", action=_unlink(c)) for c in ("unlink", "unlinkat")),
+    *(
+        Trigger(hooks=(hook,), kind="file.link", action=files.link(call))
+        for hook, call in (
+            *((c, c) for c in ("link", "linkat", "symlink", "symlinkat")),
+            ("object_link", "linkat"),
+            ("object_symlink", "symlinkat"),
+        )
+    ),
+    *(
+        Trigger(hooks=(hook,), kind="file.attribute", action=files.attribute(call))
+        for hook, call in (
+            *((c, c) for c in (*files.MODES, *files.OWNERS, "truncate", "ftruncate")),
+            ("object_chmod", "fchmodat"),
+            ("object_chown", "fchownat"),
+            ("object_truncate", "truncate"),
+        )
+    ),
+    *(
+        Trigger(hooks=(c,), kind="file.attribute", action=files.xattr(c), root=True)
+        for c in (*files.XATTRS, *files.XATTRS_REMOVED)
+    ),
+    *(
+        Trigger(hooks=(c,), kind="file.attribute", action=files.times(c))
+        for c in ("utime", "utimes", "futimesat", "utimensat")
+    ),
+    *(Trigger(hooks=(c,), kind="file.node", action=files.node(c), root=True) for c in ("mknod", "mknodat")),
+    *(
+        Trigger(hooks=(hook,), kind="process.memory_exec", action=_memory(call))
+        for hook, call in (
+            *((c, c) for c in ("mmap", "mprotect", "pkey_mprotect")),
+            ("object_mprotect", "mprotect"),
+        )
+    ),
+    *(
+        Trigger(hooks=(c,), kind="process.memory_access", action=_parents_memory, root=True)
+        for c in ("openat", "object_open")
+    ),
     *(
         Trigger(
             hooks=(c,),

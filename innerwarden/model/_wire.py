@@ -115,6 +115,7 @@ class HookId(IntEnum):
     UTIMENSAT = 35
     MKNOD = 36
     MKNODAT = 37
+    REMOVEXATTRAT = 38
     SETUID = 40
     SETREUID = 41
     SETRESUID = 42
@@ -211,6 +212,7 @@ class HookId(IntEnum):
     OBJECT_CHOWN = 177
     COMMIT_CREDS = 178
     PTRACE_ACCESS = 179
+    OBJECT_MPROTECT = 180
 
 
 class Flag(IntFlag):

@@ -179,7 +179,7 @@ class FileAttribute(Header, frozen=True, kw_only=True, omit_defaults=True):
     new_size: int | None = None  # bytes after a truncate
     mtime_ns: int | None = None  # modification time asked for, realtime ns; 0 without
     dev: int | None = None  # major << 20 | minor
-    mode: int | None = None  # st_mode after the change; 0 when it was not resolved
+    mode: int | None = None  # st_mode after the change; of a chmod that was not resolved the bits asked for; 0 otherwise
     attribute: int | None = None  # enum iw_attribute
     new_uid: int | None = None  # asked for; 4294967295 unchanged
     new_gid: int | None = None  # asked for; 4294967295 unchanged

@@ -12,6 +12,7 @@ TP_BTF = "tp_btf"
 SYSCALL = "syscall"
 CGROUP = "cgroup"
 #: Hooks on kernel objects: seen whoever asks, io_uring's workers included, and free of cost for other syscalls.
+#: On entry to a kernel function or on its way out (`fexit`), which the program's section says.
 FENTRY = "fentry"
 LSM = "lsm"
 
@@ -49,6 +50,34 @@ def _syscalls(
 def _enforcement(name: str, program: str, hook: str) -> list[Hook]:
     """Loaded only when a rule that needs it is on; what they see, other hooks see too, so nothing goes blind."""
     return [Hook(name, HookId[name.upper()], program, LSM, f"bpf_lsm_{hook}", ("enforcement.decision",))]
+
+
+def _objects() -> list[Hook]:
+    """Hooks on file objects. They stand before the calls of the same effect, which they replace."""
+    return [
+        Hook(name, HookId[name.upper()], f"iw_{name}", FENTRY, target, kinds, techniques)
+        for name, target, kinds, techniques in (
+            (
+                "object_open",
+                "security_file_open",
+                ("file.open", "process.memory_access"),
+                ("T1003.008", "T1552.001", "T1552.004", "T1098.004", "T1055.009"),
+            ),
+            (
+                "object_rename",
+                "security_path_rename",
+                ("file.rename",),
+                ("T1036.003", "T1070", "T1574.006"),
+            ),
+            ("object_unlink", "security_path_unlink", ("file.delete",), ("T1070.002", "T1070.004")),
+            ("object_link", "security_path_link", ("file.link",), ("T1547.009", "T1574.006")),
+            ("object_symlink", "security_path_symlink", ("file.link",), ("T1547.009",)),
+            ("object_chmod", "chmod_common", ("file.attribute",), ("T1548.001", "T1222.002")),
+            ("object_chown", "chown_common", ("file.attribute",), ("T1222.002",)),
+            ("object_truncate", "vfs_truncate", ("file.attribute",), ("T1070.002",)),
+            ("object_mprotect", "security_file_mprotect", ("process.memory_exec",), ("T1620", "T1055")),
+        )
+    ]
 
 
 #: The program that every SYSCALL hook needs.
@@ -153,16 +182,58 @@ HOOKS: tuple[Hook, ...] = (
         ("T1571", "T1090"),
         ("cgroup_post_bind4", "cgroup_post_bind6"),
     ),
+    *_objects(),
     *_syscalls(
         "iw_do_open",
         "openat open openat2 creat open_by_handle_at",
-        ("file.open",),
-        ("T1003.008", "T1552.001", "T1552.004", "T1098.004"),
+        ("file.open", "process.memory_access"),
+        ("T1003.008", "T1552.001", "T1552.004", "T1098.004", "T1055.009"),
+        ("object_open",),
     ),
     *_syscalls(
-        "iw_do_names", "rename renameat renameat2", ("file.rename",), ("T1036.003", "T1070", "T1574.006")
+        "iw_do_names",
+        "rename renameat renameat2",
+        ("file.rename",),
+        ("T1036.003", "T1070", "T1574.006"),
+        ("object_rename",),
     ),
-    *_syscalls("iw_do_names", "unlink unlinkat", ("file.delete",), ("T1070.002", "T1070.004")),
+    *_syscalls(
+        "iw_do_names", "unlink unlinkat", ("file.delete",), ("T1070.002", "T1070.004"), ("object_unlink",)
+    ),
+    *_syscalls("iw_do_link", "link linkat", ("file.link",), ("T1547.009", "T1574.006"), ("object_link",)),
+    *_syscalls("iw_do_link", "symlink symlinkat", ("file.link",), ("T1547.009",), ("object_symlink",)),
+    *_syscalls(
+        "iw_do_attribute",
+        "chmod fchmod fchmodat fchmodat2",
+        ("file.attribute",),
+        ("T1548.001", "T1222.002"),
+        ("object_chmod",),
+    ),
+    *_syscalls(
+        "iw_do_attribute",
+        "chown fchown lchown fchownat",
+        ("file.attribute",),
+        ("T1222.002",),
+        ("object_chown",),
+    ),
+    *_syscalls("iw_do_attribute", "truncate", ("file.attribute",), ("T1070.002",), ("object_truncate",)),
+    *_syscalls("iw_do_attribute", "ftruncate", ("file.attribute",), ("T1070.002",)),
+    *_syscalls(
+        "iw_do_attribute",
+        "setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr setxattrat removexattrat",
+        ("file.attribute",),
+        ("T1548.001", "T1222.002"),
+    ),
+    *_syscalls("iw_do_attribute", "utime utimes futimesat utimensat", ("file.attribute",), ("T1070.006",)),
+    *_syscalls("iw_do_link", "mknod mknodat", ("file.node",), ("T1611", "T1006")),
+    *_syscalls("iw_do_mmap", "mmap", ("process.memory_exec",), ("T1620", "T1055")),
+    *_syscalls(
+        "iw_do_mprotect",
+        "mprotect pkey_mprotect",
+        ("process.memory_exec",),
+        ("T1620", "T1055"),
+        ("object_mprotect",),
+    ),
     *_syscalls(
         "iw_do_credential",
         "setuid setreuid setresuid setgid setregid setresgid capset",

@@ -15,6 +15,7 @@ _LIMIT = struct.Struct("<QQ")  # period_ns, burst_ns
 #: Of one second on average and at once; a busy proxy stays below, a flood meant to push other records out does not.
 DEFAULTS: dict[str, tuple[int, int]] = {
     "file.open": (20_000, 40_000),
+    "file.attribute": (5_000, 20_000),
     "network.accept": (2_000, 4_000),
     "network.connect": (2_000, 4_000),
 }

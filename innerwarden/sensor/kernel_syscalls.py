@@ -47,6 +47,7 @@ NUMBERS: dict[str, tuple[int | None, int | None, int | None]] = {
     "lremovexattr": (198, 236, 15),
     "fremovexattr": (199, 237, 16),
     "setxattrat": (463, 463, 463),
+    "removexattrat": (466, 466, 466),
     "utime": (132, 30, None),
     "utimes": (235, 271, None),
     "futimesat": (261, 299, None),
@@ -134,9 +135,6 @@ SAME: dict[str, tuple[str, ...]] = {
     **{f"set{what}": (f"set{what}32",) for what in ("uid", "reuid", "resuid", "gid", "regid", "resgid")},
 }
 
-#: Calls whose first and only 32-bit form packs its arguments into memory: 32-bit x86's `mmap` is not mmap2.
-_NOT_ALIKE = {("mmap", 1)}
-
 NATIVE, COMPAT = 0, 1
 
 
@@ -147,6 +145,6 @@ def numbers(name: str, machine: str | None = None) -> list[tuple[int, int]]:
     for abi, column in enumerate(columns):
         for one in (name, *SAME.get(name, ())):
             number = NUMBERS[one][column]
-            if number is not None and (one, column) not in _NOT_ALIKE:
+            if number is not None:
                 found.append((abi, number))
     return found

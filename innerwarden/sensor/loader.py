@@ -9,7 +9,7 @@ import mmap
 import os
 import platform
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -156,10 +156,14 @@ class KernelSource:
         config: KernelConfig,
         image: bytes | None = None,
         responder: ResponderConfig = ResponderConfig(),  # noqa: B008 - immutable
+        *,
+        without: Collection[str] = (),
     ) -> None:
+        """`without` names hooks that are left alone, so that what stands in for them does the work."""
         self._config = config
         self._image = image
         self._responder = responder
+        self._without = frozenset(without)
         #: Programs that nothing in the configuration asks for.
         self._unwanted = {h.program for h in HOOKS if h.attach == LSM} - wanted_programs(
             responder.enforcement
@@ -292,7 +296,7 @@ class KernelSource:
         stands_for: dict[str, str] = {}
         for hook in HOOKS:
             replaced = any(one.state == "attached" and one.name in hook.instead_of for one in found)
-            if replaced or hook.program in self._unwanted:
+            if replaced or hook.program in self._unwanted or hook.name in self._without:
                 continue
             state, reason = self._attach(loaded, hook)
             if state == "attached":

@@ -9,17 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from innerwarden.model._wire import Flag, OpenFlag
+from innerwarden.model._wire import OpenFlag
 from innerwarden.sensor.kernel_watch import DIR, NAMESPACE, QUALIFIED, READ, WRITE, default_names
-from innerwarden.sensor.loader import KernelSource
-from tests.kernel.reader import Decoded, Witness, check_header, trigger
+from tests.kernel.conftest import Way
+from tests.kernel.reader import check_header, trigger
 
 pytestmark = pytest.mark.kernel
-
-
-def only(witness: Witness, kind: str, pid: int, below: Path) -> list[Decoded]:
-    found = [r for r in witness.drain() if r.kind == kind and r.pid == pid]
-    return [r for r in found if r.path is not None and r.path.startswith(os.fsencode(below) + b"/")]
 
 
 def dev(number: int) -> int:
@@ -36,7 +31,7 @@ OPENERS = {
 
 @pytest.mark.parametrize("opener", sorted(OPENERS))
 @pytest.mark.parametrize("mode", ["read", "write", "create"])
-def test_open_of_a_watched_name(witness: Witness, tmp_path: Path, opener: str, mode: str) -> None:
+def test_open_of_a_watched_name(way: Way, tmp_path: Path, opener: str, mode: str) -> None:
     target = tmp_path / "shadow"
     if mode != "create":
         target.write_text("x")
@@ -46,12 +41,12 @@ def test_open_of_a_watched_name(witness: Witness, tmp_path: Path, opener: str, m
         "write": os.O_WRONLY | os.O_APPEND,
         "create": os.O_RDWR | os.O_CREAT | os.O_TRUNC,
     }[mode]
-    witness.drain()
+    way.witness.drain()
     truth = trigger(
         f"path = {str(target)!r}.encode(); flags = {flags}\n{OPENERS[opener]}\n"
         "import fcntl\nsay(flags=fcntl.fcntl(fd, fcntl.F_GETFL), path=os.readlink(f'/proc/self/fd/{fd}'))\n"
     )
-    (record,) = only(witness, "file.open", truth["pid"], tmp_path)
+    (record,) = way.only("file.open", truth["pid"], tmp_path)
     check_header(record, truth)
     assert record.ring == "bulk"
     status = target.stat()
@@ -68,9 +63,9 @@ def test_open_of_a_watched_name(witness: Witness, tmp_path: Path, opener: str, m
     assert record.open_flags == wanted[mode]
 
 
-def test_creat_and_handle(witness: Witness, tmp_path: Path) -> None:
+def test_creat_and_handle(way: Way, tmp_path: Path) -> None:
     truth = trigger(f"fd = call(85, {str(tmp_path / 'shadow')!r}.encode(), 0o600)\nsay()\n")
-    (record,) = only(witness, "file.open", truth["pid"], tmp_path)
+    (record,) = way.only("file.open", truth["pid"], tmp_path)
     assert record.open_flags == OpenFlag.WRITE | OpenFlag.CREATED
     truth = trigger(
         f"path = {str(tmp_path)!r}\n"
@@ -81,59 +76,57 @@ def test_creat_and_handle(witness: Witness, tmp_path: Path) -> None:
         "call(304, base, handle, os.O_RDONLY)\n"
         "say()\n"
     )
-    (record,) = only(witness, "file.open", truth["pid"], tmp_path)
+    (record,) = way.only("file.open", truth["pid"], tmp_path)
     assert record.open_flags == OpenFlag.WATCHED_READ
 
 
-def test_the_object_counts_and_not_the_text(witness: Witness, tmp_path: Path) -> None:
+def test_the_object_counts_and_not_the_text(way: Way, tmp_path: Path) -> None:
     (tmp_path / "shadow").write_text("x")
     (tmp_path / "harmless").symlink_to("shadow")
     truth = trigger(f"os.chdir({str(tmp_path)!r}); open('./sub/../harmless' if 0 else 'harmless'); say()\n")
-    (record,) = only(witness, "file.open", truth["pid"], tmp_path)
+    (record,) = way.only("file.open", truth["pid"], tmp_path)
     assert record.path.decode() == str(tmp_path / "shadow")
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
-def test_writes_below_a_watched_directory(witness: Witness, tmp_path: Path, depth: int) -> None:
+def test_writes_below_a_watched_directory(way: Way, tmp_path: Path, depth: int) -> None:
     directory = tmp_path / "cron.d"
     for level in range(depth - 1):
         directory = directory / f"level{level}"
     directory.mkdir(parents=True)
     target = directory / "job"
     truth = trigger(f"open({str(target)!r}, 'w'); open({str(target)!r}); say()\n")
-    records = only(witness, "file.open", truth["pid"], tmp_path)
+    records = way.only("file.open", truth["pid"], tmp_path)
     assert [r.open_flags for r in records] == ([OpenFlag.WRITE | OpenFlag.CREATED] if depth <= 3 else [])
 
 
-def test_a_watched_directory_on_its_own_mount(witness: Witness, tmp_path: Path) -> None:
+def test_a_watched_directory_on_its_own_mount(way: Way, tmp_path: Path) -> None:
     point = tmp_path / "cron.d"
     point.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", point], check=True)
     try:
         truth = trigger(f"open({str(point / 'job')!r}, 'w'); say()\n")
-        (record,) = only(witness, "file.open", truth["pid"], tmp_path)
+        (record,) = way.only("file.open", truth["pid"], tmp_path)
         assert record.path.decode() == str(point / "job")
     finally:
         subprocess.run(["umount", point], check=True)
 
 
-def test_qualified_names_need_their_directory(witness: Witness, tmp_path: Path) -> None:
+def test_qualified_names_need_their_directory(way: Way, tmp_path: Path) -> None:
     for name in (".kube", ".git"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config").write_text("x")
     truth = trigger(f"for d in ('.git', '.kube'): open({str(tmp_path)!r} + '/' + d + '/config')\nsay()\n")
-    (record,) = only(witness, "file.open", truth["pid"], tmp_path)
+    (record,) = way.only("file.open", truth["pid"], tmp_path)
     assert record.path.decode() == str(tmp_path / ".kube" / "config")
     assert record.open_flags == OpenFlag.WATCHED_READ
 
 
-def test_unwatched_failed_and_own_opens_are_silent(
-    witness: Witness, source: KernelSource, tmp_path: Path
-) -> None:
+def test_unwatched_failed_and_own_opens_are_silent(way: Way, tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("x")
     (tmp_path / "passwd").write_text("x")
     (tmp_path / "sudoers").mkdir()
-    before = source.stats()["filtered"]["file.open"]
+    before = way.source.stats()["filtered"]["file.open"]
     truth = trigger(
         f"os.chdir({str(tmp_path)!r})\n"
         "open('plain').close(); open('passwd').close(); os.open('sudoers', os.O_RDONLY)\n"
@@ -142,29 +135,27 @@ def test_unwatched_failed_and_own_opens_are_silent(
         "except OSError: pass\n"
         "say()\n"
     )
-    assert only(witness, "file.open", truth["pid"], tmp_path) == []
-    assert source.stats()["filtered"]["file.open"] - before >= 3
+    assert way.only("file.open", truth["pid"], tmp_path) == []
+    assert way.source.stats()["filtered"]["file.open"] - before >= 3
     (tmp_path / "shadow").write_text("own process")
-    assert only(witness, "file.open", os.getpid(), tmp_path) == []
+    assert way.only("file.open", os.getpid(), tmp_path) == []
 
 
-def test_long_names_match_by_their_first_32_bytes(
-    witness: Witness, source: KernelSource, tmp_path: Path
-) -> None:
+def test_long_names_match_by_their_first_32_bytes(way: Way, tmp_path: Path) -> None:
     name = "n" * 40
-    source.watch_names({name: READ | WRITE})
+    way.source.watch_names({name: READ | WRITE})
     try:
         truth = trigger(
             f"os.chdir({str(tmp_path)!r}); open({name!r}, 'w'); open({name!r})\n"
             f"open({name[:31]!r}, 'w'); say()\n"
         )
-        records = only(witness, "file.open", truth["pid"], tmp_path)
+        records = way.only("file.open", truth["pid"], tmp_path)
         assert [r.path.decode() for r in records] == [str(tmp_path / name)] * 2
         (tmp_path / "shadow").write_text("x")
         truth = trigger(f"open({str(tmp_path / 'shadow')!r}); say()\n")
-        assert only(witness, "file.open", truth["pid"], tmp_path) == []
+        assert way.only("file.open", truth["pid"], tmp_path) == []
     finally:
-        source.watch_names(default_names())
+        way.source.watch_names(default_names())
 
 
 #: Every way to rename and delete: relative, absolute, through a directory descriptor.
@@ -177,14 +168,14 @@ RENAMES = {
 
 
 @pytest.mark.parametrize("how", sorted(RENAMES))
-def test_rename_to_a_watched_name(witness: Witness, tmp_path: Path, how: str) -> None:
+def test_rename_to_a_watched_name(way: Way, tmp_path: Path, how: str) -> None:
     (tmp_path / "a").write_text("x")
     truth = trigger(f"d = {str(tmp_path)!r}\n{RENAMES[how]}\nsay()\n")
-    (record,) = only(witness, "file.rename", truth["pid"], tmp_path)
-    check_header(record, truth, flags=Flag.PATH_FROM_ARG)
+    (record,) = way.only("file.rename", truth["pid"], tmp_path)
+    check_header(record, truth, flags=way.flags)
     assert record.ring == "prio"
     assert record.path.decode() == str(tmp_path / "shadow")
-    dot = "./" if how == "renameat2" else ""
+    dot = "./" if how == "renameat2" and way.text else ""
     assert record.old_path.decode() == f"{tmp_path}/{dot}a"
     assert (tmp_path / "shadow").exists()
 
@@ -198,19 +189,19 @@ DELETES = {
 
 
 @pytest.mark.parametrize("how", sorted(DELETES))
-def test_delete_below_a_watched_directory(witness: Witness, tmp_path: Path, how: str) -> None:
+def test_delete_below_a_watched_directory(way: Way, tmp_path: Path, how: str) -> None:
     (tmp_path / "cron.d" / "sub").mkdir(parents=True)
     for place in ("cron.d/job", "cron.d/sub/job"):
         (tmp_path / place).write_text("x")
     truth = trigger(f"d = {str(tmp_path)!r}\n{DELETES[how]}\nsay()\n")
-    (record,) = only(witness, "file.delete", truth["pid"], tmp_path)
-    check_header(record, truth, flags=Flag.PATH_FROM_ARG)
+    (record,) = way.only("file.delete", truth["pid"], tmp_path)
+    check_header(record, truth, flags=way.flags)
     place = "cron.d/sub/job" if how == "deeper" else "cron.d/job"
     assert record.path.decode() == str(tmp_path / place)
     assert not (tmp_path / place).exists()
 
 
-def test_failed_unwatched_and_directory_changes_are_silent(witness: Witness, tmp_path: Path) -> None:
+def test_failed_unwatched_and_directory_changes_are_silent(way: Way, tmp_path: Path) -> None:
     (tmp_path / "cron.d" / "sub").mkdir(parents=True)
     (tmp_path / "b").write_text("x")
     truth = trigger(
@@ -222,15 +213,37 @@ def test_failed_unwatched_and_directory_changes_are_silent(witness: Witness, tmp
         "    except OSError: pass\n"
         "say()\n"
     )
-    found = [r for r in witness.drain() if r.pid == truth["pid"]]
+    found = [r for r in way.witness.drain() if r.pid == truth["pid"]]
     assert [r.kind for r in found if r.kind in ("file.rename", "file.delete")] == []
 
 
-def test_rename_of_the_watched_directory_itself(witness: Witness, tmp_path: Path) -> None:
+def test_rename_of_the_watched_directory_itself(way: Way, tmp_path: Path) -> None:
     (tmp_path / "cron.d").mkdir()
     truth = trigger(f"os.chdir({str(tmp_path)!r}); os.rename('cron.d', 'gone'); say()\n")
-    (record,) = only(witness, "file.rename", truth["pid"], tmp_path)
+    (record,) = way.only("file.rename", truth["pid"], tmp_path)
     assert record.old_path.decode() == str(tmp_path / "cron.d")
+
+
+SWITCHES = (
+    "/proc/sysrq-trigger",
+    "/sys/kernel/tracing/tracing_on",
+    "/sys/kernel/tracing/set_event",
+    "/sys/kernel/tracing/events/enable",
+    "/sys/kernel/tracing/events/sched/sched_switch/enable",
+    "/sys/kernel/debug/kprobes/enabled",
+    "/proc/sys/fs/binfmt_misc/register",
+    "/dev/port",
+)
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_switches_of_the_kernel(way: Way, switch: str) -> None:
+    """Opened for writing, and closed untouched."""
+    if not Path(switch).exists():
+        pytest.skip(f"there is no {switch} here")
+    truth = trigger(f"os.close(os.open({switch!r}, os.O_WRONLY)); say()\n")
+    records = [r for r in way.all("file.open", truth["pid"]) if r.open_flags & OpenFlag.WRITE]
+    assert [r.path.decode() for r in records] == [switch]
 
 
 def test_table_has_what_rules_rely_on() -> None:
