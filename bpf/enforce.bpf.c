@@ -146,7 +146,6 @@ struct iw_decision {
 	__u64 target_start_ns;
 	__u32 target_pid;
 	__u32 rule;
-	__u32 mode;
 	__u32 detail;
 	__u32 hook;
 };
@@ -165,16 +164,21 @@ static __always_inline struct iw_enforce_counters *enforce_count(void)
 	return bpf_map_lookup_elem(&iw_enforce_stats, &zero);
 }
 
-/* The mode in force. A clock that stands before the last beat counts as no beat. */
+/*
+ * The mode in force. The helper's clock may stand a little before the beat's (ktime_get_boot_fast_ns lags by up to a
+ * tick); a beat further in the future than an old one may be in the past is none.
+ */
 static __always_inline __u32 mode_of(struct iw_enforce_policy *policy, struct iw_enforce_counters *c, __u32 rule)
 {
 	__u32 mode = policy->mode[rule & (IW_RULES - 1)];
+	__u64 age;
 
 	if (mode == IW_MODE_OFF)
 		return IW_MODE_OFF;
 	if (mode != IW_ENFORCEMENT_REHEARSE && mode != IW_ENFORCEMENT_ENFORCE)
 		return IW_ENFORCEMENT_OBSERVE;
-	if (bpf_ktime_get_boot_ns() - policy->beat_ns > policy->beat_max_ns) {
+	age = bpf_ktime_get_boot_ns() - policy->beat_ns;
+	if (age > policy->beat_max_ns && 0 - age > policy->beat_max_ns) {
 		c->stale++;
 		return IW_ENFORCEMENT_OBSERVE;
 	}
@@ -254,19 +258,19 @@ static __always_inline __u32 exemptions(struct task_struct *task)
 	return roles ? *roles : 0;
 }
 
-static __always_inline void fill_decision(struct iw_enforcement_decision *e, struct iw_decision *d)
+static __always_inline void fill_decision(struct iw_enforcement_decision *e, struct iw_decision *d, __u32 mode)
 {
 	e->inode = d->file.inode;
 	e->dev = d->file.dev;
 	e->target_start_ns = d->target_start_ns;
 	e->target_pid = d->target_pid;
 	e->enforcement_rule = d->rule;
-	e->enforcement_mode = d->mode;
+	e->enforcement_mode = mode;
 	e->enforcement_detail = d->detail;
 }
 
 /* The scratch is taken by a program that this one pre-empted: a record without path is better than none. */
-static __always_inline int record_bare(struct iw_decision *d)
+static __always_inline int record_bare(struct iw_decision *d, __u32 mode)
 {
 	struct iw_enforcement_decision *e;
 
@@ -274,13 +278,13 @@ static __always_inline int record_bare(struct iw_decision *d)
 		return 1;
 	iw_fill(&e->h, iw_current(), IW_KIND_ENFORCEMENT_DECISION);
 	e->h.flags |= IW_F_READ_FAULT;
-	fill_decision(e, d);
+	fill_decision(e, d, mode);
 	IW_SUBMIT(e, iw_ring_prio, IW_RING_PRIO);
 	return 0;
 }
 
 /* Write the decision with the path of (mnt, dentry), or as it was listed. Returns 0 when it was delivered. */
-static __always_inline int record(struct iw_decision *d, struct vfsmount *mnt, struct dentry *dentry,
+static __always_inline int record(struct iw_decision *d, __u32 mode, struct vfsmount *mnt, struct dentry *dentry,
 				  struct iw_enforce_listed *listed)
 {
 	struct iw_enforcement_decision *e;
@@ -292,14 +296,14 @@ static __always_inline int record(struct iw_decision *d, struct vfsmount *mnt, s
 	if (!c)
 		return 1;
 	if (c->busy)
-		return record_bare(d);
+		return record_bare(d, mode);
 	s = iw_take(c, IW_KIND_ENFORCEMENT_DECISION);
 	if (!s)
 		return 1;
 	e = (struct iw_enforcement_decision *)s->record;
 	__builtin_memset(e, 0, sizeof(*e));
 	iw_fill(&e->h, iw_current(), IW_KIND_ENFORCEMENT_DECISION);
-	fill_decision(e, d);
+	fill_decision(e, d, mode);
 	pos = sizeof(*e);
 	if (listed)
 		pos = IW_APPEND(s, pos, &e->path, listed->path, listed->length, IW_LISTED_PATH, bpf_probe_read_kernel);
@@ -310,20 +314,25 @@ static __always_inline int record(struct iw_decision *d, struct vfsmount *mnt, s
 	return lost;
 }
 
-/* The verdict: what cannot be recorded is not carried out. Not inlined: ten programs call it. */
-static __noinline int decide(struct iw_decision *d, struct vfsmount *mnt, struct dentry *dentry,
-				  struct iw_enforce_listed *listed)
+/*
+ * The verdict: what cannot be recorded is not carried out. Not inlined: ten programs call it. The mode comes as a
+ * number and not in `d`: verifiers before 6.8 lose the precision of a scalar that is read through a pointer to the
+ * caller's stack (kernel commit 41f6f64e6999), take a path with another mode for one they have seen, and cut the
+ * branch that refuses.
+ */
+static __noinline int decide(struct iw_decision *d, __u32 mode, struct vfsmount *mnt, struct dentry *dentry,
+			     struct iw_enforce_listed *listed)
 {
 	struct iw_enforce_counters *c = enforce_count();
 
 	if (!c)
 		return 0;
-	if (record(d, mnt, dentry, listed)) {
+	if (record(d, mode, mnt, dentry, listed)) {
 		c->unrecorded++;
 		return 0;
 	}
 	c->decided[d->rule & (IW_RULES - 1)]++;
-	if (d->mode != IW_ENFORCEMENT_ENFORCE)
+	if (mode != IW_ENFORCEMENT_ENFORCE)
 		return 0;
 	c->denied[d->rule & (IW_RULES - 1)]++;
 	return -EPERM;
@@ -351,19 +360,51 @@ static __noinline int decide(struct iw_decision *d, struct vfsmount *mnt, struct
 	} while (0)
 
 /*
- * Keyed hash of the canonical path of (mnt, dentry): of each component from the last to the first its bytes in
- * zero-padded words, then its length. No buffer is shared, so nothing can pre-empt it into another path's hash.
- * 0: no path, or one too deep. `which` key: 0 or 1.
+ * Global functions, so that each is verified once: the walk would otherwise be followed for every length of every name.
+ *
+ * Keyed hash of what came before and of one name: its bytes in zero-padded words, then its length.
  */
-__noinline __u64 iw_path_hash(__u64 mnt, __u64 at, __u32 which)
+__noinline __u64 iw_hash_part(__u64 before, __u64 name, __u32 len, __u32 which)
 {
 	__u64 k0 = iw_enforce_keys[which ? 2 : 0], k1 = iw_enforce_keys[which ? 3 : 1], word;
 	__u64 v0 = k0 ^ 0x736f6d6570736575ULL, v1 = k1 ^ 0x646f72616e646f6dULL;
 	__u64 v2 = k0 ^ 0x6c7967656e657261ULL, v3 = k1 ^ 0x7465646279746573ULL;
+	__u32 at, left;
+
+	SIP_WORD(v0, v1, v2, v3, before);
+#pragma clang loop unroll(disable)
+	for (at = 0; at < IW_NAME_MAX + 1; at += 8) {
+		if (at >= len)
+			break;
+		left = len - at - 1;
+		if (left > 7)
+			left = 7;
+		word = 0;
+		if (bpf_probe_read_kernel(&word, iw_masked(left, 7) + 1, (void *)name + at))
+			return 0;
+		SIP_WORD(v0, v1, v2, v3, word);
+	}
+	word = len;
+	SIP_WORD(v0, v1, v2, v3, word);
+	v2 ^= 0xff;
+	SIP_ROUND(v0, v1, v2, v3);
+	SIP_ROUND(v0, v1, v2, v3);
+	SIP_ROUND(v0, v1, v2, v3);
+	SIP_ROUND(v0, v1, v2, v3);
+	return v0 ^ v1 ^ v2 ^ v3;
+}
+
+/*
+ * Keyed hash of the canonical path of (mnt, dentry): the hash of each name takes in that of the name below it. No
+ * buffer is shared, so nothing can pre-empt it into another path's hash. 0: no path, or one too deep. `which` key: 0, 1.
+ */
+__noinline __u64 iw_path_hash(__u64 mnt, __u64 at, __u32 which)
+{
 	struct dentry *dentry = (void *)at, *root = NULL, *parent = NULL;
 	struct mount *mount, *above = NULL;
 	const unsigned char *name = NULL;
-	__u32 err = 0, len = 0, left, steps = 0, words;
+	__u32 err = 0, len = 0, steps = 0;
+	__u64 hash = 0;
 
 	if (!mnt || !at)
 		return 0;
@@ -390,31 +431,12 @@ __noinline __u64 iw_path_hash(__u64 mnt, __u64 at, __u32 which)
 		/* A dentry that is its own parent hangs in no directory: a memory file, a pipe. */
 		if (err || !parent || parent == dentry || !len || len > IW_NAME_MAX)
 			return 0;
-		left = len;
-		words = 0;
-#pragma clang loop unroll(disable)
-		while (1) {
-			asm volatile("" ::: "memory");
-			if (!left || words++ >= (IW_NAME_MAX + 8) / 8)
-				break;
-			word = 0;
-			if (bpf_probe_read_kernel(&word, iw_masked(left - 1 > 7 ? 7 : left - 1, 7) + 1, name))
-				return 0;
-			SIP_WORD(v0, v1, v2, v3, word);
-			name += 8;
-			left = left > 8 ? left - 8 : 0;
-		}
-		word = len;
-		SIP_WORD(v0, v1, v2, v3, word);
+		hash = iw_hash_part(hash, (__u64)name, len, which);
+		if (!hash)
+			return 0;
 		dentry = parent;
 	}
-	v2 ^= 0xff;
-	SIP_ROUND(v0, v1, v2, v3);
-	SIP_ROUND(v0, v1, v2, v3);
-	SIP_ROUND(v0, v1, v2, v3);
-	SIP_ROUND(v0, v1, v2, v3);
-	word = v0 ^ v1 ^ v2 ^ v3;
-	return word ? word : 1;
+	return hash;
 }
 
 /* Id of the ancestor at `level` of the task's cgroup, the group itself included; 0 beyond it. */
@@ -444,9 +466,10 @@ static __always_inline __u64 cgroup_at(struct cgroup *cgroup, __u32 depth, __u32
 	return id;
 }
 
-/* The innermost cgroup of the task, or above it, that has an allow list, and that list's mode; 0 without one. */
-static __always_inline __u64 listed_cgroup(struct task_struct *task, __u32 *mode)
+/* Id of the innermost cgroup of the current task, or above it, that has an allow list; 0 without one. */
+__noinline __u64 iw_listed_cgroup(void)
 {
+	struct task_struct *task = iw_current();
 	struct css_set *css = NULL;
 	struct cgroup *cgroup = NULL;
 	__u32 err = 0, level, *found;
@@ -465,10 +488,8 @@ static __always_inline __u64 listed_cgroup(struct task_struct *task, __u32 *mode
 		if (!id)
 			break;
 		found = bpf_map_lookup_elem(&iw_exec_allow_cgroup, &id);
-		if (found && *found) {
+		if (found && *found)
 			best = id;
-			*mode = *found;
-		}
 	}
 	return best;
 }
@@ -503,7 +524,7 @@ static __always_inline int judge_exec(struct file *file)
 	struct task_struct *task = iw_current();
 	struct iw_decision d = { .hook = IW_HOOK_LSM_EXEC };
 	__u64 mnt = 0, dentry = 0, hash = 0, cgroup = 0;
-	__u32 err = 0, deny, allow, asked = 0, *roles;
+	__u32 err = 0, deny, allow, mode, *asked, *roles;
 	struct inode *inode = NULL;
 
 	if (!policy || !c)
@@ -520,18 +541,21 @@ static __always_inline int judge_exec(struct file *file)
 		return 0;
 	}
 	if (allow)
-		cgroup = listed_cgroup(task, &asked);
+		cgroup = iw_listed_cgroup();
 	/* 0 for a memory file, which has no path: that is an answer, not a fault. */
 	if (cgroup || deny)
 		hash = iw_path_hash(mnt, dentry, 0);
 	if (deny && (bpf_map_lookup_elem(&iw_exec_deny_file, &d.file) || (hash && path_denied(mnt, dentry, hash)))) {
 		d.rule = IW_RULE_EXEC_DENY;
-		d.mode = mode_of(policy, c, IW_RULE_EXEC_DENY);
+		mode = mode_of(policy, c, IW_RULE_EXEC_DENY);
 	} else if (cgroup && !file_allowed(&d.file, cgroup) && !(hash && path_allowed(mnt, dentry, hash, cgroup))) {
 		d.rule = IW_RULE_EXEC_ALLOW;
-		d.mode = mode_of(policy, c, IW_RULE_EXEC_ALLOW);
-		if (d.mode > asked)
-			d.mode = asked;
+		mode = mode_of(policy, c, IW_RULE_EXEC_ALLOW);
+		asked = bpf_map_lookup_elem(&iw_exec_allow_cgroup, &cgroup);
+		if (!asked)
+			return 0; /* the list was taken away just now */
+		if (mode > *asked)
+			mode = *asked;
 	} else {
 		return 0;
 	}
@@ -540,7 +564,7 @@ static __always_inline int judge_exec(struct file *file)
 		c->exempt[d.rule & (IW_RULES - 1)]++;
 		return 0;
 	}
-	return decide(&d, (void *)mnt, (void *)dentry, NULL);
+	return decide(&d, mode, (void *)mnt, (void *)dentry, NULL);
 }
 
 SEC("lsm/bprm_check_security")
@@ -579,8 +603,7 @@ static __always_inline int judge_change(struct inode *inode, __u32 detail, __u32
 		c->exempt[IW_RULE_FILE_PROTECT]++;
 		return 0;
 	}
-	d.mode = mode_of(policy, c, IW_RULE_FILE_PROTECT);
-	return decide(&d, NULL, NULL, listed);
+	return decide(&d, mode_of(policy, c, IW_RULE_FILE_PROTECT), NULL, NULL, listed);
 }
 
 SEC("lsm/file_open")
@@ -671,8 +694,7 @@ static __always_inline int judge_bpf(__u32 command, __u32 hook)
 		c->exempt[IW_RULE_BPF]++;
 		return 0;
 	}
-	d.mode = mode_of(policy, c, IW_RULE_BPF);
-	return decide(&d, NULL, NULL, NULL);
+	return decide(&d, mode_of(policy, c, IW_RULE_BPF), NULL, NULL, NULL);
 }
 
 /*
@@ -724,8 +746,7 @@ static __always_inline int judge_target(struct task_struct *target, __u32 rule, 
 		c->exempt[rule & (IW_RULES - 1)]++;
 		return 0;
 	}
-	d.mode = mode_of(policy, c, rule);
-	return decide(&d, NULL, NULL, NULL);
+	return decide(&d, mode_of(policy, c, rule), NULL, NULL, NULL);
 }
 
 /* Signals of users only: the kernel's own (a terminal's Ctrl-C, out of memory) are not asked about. */

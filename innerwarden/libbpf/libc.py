@@ -25,6 +25,8 @@ MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 AT_FDCWD = -100
 BPF_PROG_LOAD = 5
+BPF_MAP_GET_FD_BY_ID = 14
+BPF_F_RDONLY = 8
 
 _INT, _LONG, _ULONG, _CHARS = ctypes.c_int, ctypes.c_long, ctypes.c_ulong, ctypes.c_char_p
 
@@ -278,3 +280,8 @@ def compat_socket(family: int, kind: int, protocol: int) -> int:
     address = ctypes.addressof(ctypes.c_char.from_buffer(low))
     # push rbx; mov eax, 102 (socketcall); mov ebx, 1 (SYS_SOCKET); mov ecx, edi; int 0x80; pop rbx; ret
     return _compat(b"\x53\xb8\x66\x00\x00\x00\xbb\x01\x00\x00\x00\x89\xf9\xcd\x80\x5b\xc3", address)
+
+
+def bpf_map(number: int, flags: int = 0) -> int:
+    """A descriptor of the map of that id, for writing too unless `flags` is BPF_F_RDONLY. Needs CAP_SYS_ADMIN."""
+    return _bpf(BPF_MAP_GET_FD_BY_ID, number.to_bytes(4, "little") + bytes(4) + flags.to_bytes(4, "little"))

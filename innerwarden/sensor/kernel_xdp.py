@@ -36,7 +36,8 @@ _POLICY = struct.Struct("<II")
 _PRESENT = struct.pack("<I", 1)
 _ZERO = bytes(4)
 
-_ETHERNET = 1  # ARPHRD_ETHER, include/uapi/linux/if_arp.h
+#: ARPHRD_ETHER, ARPHRD_LOOPBACK, include/uapi/linux/if_arp.h: frames that begin with an Ethernet header.
+_WITH_ETHERNET_HEADER = (1, 772)
 #: A wider prefix is a mistake, or an attempt to cut this machine off.
 SHORTEST_PREFIX = {4: 8, 6: 16}
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
@@ -196,7 +197,7 @@ def _ethernet_name(interface_index: int) -> str:
         kind = int(Path(f"/sys/class/net/{name}/type").read_text())
     except (OSError, ValueError) as error:
         raise BpfError(f"there is no network interface {interface_index}: {error}") from error
-    if kind != _ETHERNET:
+    if kind not in _WITH_ETHERNET_HEADER:
         raise BpfError(f"{name} is no Ethernet interface (type {kind})", "Attach to the device below it")
     return name
 

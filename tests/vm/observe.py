@@ -23,16 +23,29 @@ import msgspec
 
 from innerwarden import paths
 from innerwarden.canary.triggers import TRIGGERS
-from innerwarden.config import KernelConfig
+from innerwarden.config import EnforcementConfig, KernelConfig, ResponderConfig
 from innerwarden.errors import BpfError
 from innerwarden.model._wire import HookId
-from innerwarden.sensor.kernel_hooks import HOOKS, Hook
-from innerwarden.sensor.loader import KernelSource
+from innerwarden.sensor.enforcement import self_test
+from innerwarden.sensor.kernel_hooks import HOOKS, LSM, Hook
+from innerwarden.sensor.loader import KernelSource, cgroup2_root
 
 WITHIN_S = 3.0
 XDP = "xdp"
 #: An address that nobody has, on the interface that nobody reaches from outside.
 STRANGER = "127.213.7.7"
+
+#: Every rule of enforcement, so that its programs are loaded: observing, with nothing on its lists.
+EVERY_RULE = ResponderConfig(
+    enforcement=EnforcementConfig(
+        exec_deny=("/no-such-file",),
+        protected_files=("/no-such-file",),
+        bpf_mode="observe",
+        self_mode="observe",
+    )
+)
+#: In the place of the techniques that go blind: what these hooks see, others see too.
+REFUSES = ("none: it refuses, it does not look",)
 
 Action = Callable[[Path], object]
 
@@ -108,6 +121,8 @@ def fired(source: KernelSource, hook: HookId) -> int:
 
 def try_hook(source: KernelSource, hook: Hook, directory: Path) -> tuple[int | None, str]:
     """(records that came, why it was not tried) after the hook's actions."""
+    if hook.attach == LSM:
+        return try_enforcement(source, hook)
     todo = actions(hook.name)
     if not todo:
         return None, "no action is known that makes it fire"
@@ -124,6 +139,16 @@ def try_hook(source: KernelSource, hook: Hook, directory: Path) -> tuple[int | N
     if count == 0 and len(problems) == len(todo):
         return None, "; ".join(problems)
     return count, ""
+
+
+def try_enforcement(source: KernelSource, hook: Hook) -> tuple[int | None, str]:
+    """The same by the positive controls of enforcement, which list what they try."""
+    if source.enforcement is None:
+        return None, "enforcement is not there"
+    before = fired(source, hook.id)
+    controls = [c for c in self_test(source.enforcement, cgroup2_root()) if c.hook == hook.name]
+    problems = [c.reason for c in controls if c.reason]
+    return (None, "; ".join(problems)) if problems else (fired(source, hook.id) - before, "")
 
 
 def rows(source: KernelSource) -> Iterator[Row]:
@@ -149,7 +174,11 @@ def rows(source: KernelSource) -> Iterator[Row]:
                 covered_by=tuple(covering if found else [n for n in hook.instead_of if n in attached]),
                 fired=count,
                 untried=untried,
-                lost_techniques=tuple(found.lost_techniques) if found else (),
+                lost_techniques=REFUSES
+                if hook.attach == LSM
+                else tuple(found.lost_techniques)
+                if found
+                else (),
             )
     finally:
         shutil.rmtree(directory)
@@ -188,7 +217,7 @@ def xdp_row(source: KernelSource, loaded: dict[str, int]) -> Row:
 
 def counts() -> tuple[str, dict[str, int]]:
     """This kernel's release, and for each loaded program what the verifier processed; empty before 5.16."""
-    source = KernelSource(KernelConfig())
+    source = KernelSource(KernelConfig(), responder=EVERY_RULE)
     source.start()
     try:
         return platform.release(), {n: count for n, count in source.verified_instructions().items() if count}
@@ -199,7 +228,7 @@ def counts() -> tuple[str, dict[str, int]]:
 def observe() -> Column:
     """Start the kernel source, try everything, stop it. Raises what KernelSource.start raises."""
     began = time.monotonic()
-    source = KernelSource(KernelConfig())
+    source = KernelSource(KernelConfig(), responder=EVERY_RULE)
     source.start()
     try:
         found = tuple(rows(source))

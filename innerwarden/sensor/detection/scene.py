@@ -10,13 +10,18 @@ from typing import Any
 import msgspec
 from innerwarden_core import Engine, Hit, ProcessInfo, Record
 
-from innerwarden.model._wire import LAYOUT, Flag, Kind, OpenFlag
+from innerwarden.model._wire import LAYOUT, EnforcementMode, EnforcementRule, Flag, Kind, OpenFlag
 from innerwarden.model.event import process_of, process_ref
 from innerwarden.model.finding import Process, ProcessRef
 from innerwarden.model.wire import DOTTED, FIRST_LOG_KIND
 from innerwarden.users import Users
 
 UNSET_UID = 0xFFFFFFFF
+#: Numbers that a person reads as words.
+_NAMED: dict[str, dict[int, str]] = {
+    "enforcement_rule": {rule: rule.name.lower() for rule in EnforcementRule},
+    "enforcement_mode": {mode: mode.name.lower() for mode in EnforcementMode},
+}
 MAX_ANCESTORS = 32
 _STRING = struct.Struct("<II")  # offset from the record's begin, length
 _ARGV_PLACE = next(at for name, at, _shape in LAYOUT["iw_process_exec"] if name == "argv")
@@ -107,6 +112,9 @@ class Scene:
         if self.kind == "file.open":
             writes = (self.fields.get("open_flags") or 0) & OpenFlag.WRITE
             values["access"] = "writing" if writes else "reading"
+        for name, names in _NAMED.items():
+            if (value := values.get(name)) in names:
+                values[name] = names[value]
         process = self.process
         if process is None:
             return values

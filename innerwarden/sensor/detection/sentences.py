@@ -28,7 +28,7 @@ SENTENCES: dict[str, str] = {
     "process.fd_redirect": _WHO
     + " put a socket connected to {peer_ip} port {peer_port} on descriptor {new_fd}",
     "kernel.bpf": _WHO + " called bpf command {bpf_command} (program type {program_type}, name {name})",
-    "network.xdp_drop": "{packet_count} packets from {src_ip} were dropped",
+    "network.xdp_drop": "{packet_count} packets came from the blocked {src_ip} (mode {enforcement_mode})",
     "file.link": _WHO + " made the name {path} for {old_path}",
     "file.attribute": _WHO + " changed attribute {attribute} of {path}",
     "file.node": _WHO + " made the device node {path} (mode {mode})",

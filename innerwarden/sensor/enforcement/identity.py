@@ -80,7 +80,8 @@ def cgroup_id(path: str, root: Path | None) -> int:
 
 
 class PathHash:
-    """SipHash-2-4 over a canonical path's components, last first; enforce.bpf.c computes the same.
+    """SipHash-2-4 of a canonical path, each part's taking in that of the part below it; enforce.bpf.c computes the
+    same.
 
     `keys` are 32 random bytes: two keys, one for a table's key and one for the check of a hit.
     """
@@ -89,12 +90,14 @@ class PathHash:
         self._keys = struct.unpack("<4Q", keys)
 
     def __call__(self, path: str, which: int) -> int:
-        words: list[int] = []
+        """`path` is absolute, without symbolic links; `which` key, 0 or 1. The root's hash is 0, which never hits."""
+        found = 0
         for part in reversed(PurePosixPath(path).parts[1:]):
             raw = os.fsencode(part)
             padded = raw + bytes(-len(raw) % 8)
-            words += [*struct.unpack(f"<{len(padded) // 8}Q", padded), len(raw)]
-        return _siphash(self._keys[2 * which], self._keys[2 * which + 1], words) or 1
+            words = [found, *struct.unpack(f"<{len(padded) // 8}Q", padded), len(raw)]
+            found = _siphash(self._keys[2 * which], self._keys[2 * which + 1], words)
+        return found
 
 
 def _siphash(k0: int, k1: int, words: list[int]) -> int:

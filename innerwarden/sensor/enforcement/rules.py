@@ -132,6 +132,10 @@ class Enforcement:
         """True when it was listed."""
         return self._maps["iw_enforce_process"].delete(_U32.pack(pid))
 
+    def some_map_id(self) -> int:
+        """Of a map that is ours, for a control that tries to take hold of it."""
+        return self._maps["iw_enforce_policy"].id
+
     def refresh(self) -> tuple[str, ...]:
         """Follow files that were replaced, went away or came to be; returns the listed ones that are missing."""
         lists = (self.deny, self.files, self.allow, self.exemptions)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Positive controls: for each rule that is on, something harmless is listed, tried by a child, and taken off again.
+"""Positive controls: for each hook of a rule that is on, something harmless is listed, tried by a child, and taken
+off again.
 
 The children, files and the control group are this process's own. A control counts as working when the kernel
 counted a decision for it, and in enforce mode also refused it. The decisions are records like all others.
@@ -33,35 +34,40 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
     """`result`: working or unconfirmed; `reason` says what was seen instead."""
 
     rule: EnforcementRule
+    hook: str
     result: str
     reason: str = ""
 
 
+Action = Callable[[Enforcement, Path, Path | None], int]
+
+
 def self_test(enforcement: Enforcement, cgroup_root: Path | None) -> tuple[Control, ...]:
-    """One control for each rule whose mode is not off. Takes some milliseconds and forks."""
+    """One control for each hook of each rule whose mode is not off. Takes some milliseconds and forks."""
     found = []
-    for rule in EnforcementRule:
+    for rule, hook, action in _ACTIONS:
         if enforcement.mode(rule) == OFF:
             continue
         try:
-            found.append(_control(enforcement, rule, cgroup_root))
+            reason = _try(enforcement, rule, action, cgroup_root)
         except (OSError, InnerWardenError, subprocess.SubprocessError) as error:
-            found.append(Control(rule=rule, result="unconfirmed", reason=f"the control failed: {error}"))
+            reason = f"the control failed: {error}"
+        result = "unconfirmed" if reason else "working"
+        found.append(Control(rule=rule, hook=hook, result=result, reason=reason))
     return tuple(found)
 
 
-def _control(enforcement: Enforcement, rule: EnforcementRule, cgroup_root: Path | None) -> Control:
+def _try(enforcement: Enforcement, rule: EnforcementRule, action: Action, cgroup_root: Path | None) -> str:
+    """Why it is unconfirmed, or an empty text."""
     before = enforcement.counters().decided[rule]
     with tempfile.TemporaryDirectory(prefix=MARKER) as directory:
-        status = _ACTIONS[rule](enforcement, Path(directory), cgroup_root)
-    decided = enforcement.counters().decided[rule] > before
-    if not decided:
-        return Control(rule=rule, result="unconfirmed", reason="the kernel made no decision")
+        status = action(enforcement, Path(directory), cgroup_root)
+    if enforcement.counters().decided[rule] == before:
+        return "the kernel made no decision"
     refused = status == errno.EPERM
     if refused != (enforcement.mode(rule) == EnforcementMode.ENFORCE):
-        told = "was refused" if refused else f"was not refused (status {status})"
-        return Control(rule=rule, result="unconfirmed", reason=f"the act {told}")
-    return Control(rule=rule, result="working")
+        return "the act was refused" if refused else f"the act was not refused (status {status})"
+    return ""
 
 
 def _in_child(action: Callable[[], object]) -> int:
@@ -115,19 +121,26 @@ def _exec_not_allowed(enforcement: Enforcement, directory: Path, root: Path | No
         group.rmdir()
 
 
-def _file_changed(enforcement: Enforcement, directory: Path, _root: Path | None) -> int:
-    path = directory / "file"
-    path.write_text("")
-    enforcement.files.add(str(path))
-    try:
-        return _in_child(lambda: os.close(os.open(path, os.O_WRONLY)))
-    finally:
-        enforcement.files.remove(str(path))
+def _file(change: Callable[[Path], object]) -> Action:
+    def action(enforcement: Enforcement, directory: Path, _root: Path | None) -> int:
+        path = directory / "file"
+        path.write_text("")
+        enforcement.files.add(str(path))
+        try:
+            return _in_child(lambda: change(path))
+        finally:
+            enforcement.files.remove(str(path))
+
+    return action
 
 
 def _program_loaded(_enforcement: Enforcement, _directory: Path, _root: Path | None) -> int:
     """Two instructions that are attached to nothing; they go with the child."""
     return _in_child(libc.bpf_program)
+
+
+def _map_opened(enforcement: Enforcement, _directory: Path, _root: Path | None) -> int:
+    return _in_child(lambda: libc.bpf_map(enforcement.some_map_id()))
 
 
 @contextmanager
@@ -152,16 +165,22 @@ def _signalled(enforcement: Enforcement, _directory: Path, _root: Path | None) -
 
 
 def _traced(enforcement: Enforcement, _directory: Path, _root: Path | None) -> int:
-    """Opening its memory asks what tracing asks, and changes nothing."""
+    """Opening its memory asks what tracing asks, and changes nothing; the kernel makes EACCES of any refusal."""
     with _protected(enforcement) as pid:
-        return _in_child(lambda: os.close(os.open(f"/proc/{pid}/mem", os.O_RDONLY)))
+        status = _in_child(lambda: os.close(os.open(f"/proc/{pid}/mem", os.O_RDONLY)))
+    return errno.EPERM if status == errno.EACCES else status
 
 
-_ACTIONS: dict[EnforcementRule, Callable[[Enforcement, Path, Path | None], int]] = {
-    EnforcementRule.EXEC_DENY: _exec_denied,
-    EnforcementRule.EXEC_ALLOW: _exec_not_allowed,
-    EnforcementRule.FILE_PROTECT: _file_changed,
-    EnforcementRule.BPF: _program_loaded,
-    EnforcementRule.SELF_SIGNAL: _signalled,
-    EnforcementRule.SELF_PTRACE: _traced,
-}
+_FILE = EnforcementRule.FILE_PROTECT
+_ACTIONS: tuple[tuple[EnforcementRule, str, Action], ...] = (
+    (EnforcementRule.EXEC_DENY, "lsm_exec", _exec_denied),
+    (EnforcementRule.EXEC_ALLOW, "lsm_exec", _exec_not_allowed),
+    (_FILE, "lsm_file_open", _file(lambda path: os.close(os.open(path, os.O_WRONLY)))),
+    (_FILE, "lsm_truncate", _file(lambda path: os.truncate(path, 0))),
+    (_FILE, "lsm_inode_rename", _file(lambda path: path.rename(path.with_name("renamed")))),
+    (_FILE, "lsm_inode_unlink", _file(Path.unlink)),
+    (EnforcementRule.BPF, "lsm_bpf", _program_loaded),
+    (EnforcementRule.BPF, "lsm_bpf_map", _map_opened),
+    (EnforcementRule.SELF_SIGNAL, "lsm_task_kill", _signalled),
+    (EnforcementRule.SELF_PTRACE, "lsm_ptrace", _traced),
+)
