@@ -28,6 +28,7 @@ from innerwarden.sensor.enforcement import (
     OPERATOR,
     Enforcement,
     Exempt,
+    apply,
     identity,
     lsm,
     self_test,
@@ -749,3 +750,143 @@ def test_only_what_is_asked_for_is_attached(attached: Object) -> None:
 
 
 # --- everywhere: lists and switches on real maps ---
+
+
+@pytest.fixture
+def maps() -> Iterator[Object]:
+    """Every map, no program."""
+    loaded = partial.load(set(), KEYS)
+    yield loaded
+    loaded.close()
+
+
+def modes_in(loaded: Object) -> dict[EnforcementRule, int]:
+    """As the kernel programs read them: struct iw_enforce_policy."""
+    value = loaded.maps["iw_enforce_policy"].lookup(bytes(4)) or b""
+    return {rule: int.from_bytes(value[32 + 4 * rule : 36 + 4 * rule], "little") for rule in EnforcementRule}
+
+
+def keys(loaded: Object, name: str) -> set[bytes]:
+    return set(loaded.maps[name].keys())
+
+
+@pytest.mark.parametrize("responder", UNARMED, ids=["defaults", "dry run", "not enabled"])
+@pytest.mark.parametrize("asked", ["observe", "rehearse", "enforce"])
+def test_no_mode_above_observe_is_written_without_the_switches(
+    maps: Object, responder: ResponderConfig, asked: str
+) -> None:
+    found = Enforcement(maps, responder, KEYS, cgroup2_root())
+    assert set(modes_in(maps).values()) == {0}
+    for rule in EnforcementRule:
+        assert found.set_mode(rule, asked) == OBSERVE
+    assert set(modes_in(maps).values()) == {OBSERVE}
+    with control_group(f"iw-switch-{os.getpid()}") as (name, group):
+        assert found.allow_only(name, asked) == OBSERVE
+        number = group.stat().st_ino.to_bytes(8, "little")
+        assert maps.maps["iw_exec_allow_cgroup"].lookup(number) == OBSERVE.to_bytes(4, "little")
+    found.close()
+    assert set(modes_in(maps).values()) == {0}
+
+
+def test_modes_under_both_switches(maps: Object) -> None:
+    found = Enforcement(maps, ARMED, KEYS, cgroup2_root())
+    found.set_mode(EnforcementRule.BPF, "enforce")
+    found.set_mode(EnforcementRule.SELF_SIGNAL, "rehearse")
+    written = modes_in(maps)
+    assert written.pop(EnforcementRule.BPF) == ENFORCE
+    assert written.pop(EnforcementRule.SELF_SIGNAL) == REHEARSE
+    assert set(written.values()) == {0}
+
+
+def test_a_configuration_in_observe_mode(maps: Object, tmp_path: Path) -> None:
+    kept, late, tool = tmp_path / "kept", tmp_path / "late", tmp_path / "tool"
+    for path in (kept, tool):
+        path.write_text("")
+    config = EnforcementConfig(
+        exec_mode="enforce",
+        exec_deny=(str(tool), never_denied()[0]),
+        exec_allow={"/no-such-group": AllowListConfig(mode="enforce", programs=(str(tool),))},
+        protected_files=(str(kept), str(late)),
+        file_writers=(str(tool), "/no/such/writer"),
+        self_mode="observe",
+    )
+    responder = ResponderConfig(enforcement=config)
+    found = Enforcement(maps, responder, KEYS, cgroup2_root())
+    (problem,) = apply(found, responder)
+    assert "needs it" in problem
+    assert set(modes_in(maps).values()) == {0, OBSERVE}
+    assert modes_in(maps)[EnforcementRule.BPF] == 0
+    identity_of = {path: identity.file_identity(str(path)).pack() for path in (kept, tool)}
+    assert keys(maps, "iw_protect_file") == {identity_of[kept]}
+    assert keys(maps, "iw_exec_deny_file") == {identity_of[tool]}
+    assert len(keys(maps, "iw_exec_deny_path")) == 1
+    assert set(found.refresh()) >= {str(late), "/no-such-group", "/no/such/writer"}
+    late.write_text("")
+    assert str(late) not in found.refresh()
+    assert len(keys(maps, "iw_protect_file")) == 2
+
+
+def test_all_names_of_an_exempt_file_count_together(maps: Object, tmp_path: Path) -> None:
+    found = Enforcement(maps, ARMED, KEYS, cgroup2_root())
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("")
+    second.hardlink_to(first)
+    place = identity.file_identity(str(first)).pack()
+
+    def granted() -> int:
+        return int.from_bytes(maps.maps["iw_enforce_exempt"].lookup(place) or b"", "little")
+
+    found.exemptions.add(str(first), Exempt.WRITE)
+    found.exemptions.add(str(second), Exempt.BPF)
+    assert granted() == Exempt.WRITE | Exempt.BPF
+    assert found.exemptions.remove(str(first), Exempt.WRITE)
+    assert granted() == Exempt.BPF
+    assert not found.exemptions.remove(str(first), Exempt.WRITE)
+    assert found.exemptions.remove(str(second), Exempt.BPF)
+    assert granted() == 0
+
+
+def test_two_names_of_a_listed_file(maps: Object, tmp_path: Path) -> None:
+    """Taking one off leaves the other's entry, and a file that is gone takes its entry with it."""
+    found = Enforcement(maps, ARMED, KEYS, cgroup2_root())
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("")
+    second.hardlink_to(first)
+    for path in (first, second):
+        found.files.add(str(path))
+    assert found.files.remove(str(first))
+    assert len(keys(maps, "iw_protect_file")) == 1
+    second.unlink()
+    assert found.refresh() == (str(second),)
+    assert keys(maps, "iw_protect_file") == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("relative", "not an absolute path"),
+        ("/no/such/file", "No such file"),
+        ("/proc/self", "not a regular file"),
+    ],
+)
+def test_what_cannot_be_listed_says_why(maps: Object, path: str, why: str) -> None:
+    found = Enforcement(maps, ARMED, KEYS, cgroup2_root())
+    with pytest.raises(UsageError, match=why):
+        found.deny.add(path)
+    with pytest.raises(UsageError, match=why):
+        found.files.add(path)
+    with pytest.raises(UsageError, match=why):
+        found.exemptions.add(path, Exempt.WRITE)
+    assert (found.deny.all(), found.files.all()) == ((), ())
+    assert set(found.exemptions.all()) == set(never_denied())
+    with pytest.raises(UsageError, match="has no allow list"):
+        found.allow.add("/x", "/bin/sh")
+    with pytest.raises(UsageError, match="cannot list control group"):
+        found.allow_only("/no-such-group", "observe")
+
+
+def test_this_process_and_every_map_are_its_own(maps: Object) -> None:
+    Enforcement(maps, ARMED, KEYS, cgroup2_root())
+    value = maps.maps["iw_enforce_process"].lookup(os.getpid().to_bytes(4, "little")) or b""
+    assert int.from_bytes(value[:8], "little") == identity.process_start_ticks(os.getpid())
+    assert keys(maps, "iw_enforce_map") == {m.id.to_bytes(4, "little") for m in maps.maps.values()}
