@@ -7,7 +7,14 @@ do the same (`setuid32`, `truncate64`, `mmap2`) are separate rows, listed in SAM
 
 from __future__ import annotations
 
+import errno
 import platform
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from innerwarden.libbpf import libc
 
 #: name -> (x86-64, 32-bit x86, arm64); None where the ABI has no such call.
 NUMBERS: dict[str, tuple[int | None, int | None, int | None]] = {
@@ -148,3 +155,35 @@ def numbers(name: str, machine: str | None = None) -> list[tuple[int, int]]:
             if number is not None:
                 found.append((abi, number))
     return found
+
+
+KALLSYMS = Path("/proc/kallsyms")
+_PREFIXES = ("__x64_sys_", "__arm64_sys_", "__ia32_sys_", "__se_sys_")
+
+
+#: Calls that x86 kernels may have as functions that only fail (CONFIG_X86_IOPL_IOPERM), with arguments that none takes.
+_STUBS: dict[str, tuple[int, ...]] = {"ioperm": (-1, 1, 0), "iopl": (4,)}
+
+
+def _is_stub(name: str) -> bool:
+    try:
+        libc.syscall(name, *_STUBS[name])
+    except OSError as error:
+        return error.errno == errno.ENOSYS
+    return False
+
+
+def implemented(name: str, typed: Callable[[str], bool], symbols: Path = KALLSYMS) -> bool:
+    """Does the running kernel have the call?
+
+    `typed` says whether its BTF has a function. Older kernels leave some out, so the symbols have the last word.
+    """
+    if name in _STUBS and _is_stub(name):
+        return False
+    names = {prefix + one for prefix in _PREFIXES for one in (name, *SAME.get(name, ()))}
+    if any(typed(one) for one in names):
+        return True
+    with suppress(OSError):
+        pattern = rb" (?:%s)$" % b"|".join(one.encode() for one in names)
+        return re.search(pattern, symbols.read_bytes(), re.MULTILINE) is not None
+    return False

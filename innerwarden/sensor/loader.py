@@ -35,7 +35,7 @@ from innerwarden.sensor.kernel_maps import (
     wants_directory_reads,
 )
 from innerwarden.sensor.kernel_self import INIT, OwnProcesses, own_cgroup
-from innerwarden.sensor.kernel_syscalls import SAME, numbers
+from innerwarden.sensor.kernel_syscalls import implemented, numbers
 from innerwarden.sensor.kernel_watch import QUALIFIED, default_names
 from innerwarden.sensor.kernel_xdp import XdpList
 from innerwarden.sensor.procfs import Seed
@@ -103,7 +103,6 @@ def check_layout(layout: btf.Btf) -> None:
 
 #: How every reason begins that says what the kernel lacks, so that nothing was refused.
 ABSENT = "this kernel has no"
-_SYSCALL_PREFIXES = ("__x64_sys_", "__arm64_sys_", "__ia32_sys_", "__se_sys_")
 
 
 def missing(kernel: btf.KernelNames) -> dict[str, str]:
@@ -340,11 +339,7 @@ class KernelSource:
         ways = numbers(hook.target)
         if not ways or self._calls is None:
             return "absent", f"{ABSENT} syscall {hook.target} on {platform.machine()}"
-        if self._kernel is None or not any(
-            f"{prefix}{name}" in self._kernel
-            for prefix in _SYSCALL_PREFIXES
-            for name in (hook.target, *SAME.get(hook.target, ()))
-        ):
+        if self._kernel is None or not implemented(hook.target, self._kernel.__contains__):
             return "absent", f"{ABSENT} syscall {hook.target}"
         program = loaded.programs[hook.program]
         self._calls.add(hook.id, Call(program.fd, program.id, tuple(ways)))

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which calls the running kernel has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from innerwarden.sensor.kernel_syscalls import implemented
+
+SYMBOLS = """0000000000000000 T __x64_sys_perf_event_open
+0000000000000000 T __x64_sys_umount
+0000000000000000 t __x64_sys_socketpair
+0000000000000000 t do_unshare
+"""
+
+
+@pytest.fixture
+def symbols(tmp_path: Path) -> Path:
+    path = tmp_path / "kallsyms"
+    path.write_text(SYMBOLS)
+    return path
+
+
+def test_types_are_asked_first(tmp_path: Path) -> None:
+    assert implemented("unshare", {"__x64_sys_unshare"}.__contains__, tmp_path / "missing")
+    assert implemented("unshare", {"__arm64_sys_unshare"}.__contains__, tmp_path / "missing")
+    assert not implemented("unshare", {"do_unshare"}.__contains__, tmp_path / "missing")
+
+
+def test_a_call_that_only_the_symbols_have(symbols: Path) -> None:
+    assert implemented("perf_event_open", ().__contains__, symbols)
+    assert implemented("umount2", ().__contains__, symbols)  # its function has the older call's name
+
+
+def test_parts_of_names_are_no_names(symbols: Path) -> None:
+    assert not implemented("socket", ().__contains__, symbols)
+    assert not implemented("unshare", ().__contains__, symbols)
+    assert not implemented("perf_event", ().__contains__, symbols)
