@@ -161,7 +161,7 @@ class Canary:
         ts = rfc3339(realtime_ns())
         for name, verdict in verdicts.items():
             changes: dict[str, Any] = {"canary": verdict.state, "canary_reason": verdict.reason}
-            if verdict.state != UNCONFIRMED:
+            if verdict.state in (WORKING, FAILED):
                 changes["canary_ts"] = ts
             if verdict.state == WORKING:
                 self._proven.add(name)
