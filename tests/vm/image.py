@@ -25,6 +25,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+_RECIPE = Path(__file__).read_text()
 #: What the guest needs of the checkout.
 CARRIED = (
     "bpf/include",
@@ -102,7 +103,7 @@ def build(target: Path, command: str, extra: dict[str, Path] | None = None) -> N
 def _kept_part(directory: Path) -> Path:
     """The archive of everything that only changes with the installed packages."""
     packages = sorted(path.name for path in Path(sysconfig.get_path("purelib")).glob("*.dist-info"))
-    state = "\n".join([sys.version, *packages, Path(__file__).read_text(), *_programs().values()])
+    state = "\n".join([sys.version, *packages, _RECIPE, *_programs().values()])
     kept = directory / f"packages-{hashlib.sha256(state.encode()).hexdigest()[:16]}.cpio"
     if kept.exists():
         return kept

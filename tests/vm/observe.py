@@ -11,41 +11,40 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import shutil
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from innerwarden import paths
 from innerwarden.canary.triggers import TRIGGERS
-from innerwarden.config import EnforcementConfig, KernelConfig, ResponderConfig
+from innerwarden.config import KernelConfig
 from innerwarden.errors import BpfError
+from innerwarden.libbpf import libc
 from innerwarden.model._wire import HookId
-from innerwarden.sensor.enforcement import self_test
 from innerwarden.sensor.kernel_hooks import HOOKS, LSM, Hook
-from innerwarden.sensor.loader import KernelSource, cgroup2_root
+from innerwarden.sensor.loader import KernelSource
+from tests.vm import enforcing
 
 WITHIN_S = 3.0
 XDP = "xdp"
-#: An address that nobody has, on the interface that nobody reaches from outside.
-STRANGER = "127.213.7.7"
-
-#: Every rule of enforcement, so that its programs are loaded: observing, with nothing on its lists.
-EVERY_RULE = ResponderConfig(
-    enforcement=EnforcementConfig(
-        exec_deny=("/no-such-file",),
-        protected_files=("/no-such-file",),
-        bpf_mode="observe",
-        self_mode="observe",
-    )
+#: An address that nobody has (RFC 5737), and an Ethernet frame with an empty datagram from it.
+STRANGER = "203.0.113.77"
+FRAME = (
+    b"\xff" * 6
+    + bytes.fromhex("020000000001 0800 4500001c0000000040110000")
+    + socket.inet_aton(STRANGER)
+    + socket.inet_aton("203.0.113.78")
+    + bytes.fromhex("1000 2000 0008 0000")
 )
-#: In the place of the techniques that go blind: what these hooks see, others see too.
-REFUSES = ("none: it refuses, it does not look",)
+#: How an action tells that the call does not exist, although the kernel has its name.
+NOT_BUILT_IN = "[Errno 38]"
+NOBODY_CAN = "none: nobody can make the call"
 
 Action = Callable[[Path], object]
 
@@ -87,8 +86,18 @@ def reload_module(directory: Path) -> None:
         raise OSError(f"{module} could not be loaded")
 
 
-#: Actions that are not harmless enough for `innerwarden doctor`.
-MORE_ACTIONS: dict[str, Action] = {"module_load": reload_module}
+def pivot_off_the_initramfs(directory: Path) -> None:
+    """The first file system of a boot cannot be pivoted from (pivot_root(2)); one that is mounted for it can."""
+    libc.private_mount_namespace()
+    libc.mount("root", str(directory), "tmpfs")
+    os.chroot(directory)
+    Path("/new").mkdir()
+    libc.mount("new", "/new", "tmpfs")
+    libc.syscall("pivot_root", b"/new", b"/new")
+
+
+#: Actions that are not harmless enough for `innerwarden doctor`, or that only a virtual machine needs.
+MORE_ACTIONS: dict[str, Action] = {"module_load": reload_module, "pivot_root": pivot_off_the_initramfs}
 
 
 def actions(hook: str) -> list[Action]:
@@ -119,14 +128,13 @@ def fired(source: KernelSource, hook: HookId) -> int:
     return source.stats()["fired"][hook.name.lower()]
 
 
-def try_hook(source: KernelSource, hook: Hook, directory: Path) -> tuple[int | None, str]:
-    """(records that came, why it was not tried) after the hook's actions."""
-    if hook.attach == LSM:
-        return try_enforcement(source, hook)
-    todo = actions(hook.name)
+def try_hook(
+    source: KernelSource, hook: HookId, todo: list[Action], directory: Path
+) -> tuple[int | None, str]:
+    """(records that came, why it was not tried) after `todo`, each in a directory of its own below `directory`."""
     if not todo:
         return None, "no action is known that makes it fire"
-    before = fired(source, hook.id)
+    before = fired(source, hook)
     problems = []
     for number, action in enumerate(todo):
         place = directory / f"{hook.name}-{number}"
@@ -134,107 +142,116 @@ def try_hook(source: KernelSource, hook: Hook, directory: Path) -> tuple[int | N
         if problem := in_child(action, place):
             problems.append(problem)
     deadline = time.monotonic() + WITHIN_S
-    while (count := fired(source, hook.id) - before) == 0 and time.monotonic() < deadline:
+    while (count := fired(source, hook) - before) == 0 and time.monotonic() < deadline:
         time.sleep(0.01)
     if count == 0 and len(problems) == len(todo):
-        return None, "; ".join(problems)
+        return None, "; ".join(dict.fromkeys(problems))
     return count, ""
 
 
-def try_enforcement(source: KernelSource, hook: Hook) -> tuple[int | None, str]:
-    """The same by the positive controls of enforcement, which list what they try."""
-    if source.enforcement is None:
-        return None, "enforcement is not there"
-    before = fired(source, hook.id)
-    controls = [c for c in self_test(source.enforcement, cgroup2_root()) if c.hook == hook.name]
-    problems = [c.reason for c in controls if c.reason]
-    return (None, "; ".join(problems)) if problems else (fired(source, hook.id) - before, "")
+def row(source: KernelSource, hook: Hook, todo: list[Action], directory: Path) -> Row:
+    """One hook of the table."""
+    attached = {one.name for one in source.hooks if one.state == "attached"}
+    found = next((one for one in source.hooks if one.name == hook.name), None)
+    state = found.state if found else "standby"
+    reason = found.reason if found else ""
+    lost = tuple(found.lost_techniques) if found else ()
+    count: int | None = None
+    untried = ""
+    if state == "attached":
+        count, untried = try_hook(source, hook.id, todo, directory)
+        if NOT_BUILT_IN in untried:
+            state, reason, untried, lost = "absent", "this kernel answers ENOSYS", "", (NOBODY_CAN,)
+    standing_in = [h.name for h in HOOKS if hook.name in h.instead_of and h.name in attached]
+    return Row(
+        hook=hook.name,
+        attach=hook.attach,
+        program=hook.program,
+        state=state,
+        loaded=hook.program in source.verified_instructions(),
+        reason=reason,
+        covered_by=tuple(standing_in if found else [name for name in hook.instead_of if name in attached]),
+        fired=count,
+        untried=untried,
+        lost_techniques=(enforcing.NOTHING_BLIND,) if hook.attach == LSM and state != "attached" else lost,
+    )
 
 
-def rows(source: KernelSource) -> Iterator[Row]:
+def rows(source: KernelSource, lists: Path, directory: Path) -> Iterator[Row]:
     """A row for each hook of the table, in its order, then XDP, which is attached on demand only."""
-    health = {hook.name: hook for hook in source.hooks}
-    loaded = source.verified_instructions()
-    attached = {name for name, hook in health.items() if hook.state == "attached"}
-    directory = Path(tempfile.mkdtemp(prefix="iw-hooks-"))
-    directory.chmod(0o755)
-    try:
+    with enforcing.protected(source.enforcement) as victim:
+        judged = enforcing.actions(victim)
         for hook in HOOKS:
-            found = health.get(hook.name)
-            state = found.state if found else "standby"
-            count, untried = try_hook(source, hook, directory) if state == "attached" else (None, "")
-            covering = [h.name for h in HOOKS if hook.name in h.instead_of and h.name in attached]
-            yield Row(
-                hook=hook.name,
-                attach=hook.attach,
-                program=hook.program,
-                state=state,
-                loaded=hook.program in loaded,
-                reason=found.reason if found else "",
-                covered_by=tuple(covering if found else [n for n in hook.instead_of if n in attached]),
-                fired=count,
-                untried=untried,
-                lost_techniques=REFUSES
-                if hook.attach == LSM
-                else tuple(found.lost_techniques)
-                if found
-                else (),
-            )
-    finally:
-        shutil.rmtree(directory)
-    yield xdp_row(source, loaded)
+            if hook.name in judged:
+                action = judged[hook.name]
+                yield row(source, hook, [lambda _place, action=action: action(lists)], directory)
+            else:
+                yield row(source, hook, actions(hook.name), directory)
+    yield xdp_row(source)
 
 
-def xdp_row(source: KernelSource, loaded: dict[str, int]) -> Row:
-    """On the loopback interface for a moment, with one datagram from a blocked address that nobody has."""
+def xdp_row(source: KernelSource) -> Row:
+    """On the near one of a pair of interfaces for a moment, with one frame from a blocked address that nobody has."""
     count, reason, state = None, "", "failed"
     if source.xdp is not None:
-        loopback = socket.if_nametoindex("lo")
         before = fired(source, HookId.XDP)
         try:
-            source.xdp.attach(loopback)
-            state = "attached"
-            source.xdp.block(STRANGER)
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-                sender.bind((STRANGER, 0))
-                sender.sendto(b"", ("127.0.0.1", 9))
-            count = fired(source, HookId.XDP) - before
-            source.xdp.unblock(STRANGER)
-            source.xdp.detach(loopback)
-        except BpfError as error:
-            reason = error.problem
+            with wire() as (near, far):
+                source.xdp.attach(socket.if_nametoindex(near))
+                state = "attached"
+                source.xdp.block(STRANGER)
+                with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
+                    sender.bind((far, 0))
+                    sender.send(FRAME)
+                deadline = time.monotonic() + WITHIN_S
+                while (count := fired(source, HookId.XDP) - before) == 0 and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                source.xdp.unblock(STRANGER)
+                source.xdp.detach(socket.if_nametoindex(near))
+        except (BpfError, OSError, subprocess.CalledProcessError) as error:
+            reason = str(error)
     return Row(
         hook=XDP,
         attach=XDP,
         program="iw_xdp",
         state=state,
-        loaded="iw_xdp" in loaded,
+        loaded="iw_xdp" in source.verified_instructions(),
         reason=reason,
         fired=count,
-        lost_techniques=() if state == "attached" else ("none: it blocks, it does not look",),
+        lost_techniques=() if state == "attached" else (enforcing.NOTHING_BLIND,),
     )
 
 
-def counts() -> tuple[str, dict[str, int]]:
-    """This kernel's release, and for each loaded program what the verifier processed; empty before 5.16."""
-    source = KernelSource(KernelConfig(), responder=EVERY_RULE)
-    source.start()
+@contextmanager
+def wire() -> Iterator[tuple[str, str]]:
+    """Names of two interfaces that are each other's other end. Raises OSError or CalledProcessError."""
+    near, far = f"iwn{os.getpid()}", f"iwf{os.getpid()}"
+    subprocess.run(
+        ["ip", "link", "add", near, "type", "veth", "peer", "name", far], check=True, capture_output=True
+    )
     try:
-        return platform.release(), {n: count for n, count in source.verified_instructions().items() if count}
+        for name in (near, far):
+            subprocess.run(["ip", "link", "set", name, "up"], check=True, capture_output=True)
+        yield near, far
     finally:
-        source.close()
+        subprocess.run(["ip", "link", "del", near], check=False, capture_output=True)
 
 
 def observe() -> Column:
     """Start the kernel source, try everything, stop it. Raises what KernelSource.start raises."""
     began = time.monotonic()
-    source = KernelSource(KernelConfig(), responder=EVERY_RULE)
-    source.start()
-    try:
-        found = tuple(rows(source))
-        verified = {name: count for name, count in source.verified_instructions().items() if count}
-    finally:
-        source.close()
+    with tempfile.TemporaryDirectory(prefix="iw-hooks-") as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        lists = directory / "lists"
+        lists.mkdir()
+        source = KernelSource(KernelConfig(), responder=enforcing.prepare(lists))
+        source.start()
+        try:
+            found = tuple(rows(source, lists, directory))
+            verified = {name: count for name, count in source.verified_instructions().items() if count}
+        finally:
+            source.close()
     return Column(
         release=platform.release(),
         object_sha256=hashlib.sha256(paths.bpf_object().read_bytes()).hexdigest(),
