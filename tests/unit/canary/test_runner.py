@@ -90,5 +90,5 @@ def test_the_child_tells_its_outcomes_and_removes_its_directory(tmp_path: Path) 
     command = [sys.executable, "-m", "innerwarden.canary", str(left), *map(str, numbers)]
     done = subprocess.run(command, capture_output=True, check=True, timeout=60)
     assert done.stdout.decode() == "".join(f"{number} \n" for number in numbers)
-    assert len(numbers) == 2
+    assert len(numbers) == 3  # openat tells of another process's memory as well
     assert not left.exists()

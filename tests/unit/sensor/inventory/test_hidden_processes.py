@@ -182,7 +182,7 @@ def test_neither_threads_nor_short_lives_are_hidden_processes(rounds_before: int
     try:
         with churn() as born:
             told = set(pids_told(looked(one)))
-        assert len(born) > 3
+        assert born
         assert not told & (born | {thread.native_id for thread in threads})
     finally:
         stop.set()
