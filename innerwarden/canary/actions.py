@@ -89,7 +89,10 @@ def socket_filter() -> None:
 
 def accept(call: str) -> None:
     """A connection over loopback to ourselves."""
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+    with socket.socket() as server, socket.socket() as client:
+        server.bind(("127.0.0.1", 0))
+        server.listen(1)
+        client.connect(server.getsockname())
         os.close(libc.syscall(call, server.fileno(), 0, 0, 0))
 
 

@@ -238,9 +238,9 @@ def test_a_canary_that_cannot_run_is_told(tmp_path: Path) -> None:
 
 
 def test_a_round_stays_within_its_budget(tmp_path: Path) -> None:
-    """0.3 % of a core at one round a minute: 180 ms, the child and all that it starts included."""
-    costs_ms = []
-    for _ in range(3):
+    """0.3 % of a core at one round a minute: 180 ms, the child and all that it starts included; the best of five."""
+    costs_ms: list[float] = []
+    for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         child = CanaryChild(tmp_path / "canary", range(len(TRIGGERS)), time.monotonic())
         wait_for(lambda: child.watch(time.monotonic()) or child.ended, 60, "the child did not end")  # noqa: B023
