@@ -175,7 +175,7 @@ def test_hold_asked_for_by_any_way(witness: Witness, source: KernelSource, victi
 
 def test_userfaultfd(witness: Witness) -> None:
     truth = trigger(
-        "try: call(323, os.O_CLOEXEC | 1); absent = False\n"
+        "try: call(323, os.O_CLOEXEC | os.O_NONBLOCK); absent = False\n"
         "except OSError as error: absent = error.errno in (1, 38)\n"
         "say(absent=absent)\n"
     )
@@ -183,4 +183,4 @@ def test_userfaultfd(witness: Witness) -> None:
         pytest.skip("this kernel has no userfaultfd")
     (record,) = [r for r in witness.drain() if r.kind == "process.userfaultfd" and r.pid == truth["pid"]]
     check_header(record, truth)
-    assert record.userfault_flags == os.O_CLOEXEC | 1
+    assert record.userfault_flags == os.O_CLOEXEC | os.O_NONBLOCK

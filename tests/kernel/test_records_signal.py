@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -111,7 +112,18 @@ def test_our_own_signals_are_silent(
     assert told(witness, "process.signal", ours.pid) == []
 
 
-def test_a_later_process_of_the_same_id_is_not_protected(source: KernelSource) -> None:
+def test_a_protected_id_that_another_process_has_now(
+    witness: Witness, source: KernelSource, victim: subprocess.Popen[bytes]
+) -> None:
+    assert source._object is not None
+    protected = source._object.maps["iw_protected"]
+    before = struct.pack("<Q", start_ticks(victim.pid) * 10_000_000 - 1_000_000_000)
+    protected.update(struct.pack("<I", victim.pid), before)
+    truth = trigger(f"os.kill({victim.pid}, 1); say()\n")
+    assert told(witness, "process.signal", truth["pid"]) == []
+
+
+def test_entries_of_the_dead_make_room(source: KernelSource) -> None:
     assert source.own is not None
     first = sleeper()
     source.protect(first.pid)
