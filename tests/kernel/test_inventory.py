@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from innerwarden import paths
+from innerwarden.clock import parse_rfc3339, realtime_ns
 from innerwarden.model import health
 from innerwarden.model._wire import Change
 from innerwarden.sensor.inventory.baseline import Baseline
@@ -385,17 +386,22 @@ class Watched:
         self.pid = int(world.ask("sensor.pid"))
         self.world = world
 
-    def looks(self) -> dict[str, int]:
+    def looks(self, after_ns: int = 0) -> dict[str, int]:
+        """Complete looks of each collector that works here, of a report that was made after `after_ns`."""
         report = health.read(paths.sensor_health(self.data_dir))
-        if report is None or report.pid != self.pid:
+        if report is None or report.pid != self.pid or parse_rfc3339(report.ts) <= after_ns:
             return {}
         return {one.id: one.looks for one in report.collectors if one.cadence_s and one.state == "working"}
 
     def wait_looks(self, more: int) -> None:
-        """Until each collector that works here has completed `more` further looks."""
-        before = wait_for(
-            lambda: len(self.looks()) >= self.collectors and self.looks(), 120, "the first looks"
-        )
+        """Until each of them has completed `more` looks after this call; one may be under way already."""
+        now = realtime_ns()
+
+        def first() -> dict[str, int]:
+            told = self.looks(now)
+            return told if len(told) >= self.collectors else {}
+
+        before = wait_for(first, 120, "the first looks")
         wait_for(
             lambda: all(self.looks().get(name, 0) >= count + more for name, count in before.items()),
             90,
