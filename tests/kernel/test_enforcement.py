@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ from innerwarden import clock, paths
 from innerwarden.config import AllowListConfig, EnforcementConfig, KernelConfig, ResponderConfig
 from innerwarden.errors import UsageError
 from innerwarden.libbpf import Link, Object, kernel_ids, libc
+from innerwarden.model import health
 from innerwarden.model._wire import EnforcementMode, EnforcementRule
 from innerwarden.sensor.enforcement import (
     HEARTBEAT_MAX_S,
@@ -747,6 +749,60 @@ def test_only_what_is_asked_for_is_attached(attached: Object) -> None:
             assert (source.enforcement is None) == (not wanted)
         finally:
             source.close()
+
+
+SENSOR_CONFIG = """
+[collectors.auth_log]
+enabled = false
+[collectors.journald]
+enabled = false
+[responder.enforcement]
+exec_deny = ["{tool}"]
+protected_files = ["{kept}"]
+bpf_mode = "observe"
+self_mode = "enforce"
+"""
+
+
+def test_from_the_configuration_to_the_findings(attached: Object, tool: Path, tmp_path: Path) -> None:
+    """A whole sensor that observes: each act is let through and told. The switches are off, whatever is asked for."""
+    kept, data, config = tmp_path / "kept", tmp_path / "data", tmp_path / "config.toml"
+    kept.write_text("")
+    config.write_text(SENSOR_CONFIG.format(tool=tool, kept=kept))
+    command = [
+        sys.executable,
+        "-m",
+        "innerwarden",
+        "sensor",
+        "--data-dir",
+        str(data),
+        "--config",
+        str(config),
+    ]
+    with (tmp_path / "log").open("w") as log:
+        sensor = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    try:
+
+        def report() -> health.SensorHealth | None:
+            return health.read(paths.sensor_health(data))
+
+        wait_for(report, 60, "the sensor does not report")
+        first = report()
+        assert first is not None
+        hooks = {hook.name: hook.state for hook in first.hooks if hook.name.startswith("lsm_")}
+        assert hooks == {hook.name: "attached" for hook in HOOKS if hook.attach == LSM}
+        acts = (run(tool), lambda: write_only(kept), program_load, memory(sensor.pid, os.O_RDONLY))
+        assert [in_child(act) for act in acts] == [0, 0, 0, 0]
+
+        def told() -> set[str]:
+            lines = paths.findings(data).read_text().splitlines() if paths.findings(data).exists() else []
+            return {json.loads(line)["detector"] for line in lines}
+
+        wanted = {"enforcement_exec", "enforcement_file", "enforcement_bpf", "enforcement_self"}
+        wait_for(lambda: told() >= wanted, 30, "not every finding came")
+    finally:
+        sensor.terminate()
+        assert sensor.wait(30) == 0, (tmp_path / "log").read_text()
 
 
 # --- everywhere: lists and switches on real maps ---
