@@ -34,7 +34,10 @@ def held(pid: int, what: str) -> list[dict[str, str]]:
     """fdinfo of the victim's descriptors that have a `what` line (map_id, prog_id, link_id)."""
     found = []
     for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
-        lines = (line.partition(":") for line in entry.read_text().splitlines())
+        try:
+            lines = [line.partition(":") for line in entry.read_text().splitlines()]
+        except FileNotFoundError:  # closed meanwhile
+            continue
         info = {key: value.strip() for key, _, value in lines}
         if what in info:
             found.append({"fd": entry.name, **info})

@@ -329,12 +329,13 @@ def test_a_real_tunnel_interface(world: World, kind: str, options: str) -> None:
 def test_without_rights_each_collector_says_what_it_lacks() -> None:
     code = """
 import os
-os.setgid(65534); os.setuid(65534)
 from pathlib import Path
 import json, tempfile
 from innerwarden_core import Engine
 from innerwarden.config import InventoryConfig
 from innerwarden.sensor import inventory
+inventory.load(InventoryConfig(), Path(tempfile.mkdtemp()), Engine())  # imports what nobody may not read
+os.setgid(65534); os.setuid(65534)
 made = inventory.load(InventoryConfig(), Path(tempfile.mkdtemp()), Engine())
 now = made.scheduled[0].due
 for tick in range(5000):

@@ -143,4 +143,4 @@ def test_hooks_tell_their_state(source: KernelSource) -> None:
         assert hook.state in ("attached", "absent", "failed")
         assert (hook.state == "attached") == (not hook.reason), hook
         if hook.state != "attached":
-            assert hook.lost_techniques
+            assert hook.lost_techniques or hook.stand_in

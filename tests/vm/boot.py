@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-TIMEOUT_S = 600
+TIMEOUT_S = 1800
 BOOTS = 3
 #: What the emulator does to a guest: CPUs that starve each other on a loaded host, and a breakpoint of the kernel's own
 #: code patching that one CPU still runs into after another has removed it (seen at boot).
