@@ -82,6 +82,13 @@ BLIND_SPOTS: tuple[BlindSpot, ...] = (
         instead="A change to the package manager's own hooks is reported, and so are the programs that it starts",
     ),
     BlindSpot(
+        id="function_tracing_off",
+        sentence="While the kernel's function tracing is switched off (kernel.ftrace_enabled=0), hooks on kernel objects "
+        "do not run; where a kernel takes them, opens, renames and removals are seen by them alone",
+        techniques=("T1562.006",),
+        instead="The write to the switch is reported, and the canary reports the hooks as dead within 90 seconds",
+    ),
+    BlindSpot(
         id="starvation",
         sentence="A sensor that gets no processor time, or whose machine is halted, sees late or not at all",
         techniques=("T1562.001",),

@@ -372,7 +372,7 @@ CASES: tuple[Case, ...] = (
             Act(
                 program="kernel",
                 act="ftrace_off",
-                expects=(*told("tracing_switch_change", "ftrace_enabled"), *ATTRIBUTED),
+                expects=told("tracing_switch_change", "ftrace_enabled"),
                 place=VM,
                 needs=("ftrace",),
             ),

@@ -137,9 +137,10 @@ def private_mounts() -> None:
 
 
 def sleeper(*, uid: int | None = None) -> subprocess.Popen[bytes]:
-    """A process to act upon; the caller ends it. It has run its program when this returns."""
-    command = [sys.executable, "-E", "-s", "-S", "-c", "import sys, time; print(flush=True); time.sleep(30)"]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, user=uid)
+    """A process to act upon; the caller ends it. It has run its program, as that user, when this returns."""
+    become = f"os.setgid({uid}); os.setuid({uid}); " if uid is not None else ""
+    code = f"import os, time; {become}print(flush=True); time.sleep(30)"
+    child = subprocess.Popen([sys.executable, "-E", "-s", "-S", "-c", code], stdout=subprocess.PIPE)
     assert child.stdout is not None
     child.stdout.readline()
     return child

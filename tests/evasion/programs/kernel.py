@@ -146,7 +146,7 @@ def event_switch(job: Job) -> None:
 
 
 def ftrace_off(job: Job) -> None:
-    """Functions are no longer traced; the act that follows must be seen all the same."""
+    """Functions are no longer traced. The switch is told; what follows may not be (blind spot function_tracing_off)."""
     switch = Path("/proc/sys/kernel/ftrace_enabled")
     before = switch.read_text()
     try:
