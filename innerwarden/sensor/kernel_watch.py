@@ -97,6 +97,12 @@ GROUPS: tuple[tuple[str, int, str], ...] = (
         "set_ftrace_pid set_ftrace_notrace tracing_on audit.rules auditd.conf",
     ),
     ("the tracing file system, wherever it is mounted (T1562.006)", WRITE | DIR, "tracing"),
+    (
+        "whole disks and partitions, written past the file system (T1006, T1561)",
+        WRITE,
+        "sda sda1 sda2 sda3 sdb sdb1 vda vda1 vda2 vdb vdb1 xvda xvda1 nvme0n1 nvme0n1p1 nvme0n1p2 nvme0n1p3 "
+        "mmcblk0 mmcblk0p1 mmcblk0p2 dm-0 dm-1 dm-2 md0 md127",
+    ),
     ("functions and events that are traced (T1562.006)", WRITE, "kprobe_events uprobe_events dynamic_events"),
     ("what only its own handler refuses: crash, reboot, remount (T1529)", WRITE, "sysrq-trigger"),
     ("package manager hooks of dpkg (T1546.016)", CHANGE | DIR, "dpkg.cfg.d"),
