@@ -83,7 +83,7 @@ BLIND_SPOTS: tuple[BlindSpot, ...] = (
     ),
     BlindSpot(
         id="function_tracing_off",
-        sentence="While function tracing is switched off (kernel.ftrace_enabled=0), hooks on kernel objects do not run; "
+        sentence="With function tracing switched off (kernel.ftrace_enabled=0) hooks on kernel objects do not run; "
         "where a kernel takes them, opens, renames and removals are seen by them alone",
         techniques=("T1562.006",),
         instead="The write to the switch is reported, and the canary reports the hooks as dead within 90 seconds",
