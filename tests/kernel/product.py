@@ -37,10 +37,14 @@ def wait_for(what: Callable[[], Any], timeout_s: float, why: str) -> Any:
         time.sleep(0.05)
 
 
+#: What other programs of this machine have mapped already is no act of a test.
+ACTS_ONLY = "[collectors.inventory.memory_maps]\nenabled = false\n"
+
+
 class Product:
     """`innerwarden run` with its own data directory, ended by SIGINT like Ctrl-C."""
 
-    def __init__(self, directory: Path, config: str = "") -> None:
+    def __init__(self, directory: Path, config: str = ACTS_ONLY) -> None:
         self.data_dir = directory / "data"
         self.config = directory / "config.toml"
         self.config.write_text(config)

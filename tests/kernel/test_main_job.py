@@ -37,7 +37,7 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[attacks.LocalSshd
 
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory, sshd: attacks.LocalSshd) -> Iterator[Product]:
-    config = f'[collectors.auth_log]\npath = "{sshd.auth_log}"\n'
+    config = f'{ACTS_ONLY}[collectors.auth_log]\npath = "{sshd.auth_log}"\n'
     running = Product(tmp_path_factory.mktemp("product"), config).start()
     try:
         yield running
