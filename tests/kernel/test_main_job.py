@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.kernel import attacks
-from tests.kernel.product import REPOSITORY, Product, wait_for
+from tests.kernel.product import ACTS_ONLY, REPOSITORY, Product, wait_for
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow, pytest.mark.timeout(300)]
 
