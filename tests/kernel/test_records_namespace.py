@@ -133,6 +133,8 @@ def test_ordinary_children_and_threads_are_silent(witness: Witness) -> None:
         "    child, go = spawn(0, new_call); end(child, go)\n"
         "t = threading.Thread(target=lambda: None); t.start(); t.join()\n"
         "child, go = spawn(0x40000000, False); end(child, go)\n"
+        "for new_call in (False, True):\n"
+        "    child, go = spawn(0, new_call); end(child, go)\n"
         "say()\n"
     )
     assert [r.namespace_flags for r in told(witness, truth["pid"])] == [NEWNET]
