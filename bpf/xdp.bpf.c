@@ -13,6 +13,7 @@
 #define ETH_P_8021Q 0x8100
 #define ETH_P_8021AD 0x88a8
 #define IW_VLAN_TAGS 2
+#define IW_REPORTS 16 /* records that one CPU makes in a jiffy: a flood of many sources is counted, not told one by one */
 #define IW_EXTENSIONS 8 /* headers of one IPv6 packet; RFC 8200, 4.1, recommends each at most once */
 #define IP_MF_OR_OFFSET 0x3fff /* RFC 791: more fragments, fragment offset */
 #define IP6_FRAGMENT_OFFSET 0xfff8
@@ -60,6 +61,9 @@ struct iw_xdp_counters {
 	__u64 extended;	 /* IPv6 with extension headers: the same */
 	__u64 mapped;	 /* IPv6 source ::ffff:a.b.c.d: looked up in the v4 lists as well */
 	__u64 tunnelled; /* IPv6 source of 6to4 or Teredo: the v4 address inside is not looked at */
+	__u64 unreported; /* records held back, see IW_REPORTS */
+	__u64 tick;	 /* jiffy of the last record, and how many it has had */
+	__u64 reports;
 };
 
 struct iw_xdp_policy {
@@ -107,13 +111,23 @@ static __always_inline struct iw_xdp_counters *counters(void)
 }
 
 /* One record for the 1st, 2nd, 4th, 8th ... packet of an entry: a flood writes 64 at most. */
-static __always_inline void report(struct iw_block *block, const __u8 *ip16, __u32 ifindex, __u32 mode)
+static __always_inline void report(struct iw_xdp_counters *c, struct iw_block *block, const __u8 *ip16, __u32 ifindex,
+				   __u32 mode)
 {
-	__u64 count = block->packet_count;
+	__u64 count = block->packet_count, tick;
 	struct iw_network_xdp_drop *d;
 
 	if (count & (count - 1))
 		return;
+	tick = bpf_jiffies64();
+	if (c->tick != tick) {
+		c->tick = tick;
+		c->reports = 0;
+	}
+	if (c->reports++ >= IW_REPORTS) {
+		c->unreported++;
+		return;
+	}
 	if (!IW_RESERVE(d, iw_ring_bulk, IW_RING_BULK, IW_KIND_NETWORK_XDP_DROP, IW_HOOK_XDP))
 		return;
 	d->h.kind = IW_KIND_NETWORK_XDP_DROP;
@@ -141,7 +155,7 @@ static __always_inline int listed(struct iw_block *block, const __u8 *ip16, int 
 		return XDP_PASS;
 	}
 	__sync_fetch_and_add(&block->packet_count, 1);
-	report(block, ip16, ifindex, mode);
+	report(c, block, ip16, ifindex, mode);
 	if (mode != IW_ENFORCEMENT_ENFORCE) {
 		c->observed++;
 		return XDP_PASS;

@@ -28,10 +28,10 @@ log = logging.getLogger(__name__)
 
 COUNTER_NAMES = (
     "dropped", "observed", "allowed", "expired", "unparsed", "refused", "fragments", "extended", "mapped",
-    "tunnelled",
+    "tunnelled", "unreported",
 )  # fmt: skip
 _BLOCK = struct.Struct("<QQ")  # expires_ns (CLOCK_BOOTTIME, 0 never), packet_count
-_COUNTERS = struct.Struct(f"<{len(COUNTER_NAMES)}Q")
+_COUNTERS = struct.Struct(f"<{len(COUNTER_NAMES)}Q16x")  # then the program's own tick and reports
 _POLICY = struct.Struct("<II")
 _PRESENT = struct.pack("<I", 1)
 _ZERO = bytes(4)

@@ -383,6 +383,23 @@ def test_other_protocols_pass_uncounted(xdp: XdpList) -> None:
     assert xdp.counters() == before
 
 
+def test_many_sources_make_few_records(xdp: XdpList, witness: Witness) -> None:
+    """A new source's first packet is told; thousands of them in one moment are counted."""
+    many = [f"198.18.{i >> 8}.{i & 255}" for i in range(2000)]
+    xdp.block_many(many)
+    before = xdp.counters()
+    frames = [frame4(source) for source in many]
+    for frame in frames:
+        assert xdp.test_run(frame) == DROP
+    found = risen(xdp, before)
+    told = [r for r in witness.drain() if r.kind == "network.xdp_drop"]
+    assert found["dropped"] == 2000
+    assert found["unreported"] == 2000 - len(told) > 0
+    assert len({r.src_ip for r in told}) == len(told) >= 16
+    for source in many:
+        xdp.unblock(source)
+
+
 def test_expiry(xdp: XdpList) -> None:
     xdp.block("192.0.2.7", ttl_s=3600)
     assert xdp.test_run(frame4("192.0.2.7")) == DROP
