@@ -178,6 +178,7 @@ class ResponderConfig(Section, frozen=True):
 
     enabled: bool = False
     dry_run: bool = True
+    block_entries: int = 131072
     enforcement: EnforcementConfig = EnforcementConfig()
 
 
@@ -262,6 +263,10 @@ def _check(config: Config) -> list[str]:
         problems.append(f"agent.poll_ms is {config.agent.poll_ms}; it must lie in 1..1000")
     if config.agent.retention_days < 1:
         problems.append(f"agent.retention_days is {config.agent.retention_days}; it must be at least 1")
+    if not 1024 <= config.responder.block_entries <= 1 << 22:
+        problems.append(
+            f"responder.block_entries is {config.responder.block_entries}; it must lie in 1024..{1 << 22}"
+        )
     return problems + _check_enforcement(config.responder.enforcement)
 
 

@@ -42,8 +42,11 @@ _WITH_ETHERNET_HEADER = (1, 772)
 SHORTEST_PREFIX = {4: 8, 6: 16}
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _BLOCK_MAPS = ("iw_xdp_block_v4", "iw_xdp_block_v6", "iw_xdp_block_prefix_v4", "iw_xdp_block_prefix_v6")
+_ALLOW_MAPS = tuple(name.replace("block", "allow") for name in _BLOCK_MAPS)
+GROWING_MAPS = ("iw_xdp_block_v4", "iw_xdp_block_v6")
+"""Lists of single addresses, whose room is configured."""
 _REAP_ENTRIES = 8192
-"""Entries that one call of `reap` looks at; a full list of a million takes two minutes of calls each second."""
+"""Entries of each list that one call of `reap` looks at: a full one is gone through in 16 calls."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -68,6 +71,9 @@ class XdpList:
         self._enforces = granted == EnforcementMode.ENFORCE
         self._program = loaded.programs["iw_xdp" if self._enforces else "iw_xdp_observe"]
         self._maps = loaded.maps
+        self._drops_unparsed = False
+        self._allows = any(list(self._maps[name].keys()) for name in _ALLOW_MAPS)
+        self._write_policy()
         self._links: dict[int, tuple[Attachment, DescriptorLink]] = {}
         self._cursors: dict[str, bytes | None] = dict.fromkeys(_BLOCK_MAPS)
 
@@ -110,9 +116,13 @@ class XdpList:
 
     def drop_unparsed(self, wanted: bool) -> bool:
         """Whether frames that cannot be parsed are dropped too; returns what the switches grant. Off at the start."""
-        granted = wanted and self._enforces
-        self._maps["iw_xdp_policy"].update(_ZERO, _POLICY.pack(granted, 0))
-        return granted
+        self._drops_unparsed = wanted and self._enforces
+        self._write_policy()
+        return self._drops_unparsed
+
+    def _write_policy(self) -> None:
+        value = _POLICY.pack(self._drops_unparsed, self._allows)
+        self._maps["iw_xdp_policy"].update(_ZERO, value)
 
     def block(self, target: str, ttl_s: float | None = None) -> None:
         """Drop what comes from `target`, for `ttl_s` seconds or until `unblock`.
@@ -139,6 +149,8 @@ class XdpList:
 
     def allow(self, target: str) -> None:
         """Never drop what comes from `target`, whatever else is listed."""
+        self._allows = True
+        self._write_policy()
         found, key = self._find("allow", target)
         found.update(key, _PRESENT)
 

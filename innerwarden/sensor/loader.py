@@ -37,7 +37,7 @@ from innerwarden.sensor.kernel_maps import (
 from innerwarden.sensor.kernel_self import INIT, OwnProcesses, own_cgroup
 from innerwarden.sensor.kernel_syscalls import implemented, numbers
 from innerwarden.sensor.kernel_watch import QUALIFIED, default_names
-from innerwarden.sensor.kernel_xdp import XdpList
+from innerwarden.sensor.kernel_xdp import GROWING_MAPS, XdpList
 from innerwarden.sensor.procfs import Seed
 
 log = logging.getLogger(__name__)
@@ -278,6 +278,8 @@ class KernelSource:
         sizes = (self._config.prio_ring_bytes, self._config.bulk_ring_bytes)
         for (map_name, _name), size in zip(RINGS, sizes, strict=True):
             opened.maps[map_name].resize(size)
+        for map_name in GROWING_MAPS:
+            opened.maps[map_name].resize(self._responder.block_entries)
         constants = layout.variables(".rodata")
         section = opened.section_map(".rodata")
         wake = struct.pack("<2Q", *(size // _WAKE_FRACTION for size in sizes))

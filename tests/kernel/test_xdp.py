@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -389,13 +390,17 @@ def test_many_sources_make_few_records(xdp: XdpList, witness: Witness) -> None:
     xdp.block_many(many)
     before = xdp.counters()
     frames = [frame4(source) for source in many]
+    began = time.monotonic()
     for frame in frames:
         assert xdp.test_run(frame) == DROP
+    took = time.monotonic() - began
     found = risen(xdp, before)
     told = [r for r in witness.drain() if r.kind == "network.xdp_drop"]
     assert found["dropped"] == 2000
-    assert found["unreported"] == 2000 - len(told) > 0
+    assert len(told) + found.get("unreported", 0) == 2000
     assert len({r.src_ip for r in told}) == len(told) >= 16
+    # 16 in a jiffy of 1 ms at the shortest, on two CPUs at the most; an emulator is slower than that.
+    assert len(told) <= 16 * (took * 1000 + 1) * 2
     for source in many:
         xdp.unblock(source)
 
