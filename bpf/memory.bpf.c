@@ -55,19 +55,6 @@ static __always_inline int seldom(struct task_struct *task, __u32 memory_flags)
 	return n <= IW_MEMORY_FIRST || !(n & (n - 1));
 }
 
-static __always_inline int memfd_name(struct dentry *dentry)
-{
-	const unsigned char *name = NULL;
-	char head[8] = {};
-	__u32 err = 0;
-
-	IW_GET(err, name, dentry, d_name.name);
-	if (err || bpf_probe_read_kernel(head, 6, name))
-		return 0;
-	return head[0] == 'm' && head[1] == 'e' && head[2] == 'm' && head[3] == 'f' && head[4] == 'd' &&
-	       head[5] == ':';
-}
-
 /* Is one of the three directories above world-writable? Libraries lie on the file system of their directory. */
 static __always_inline int below_world_writable(struct dentry *dentry)
 {
@@ -107,7 +94,7 @@ static __always_inline __u32 suspect_file(struct file *file)
 	if (err || !dentry)
 		return 0;
 	if (!links)
-		return memfd_name(dentry) ? IW_MEMORY_MEMFD : IW_MEMORY_DELETED;
+		return iw_memfd_name(dentry) ? IW_MEMORY_MEMFD : IW_MEMORY_DELETED;
 	return below_world_writable(dentry) ? IW_MEMORY_WORLD_WRITABLE : 0;
 }
 

@@ -131,19 +131,6 @@ static __always_inline int overlay_upper(struct inode *inode, struct super_block
 	return upper != NULL;
 }
 
-static __always_inline int is_memfd_name(struct dentry *dentry)
-{
-	const unsigned char *name = NULL;
-	char head[8] = {};
-	__u32 err = 0;
-
-	IW_GET(err, name, dentry, d_name.name);
-	if (err || bpf_probe_read_kernel(head, 6, name))
-		return 0;
-	return head[0] == 'm' && head[1] == 'e' && head[2] == 'm' && head[3] == 'f' && head[4] == 'd' &&
-	       head[5] == ':';
-}
-
 /* The executed file: identity, mode bits and path. Returns the next free position. */
 static __always_inline __u32 exec_file(struct iw_scratch *s, struct iw_process_exec *e, __u32 pos,
 				       struct linux_binprm *bprm)
@@ -184,7 +171,7 @@ static __always_inline __u32 exec_file(struct iw_scratch *s, struct iw_process_e
 	pos = iw_append_path(s, pos, &e->exe_path, &e->h, mnt, dentry, &seen);
 	if (seen & IW_SEEN_WORLD_WRITABLE)
 		e->exec_flags |= IW_EXEC_DIR_WORLD_WRITABLE;
-	if ((seen & IW_SEEN_DETACHED) && !e->exe_nlink && is_memfd_name(dentry))
+	if ((seen & IW_SEEN_DETACHED) && !e->exe_nlink && iw_memfd_name(dentry))
 		e->exec_flags |= IW_EXEC_MEMFD;
 	return pos;
 }
@@ -673,7 +660,7 @@ int iw_do_memfd_create(__u64 *ctx)
 	file = iw_fd_file(task, call.ret);
 	IW_GET(err, dentry, file, f_path.dentry);
 	IW_GET(err, name, dentry, d_name.name);
-	if (!file || err || !is_memfd_name(dentry))
+	if (!file || err || !iw_memfd_name(dentry))
 		m->h.flags |= IW_F_READ_FAULT;
 	else
 		pos = IW_APPEND_TEXT(s, pos, &m->name, name + 6, IW_NAME_MAX + 1, bpf_probe_read_kernel_str);

@@ -397,6 +397,20 @@ static __always_inline int iw_watched_dentry(struct dentry *dentry)
 	return iw_watched(&key);
 }
 
+/* Is it the name that the kernel gives an anonymous memory file? Any process can have a file of that name elsewhere. */
+static __always_inline int iw_memfd_name(struct dentry *dentry)
+{
+	const unsigned char *name = NULL;
+	char head[8] = {};
+	__u32 err = 0;
+
+	IW_GET(err, name, dentry, d_name.name);
+	if (err || bpf_probe_read_kernel(head, 6, name))
+		return 0;
+	return head[0] == 'm' && head[1] == 'e' && head[2] == 'm' && head[3] == 'f' && head[4] == 'd' &&
+	       head[5] == ':';
+}
+
 /* The path of (mnt, dentry) as the record's next string; returns the next position. */
 static __always_inline __u32 iw_append_path(struct iw_scratch *s, __u32 pos, struct iw_str *str,
 					    struct iw_header *h, struct vfsmount *mnt,
