@@ -237,8 +237,9 @@ int iw_do_perf_event(__u64 *ctx)
 	if (!IW_RESERVE(p, iw_ring_prio, IW_RING_PRIO, IW_KIND_KERNEL_PERF_EVENT, call.hook))
 		return 0;
 	iw_fill(&p->h, iw_current(), IW_KIND_KERNEL_PERF_EVENT);
-	IW_GET(err, p->perf_type, event, attr.type);
-	IW_GET(err, p->perf_config, event, attr.config);
+	/* Through the helper: a load inside a structure that has another size in this kernel cannot be relocated. */
+	IW_COPY(err, p->perf_type, event, attr.type);
+	IW_COPY(err, p->perf_config, event, attr.config);
 	p->target_pid = iw_call_arg(&call, 1);
 	if (err)
 		p->h.flags |= IW_F_READ_FAULT;

@@ -136,7 +136,7 @@ static __always_inline void iw_opened(__u32 hook, __u32 flags, struct file *file
 		if ((type & S_IFMT) == S_IFBLK)
 			found = IW_WATCH_WRITE;
 	}
-	if ((!found && !unsure) || iw_own(bpf_get_current_pid_tgid() >> 32)) {
+	if (!found && !unsure) {
 		c->filtered[IW_KIND_FILE_OPEN]++;
 		return;
 	}
@@ -146,7 +146,7 @@ static __always_inline void iw_opened(__u32 hook, __u32 flags, struct file *file
 	IW_GET(err, mnt, file, f_path.mnt);
 	if (!found)
 		found = iw_wanted_above(mnt, dentry, asked, 0);
-	if (found && iw_internal(mnt))
+	if (found && (iw_internal(mnt) || iw_own(bpf_get_current_pid_tgid() >> 32)))
 		found = 0;
 	/* A flood of writes must not push out the one read of a secret. */
 	if (found && (found & IW_WATCH_READ || iw_allow(bpf_get_current_pid_tgid() >> 32, IW_KIND_FILE_OPEN)))

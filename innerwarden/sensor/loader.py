@@ -249,6 +249,7 @@ class KernelSource:
                     find = False
                     continue
                 if direct and name is not None:
+                    log.warning("plain loads of kernel memory are off, reads cost more program=%s", name)
                     direct = False
                     continue
                 if name is None or name in self._refused or error.errno == errno.EPERM:

@@ -39,6 +39,16 @@ def test_a_refused_program_costs_only_itself(monkeypatch: pytest.MonkeyPatch) ->
         source.close()
 
 
+def test_plain_loads_are_used_where_the_kernel_has_them(caplog: pytest.LogCaptureFixture) -> None:
+    """One program that cannot be loaded with them makes every read of every other one slower."""
+    source = KernelSource(KernelConfig(prio_ring_bytes=65536, bulk_ring_bytes=65536))
+    try:
+        source.start()
+    finally:
+        source.close()
+    assert [record.getMessage() for record in caplog.records if "plain loads" in record.getMessage()] == []
+
+
 def test_layout_mismatch_refuses_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
     layout = dict(_wire.LAYOUT)
     layout["iw_process_exec"] = tuple(
