@@ -69,7 +69,8 @@ class MemoryMaps:
         self._cut = self._unread = 0
         for pid in procs.pids(self._proc):
             process = procs.stat(self._proc, pid)
-            if process is None or process.is_kthread:
+            # Of this process there is the page of ctypes' callbacks, which is writable where libffi has no other way.
+            if process is None or process.is_kthread or pid == os.getpid():
                 continue
             alive.add((pid, process.start_ns))
             yield from self._process(pid, process.start_ns)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
 import subprocess
@@ -65,6 +66,11 @@ def test_code_without_a_file_is_found_once(code: str, flags: MemoryFlag) -> None
         assert of(pid, looked(one)) == []
     assert of(pid, looked(one)) == []
     assert all(key[0] != pid for key in one._told), "what ended is forgotten"
+
+
+def test_this_process_itself_is_left_out() -> None:
+    with mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC):
+        assert of(os.getpid(), looked(MemoryMaps())) == []
 
 
 def test_an_ordinary_process_is_silent() -> None:
