@@ -263,7 +263,7 @@ static __always_inline int read_truncate(struct iw_call *call, struct request *r
 
 /* All of them in one program, so that the path code is verified once. */
 SEC("tp_btf/sys_exit")
-int iw_do_attribute(__u64 *ctx)
+int IW_PROG(iw_do_attribute)
 {
 	struct request r = { .to = { .uid = IW_UNSET, .gid = IW_UNSET } };
 	struct iw_call call;

@@ -7,9 +7,11 @@ const volatile __u64 iw_ring_wake_bytes[2] = { 1 << 20, 1 << 20 };
 /* Some directory is watched for reads of any name: opens for reading look at directories too. */
 const volatile __u32 iw_watch_dir_reads = 0;
 
-/* See IW_GET. */
+/* See iw_kernel.bpf.h. */
 const volatile __u32 iw_direct_reads = 0;
 const volatile __u32 iw_find_task = 0;
+const volatile __u32 iw_preemptible = 0;
+const volatile __u32 iw_iterators = 0;
 
 /* Consumer position + 1 at the last forced wake-up. */
 __u64 iw_woken_at[2] = {};
@@ -167,62 +169,86 @@ static __always_inline int prepend(struct iw_path_scratch *p, struct dentry *den
 	return 0;
 }
 
+/* Where a walk stands. Its counts are in the path scratch, so that the verifier does not follow every combination. */
+struct walk {
+	struct mount *mount;
+	struct dentry *dentry;
+	struct dentry *root; /* of the mount */
+};
+
+static __always_inline void walk_begin(struct walk *w, struct iw_path_scratch *p, __u32 *err)
+{
+	w->mount = (void *)p->mnt - bpf_core_field_offset(struct mount, mnt);
+	w->dentry = (void *)p->dentry;
+	IW_GET(*err, w->root, w->mount, mnt.mnt_root);
+}
+
+/* From a mount's root to the place it is mounted on; non-zero at the top. */
+static __always_inline int walk_out(struct walk *w, __u32 *err)
+{
+	struct mount *above = NULL;
+
+	IW_GET(*err, above, w->mount, mnt_parent);
+	if (*err || !above || above == w->mount)
+		return 1;
+	IW_GET(*err, w->dentry, w->mount, mnt_mountpoint);
+	w->mount = above;
+	IW_GET(*err, w->root, w->mount, mnt.mnt_root);
+	return 0;
+}
+
+/* One component or one crossing of a mount; non-zero when there is nothing above. */
+static __always_inline int walk_step(struct walk *w, struct iw_path_scratch *p, __u32 *err)
+{
+	struct dentry *parent = NULL;
+	struct inode *inode = NULL;
+	unsigned short mode = 0;
+
+	/* The mounted root's mode counts, not the mode of the directory it covers. */
+	if (p->depth - 1 < 3 && !p->covered) {
+		IW_GET(*err, inode, w->dentry, d_inode);
+		IW_GET(*err, mode, inode, i_mode);
+		if (mode & S_IWOTH)
+			p->seen |= IW_SEEN_WORLD_WRITABLE;
+	}
+	if (*err)
+		return 1;
+	if (w->dentry == w->root) {
+		p->covered = 1;
+		return walk_out(w, err);
+	}
+	p->covered = 0;
+	IW_GET(*err, parent, w->dentry, d_parent);
+	if (*err || !parent || prepend(p, w->dentry)) {
+		p->seen |= IW_SEEN_PARTIAL;
+		return 1;
+	}
+	if (parent == w->dentry) {
+		p->seen |= IW_SEEN_DETACHED;
+		return 1;
+	}
+	w->dentry = parent;
+	p->depth++;
+	return 0;
+}
+
 __noinline int iw_walk(void)
 {
-	struct dentry *dentry, *root = NULL, *parent = NULL;
-	struct mount *mount, *above = NULL;
 	struct iw_path_scratch *p;
-	struct inode *inode = NULL;
 	__u32 err = 0, zero = 0;
-	unsigned short mode = 0;
-	int i;
+	struct walk w;
 
 	p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
 	if (!p)
 		return IW_PATH_MAX;
-	mount = (void *)p->mnt - bpf_core_field_offset(struct mount, mnt);
-	dentry = (void *)p->dentry;
-	/* State is in memory, so that the verifier does not follow every combination of steps and crossings. */
 	p->at = IW_PATH_MAX;
 	p->seen = 0;
 	p->depth = 0;
 	p->covered = 0;
-	IW_GET(err, root, mount, mnt.mnt_root);
-#pragma clang loop unroll(disable)
-	for (i = 0; i < IW_WALK_MAX; i++) {
-		/* The mounted root's mode counts, not the mode of the directory it covers. */
-		if (p->depth - 1 < 3 && !p->covered) {
-			IW_GET(err, inode, dentry, d_inode);
-			IW_GET(err, mode, inode, i_mode);
-			if (mode & S_IWOTH)
-				p->seen |= IW_SEEN_WORLD_WRITABLE;
-		}
-		if (err)
-			break;
-		if (dentry == root) {
-			IW_GET(err, above, mount, mnt_parent);
-			if (err || !above || above == mount)
-				break;
-			IW_GET(err, dentry, mount, mnt_mountpoint);
-			mount = above;
-			IW_GET(err, root, mount, mnt.mnt_root);
-			p->covered = 1;
-			continue;
-		}
-		p->covered = 0;
-		IW_GET(err, parent, dentry, d_parent);
-		if (err || !parent || prepend(p, dentry)) {
-			p->seen |= IW_SEEN_PARTIAL;
-			break;
-		}
-		if (parent == dentry) {
-			p->seen |= IW_SEEN_DETACHED;
-			break;
-		}
-		dentry = parent;
-		p->depth++;
-	}
-	if (i == IW_WALK_MAX)
+	p->ended = 0;
+	walk_begin(&w, p, &err);
+	IW_REPEAT(IW_WALK_MAX, p->ended = walk_step(&w, p, &err));
+	if (!p->ended)
 		p->seen |= IW_SEEN_PARTIAL;
 	if (err)
 		p->seen |= IW_SEEN_FAULT | IW_SEEN_PARTIAL;
@@ -250,51 +276,43 @@ __noinline int iw_watched_text(__u32 start, __u32 len)
 	return iw_watched(&key);
 }
 
+/* One component or one crossing of a mount; non-zero when that was the last one to look at. */
+static __always_inline int above_step(struct walk *w, struct iw_path_scratch *p, __u32 levels)
+{
+	struct dentry *parent = NULL;
+	__u32 err = 0, flags;
+
+	if (w->dentry == w->root)
+		return walk_out(w, &err);
+	if (p->depth) {
+		flags = iw_watched_dentry(w->dentry);
+		if (flags & IW_WATCH_DIR)
+			p->seen |= flags;
+	}
+	if (p->depth >= levels)
+		return 1;
+	IW_GET(err, parent, w->dentry, d_parent);
+	if (err || !parent || parent == w->dentry)
+		return 1;
+	w->dentry = parent;
+	p->depth++;
+	return 0;
+}
+
 __noinline int iw_watched_above(__u32 self, __u32 levels)
 {
-	struct dentry *dentry, *root = NULL, *parent = NULL;
-	__u32 err = 0, found = 0, flags, steps = self, zero = 0, turn = 0;
-	struct mount *mount, *above = NULL;
 	struct iw_path_scratch *p;
+	__u32 err = 0, zero = 0;
+	struct walk w;
 
 	p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
 	if (!p)
 		return 0;
-	mount = (void *)p->mnt - bpf_core_field_offset(struct mount, mnt);
-	dentry = (void *)p->dentry;
-	IW_GET(err, root, mount, mnt.mnt_root);
-#pragma clang loop unroll(disable)
-	while (1) {
-		/*
-		 * Nothing may be moved to the end of the body: kernels before 6.4 accept a back-edge only from
-		 * a jump, not from a plain instruction that falls through to the head (check_cfg).
-		 */
-		asm volatile("" ::: "memory");
-		if (turn++ >= 8)
-			break;
-		if (dentry == root) {
-			IW_GET(err, above, mount, mnt_parent);
-			if (err || !above || above == mount)
-				break;
-			IW_GET(err, dentry, mount, mnt_mountpoint);
-			mount = above;
-			IW_GET(err, root, mount, mnt.mnt_root);
-			continue;
-		}
-		if (steps) {
-			flags = iw_watched_dentry(dentry);
-			if (flags & IW_WATCH_DIR)
-				found |= flags;
-		}
-		if (steps >= levels)
-			break;
-		IW_GET(err, parent, dentry, d_parent);
-		if (err || !parent || parent == dentry)
-			break;
-		dentry = parent;
-		steps++;
-	}
-	return found;
+	p->depth = self;
+	p->seen = 0;
+	walk_begin(&w, p, &err);
+	IW_REPEAT(8, above_step(&w, p, levels));
+	return p->seen;
 }
 
 __noinline __u64 iw_file_sock(__u64 at)

@@ -110,7 +110,7 @@ __noinline int iw_identity_check(__u32 hook)
 
 /* setuid, setreuid, setresuid, setgid, setregid, setresgid, setfsuid, setfsgid, capset. */
 SEC("tp_btf/sys_exit")
-int iw_do_credential(__u64 *ctx)
+int IW_PROG(iw_do_credential)
 {
 	struct iw_identity before = {}, after = {}, *kept;
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
@@ -175,7 +175,7 @@ static __always_inline __u32 key_name(struct iw_scratch *s, __u32 pos, struct iw
 
 /* keyctl, add_key, request_key, when they succeeded. */
 SEC("tp_btf/sys_exit")
-int iw_do_key(__u64 *ctx)
+int IW_PROG(iw_do_key)
 {
 	struct iw_counters *c = iw_count();
 	struct iw_credential_key *k;

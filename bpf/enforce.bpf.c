@@ -411,7 +411,10 @@ __noinline __u64 iw_path_hash(__u64 mnt, __u64 at, __u32 which)
 	IW_GET(err, root, mount, mnt.mnt_root);
 #pragma clang loop unroll(disable)
 	while (1) {
-		/* The back-edge must be a jump, see iw_watched_above. */
+		/*
+		 * Nothing may be moved to the end of the body: kernels before 6.4 accept a back-edge only from
+		 * a jump, not from a plain instruction that falls through to the head (check_cfg).
+		 */
 		asm volatile("" ::: "memory");
 		if (err || steps++ >= IW_WALK_MAX)
 			return 0;
@@ -568,7 +571,7 @@ static __always_inline int judge_exec(struct file *file)
 }
 
 SEC("lsm/bprm_check_security")
-int BPF_PROG(iw_lsm_exec, struct linux_binprm *bprm, int ret)
+int IW_PROG(iw_lsm_exec, struct linux_binprm *bprm, int ret)
 {
 	struct file *file = NULL;
 	__u32 err = 0;
@@ -607,7 +610,7 @@ static __always_inline int judge_change(struct inode *inode, __u32 detail, __u32
 }
 
 SEC("lsm/file_open")
-int BPF_PROG(iw_lsm_file_open, struct file *file, int ret)
+int IW_PROG(iw_lsm_file_open, struct file *file, int ret)
 {
 	__u32 err = 0, mode = 0, flags = 0;
 	struct inode *inode = NULL;
@@ -627,7 +630,7 @@ int BPF_PROG(iw_lsm_file_open, struct file *file, int ret)
 
 /* Called a second time with the names swapped for RENAME_EXCHANGE. */
 SEC("lsm/inode_rename")
-int BPF_PROG(iw_lsm_inode_rename, struct inode *old_dir, struct dentry *old_dentry, struct inode *new_dir,
+int IW_PROG(iw_lsm_inode_rename, struct inode *old_dir, struct dentry *old_dentry, struct inode *new_dir,
 	     struct dentry *new_dentry, int ret)
 {
 	struct inode *inode = NULL;
@@ -649,7 +652,7 @@ int BPF_PROG(iw_lsm_inode_rename, struct inode *old_dir, struct dentry *old_dent
 }
 
 SEC("lsm/inode_unlink")
-int BPF_PROG(iw_lsm_inode_unlink, struct inode *dir, struct dentry *dentry, int ret)
+int IW_PROG(iw_lsm_inode_unlink, struct inode *dir, struct dentry *dentry, int ret)
 {
 	struct inode *inode = NULL;
 	__u32 err = 0;
@@ -664,7 +667,7 @@ int BPF_PROG(iw_lsm_inode_unlink, struct inode *dir, struct dentry *dentry, int 
 
 /* truncate(2); ftruncate needs a descriptor that file_open saw. */
 SEC("lsm/path_truncate")
-int BPF_PROG(iw_lsm_path_truncate, struct path *path, int ret)
+int IW_PROG(iw_lsm_path_truncate, struct path *path, int ret)
 {
 	struct dentry *dentry = NULL;
 	struct inode *inode = NULL;
@@ -702,7 +705,7 @@ static __always_inline int judge_bpf(__u32 command, __u32 hook)
  * verdict other than 0 ends the chain anyway: the trampoline runs no further program (arch_prepare_bpf_trampoline).
  */
 SEC("lsm/bpf")
-int BPF_PROG(iw_lsm_bpf, int command, void *attr, unsigned int size, int ret)
+int IW_PROG(iw_lsm_bpf, int command, void *attr, unsigned int size, int ret)
 {
 	struct iw_enforce_policy *policy = policy_now();
 
@@ -715,7 +718,7 @@ int BPF_PROG(iw_lsm_bpf, int command, void *attr, unsigned int size, int ret)
 
 /* A descriptor for a map of ours that could change it; whoever has none cannot write. */
 SEC("lsm/bpf_map")
-int BPF_PROG(iw_lsm_bpf_map, struct bpf_map___id *map, unsigned int mode, int ret)
+int IW_PROG(iw_lsm_bpf_map, struct bpf_map___id *map, unsigned int mode, int ret)
 {
 	__u32 err = 0, id = 0;
 
@@ -751,7 +754,7 @@ static __always_inline int judge_target(struct task_struct *target, __u32 rule, 
 
 /* Signals of users only: the kernel's own (a terminal's Ctrl-C, out of memory) are not asked about. */
 SEC("lsm/task_kill")
-int BPF_PROG(iw_lsm_task_kill, struct task_struct *target, void *info, int signal, const struct cred *cred, int ret)
+int IW_PROG(iw_lsm_task_kill, struct task_struct *target, void *info, int signal, const struct cred *cred, int ret)
 {
 	struct iw_enforce_policy *policy = policy_now();
 
@@ -764,7 +767,7 @@ int BPF_PROG(iw_lsm_task_kill, struct task_struct *target, void *info, int signa
 
 /* Attaching, /proc/pid/mem, process_vm_writev, pidfd_getfd. Reading /proc/pid, as ps does, is another mode. */
 SEC("lsm/ptrace_access_check")
-int BPF_PROG(iw_lsm_ptrace, struct task_struct *target, unsigned int mode, int ret)
+int IW_PROG(iw_lsm_ptrace, struct task_struct *target, unsigned int mode, int ret)
 {
 	if (ret)
 		return ret;
@@ -775,7 +778,7 @@ int BPF_PROG(iw_lsm_ptrace, struct task_struct *target, unsigned int mode, int r
 
 /* Loaded alone and attached to see whether this kernel runs LSM programs at all. It never has a say. */
 SEC("lsm/task_setnice")
-int BPF_PROG(iw_lsm_sample, struct task_struct *task, int nice, int ret)
+int IW_PROG(iw_lsm_sample, struct task_struct *task, int nice, int ret)
 {
 	struct iw_enforce_counters *c = enforce_count();
 

@@ -27,7 +27,7 @@ static __always_inline __u32 call_flags(struct iw_call *call)
 
 /* openat, open, openat2, creat, open_by_handle_at: whichever call made the descriptor, the file is the same. */
 SEC("tp_btf/sys_exit")
-int iw_do_open(__u64 *ctx)
+int IW_PROG(iw_do_open)
 {
 	struct iw_call call;
 	struct file *file;

@@ -34,7 +34,7 @@ static __always_inline void access_target(struct iw_process_memory_access *a, st
  * (6.2) the record has all of it; elsewhere only the number, for user space to look up; out of other namespaces nothing.
  */
 SEC("tp_btf/sys_exit")
-int iw_do_process_vm(__u64 *ctx)
+int IW_PROG(iw_do_process_vm)
 {
 	struct task_struct *task = iw_current(), *leader = NULL, *target = NULL;
 	struct iw_process_memory_access *a;
@@ -95,7 +95,7 @@ static __always_inline struct task_struct *pidfd_task(struct file *file)
 }
 
 SEC("tp_btf/sys_exit")
-int iw_do_pidfd_getfd(__u64 *ctx)
+int IW_PROG(iw_do_pidfd_getfd)
 {
 	struct task_struct *task = iw_current(), *target;
 	struct iw_process_memory_access *a;
@@ -124,7 +124,7 @@ int iw_do_pidfd_getfd(__u64 *ctx)
  * pass, security modules may still refuse. Checks for mere reading (ps, top) are left out.
  */
 SEC("fentry/security_ptrace_access_check")
-int BPF_PROG(iw_ptrace_access, struct task_struct *child, unsigned int mode)
+int IW_PROG(iw_ptrace_access, struct task_struct *child, unsigned int mode)
 {
 	__u32 err = 0, tgid = 0, own = bpf_get_current_pid_tgid() >> 32;
 	struct iw_process_memory_access *a;
@@ -144,7 +144,7 @@ int BPF_PROG(iw_ptrace_access, struct task_struct *child, unsigned int mode)
 }
 
 SEC("tp_btf/sys_exit")
-int iw_do_userfaultfd(__u64 *ctx)
+int IW_PROG(iw_do_userfaultfd)
 {
 	struct iw_process_userfaultfd *u;
 	struct iw_call call;

@@ -29,7 +29,7 @@ typedef void (*btf_trace_io_uring_submit_sqe___request)(void *, struct io_kiocb 
 typedef void (*btf_trace_io_uring_submit_sqe___both)(void *, void *, void *, __u64, __u8, __u32, _Bool, _Bool);
 
 SEC("tp_btf/io_uring_create")
-int BPF_PROG(iw_io_uring_create, int fd, void *ring, __u32 entries, __u32 completions, __u32 flags)
+int IW_PROG(iw_io_uring_create, int fd, void *ring, __u32 entries, __u32 completions, __u32 flags)
 {
 	__u64 id = (__u64)ring, none = 0;
 	struct iw_kernel_io_uring *k;
@@ -101,14 +101,14 @@ static __always_inline int submitted_request(struct io_kiocb *request)
 
 /* Since 6.4. */
 SEC("tp_btf/io_uring_submit_req")
-int iw_io_uring_submit_req(__u64 *ctx)
+int IW_PROG(iw_io_uring_submit_req)
 {
 	return submitted_request((struct io_kiocb *)ctx[0]);
 }
 
 /* Before: (request), since 6.0; (ring, request, ...), since 5.14; (ring, opcode, ...). */
 SEC("tp_btf/io_uring_submit_sqe")
-int iw_io_uring_submit_sqe(__u64 *ctx)
+int IW_PROG(iw_io_uring_submit_sqe)
 {
 	if (bpf_core_type_exists(btf_trace_io_uring_submit_sqe___request))
 		return submitted_request((struct io_kiocb *)ctx[0]);

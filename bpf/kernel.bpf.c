@@ -48,7 +48,7 @@ static __always_inline int module_call(__u32 stage, __u32 hook, __u32 has_fd, __
  * before its first instruction.
  */
 SEC("tp_btf/sys_exit")
-int iw_do_module(__u64 *ctx)
+int IW_PROG(iw_do_module)
 {
 	struct iw_call call;
 
@@ -60,7 +60,7 @@ int iw_do_module(__u64 *ctx)
 }
 
 SEC("tp_btf/module_load")
-int BPF_PROG(iw_module_load, struct module *module)
+int IW_PROG(iw_module_load, struct module *module)
 {
 	struct iw_counters *c = iw_count();
 	struct iw_kernel_module_load *m;
@@ -119,7 +119,7 @@ static __always_inline struct bpf_prog *bpf_program_of(struct task_struct *task,
 }
 
 SEC("tp_btf/sys_exit")
-int iw_do_bpf(__u64 *ctx)
+int IW_PROG(iw_do_bpf)
 {
 	struct task_struct *task = iw_current();
 	struct bpf_prog_aux *aux = NULL;
@@ -172,7 +172,7 @@ int iw_do_bpf(__u64 *ctx)
 
 /* kexec_load, kexec_file_load, refused ones too: nobody tries by accident. */
 SEC("tp_btf/sys_exit")
-int iw_do_kexec(__u64 *ctx)
+int IW_PROG(iw_do_kexec)
 {
 	struct iw_counters *c = iw_count();
 	struct dentry *dentry = NULL;
@@ -213,7 +213,7 @@ int iw_do_kexec(__u64 *ctx)
 
 /* perf_event_open: what the new event counts, from the event. */
 SEC("tp_btf/sys_exit")
-int iw_do_perf_event(__u64 *ctx)
+int IW_PROG(iw_do_perf_event)
 {
 	struct perf_event *event = NULL;
 	struct iw_kernel_perf_event *p;
@@ -249,7 +249,7 @@ int iw_do_perf_event(__u64 *ctx)
 
 /* ioperm, iopl: ports opened to the process. */
 SEC("tp_btf/sys_exit")
-int iw_do_port_access(__u64 *ctx)
+int IW_PROG(iw_do_port_access)
 {
 	struct iw_kernel_port_access *p;
 	__u32 from, count = 0;

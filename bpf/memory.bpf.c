@@ -177,7 +177,7 @@ static __always_inline __u32 taken(struct task_struct *task, __u32 protection)
 
 /* mmap, mmap2: nearly every one ends at the first test, nearly every other one is an ordinary library. */
 SEC("tp_btf/sys_exit")
-int iw_do_mmap(__u64 *ctx)
+int IW_PROG(iw_do_mmap)
 {
 	struct task_struct *task = iw_current();
 	struct iw_range range = {};
@@ -220,7 +220,7 @@ int iw_do_mmap(__u64 *ctx)
 
 /* mprotect, pkey_mprotect: what lies there is not known, but the stack and the heap have known places. */
 SEC("tp_btf/sys_exit")
-int iw_do_mprotect(__u64 *ctx)
+int IW_PROG(iw_do_mprotect)
 {
 	struct task_struct *task = iw_current();
 	struct iw_range range = {};
@@ -244,7 +244,7 @@ int iw_do_mprotect(__u64 *ctx)
  * piece, while a call that spans several gets here once for each.
  */
 SEC("fentry/security_file_mprotect")
-int BPF_PROG(iw_object_mprotect, struct vm_area_struct *vma, unsigned long asked, unsigned long protection)
+int IW_PROG(iw_object_mprotect, struct vm_area_struct *vma, unsigned long asked, unsigned long protection)
 {
 	struct task_struct *task = iw_current();
 	unsigned long start = 0, end = 0;

@@ -9,7 +9,7 @@
 
 /* mount: at the exit, when it succeeded, the kernel has just read these strings, so they are resident. */
 SEC("tp_btf/sys_exit")
-int iw_do_mount(__u64 *ctx)
+int IW_PROG(iw_do_mount)
 {
 	struct task_struct *task = iw_current();
 	struct iw_counters *c = iw_count();
@@ -90,7 +90,7 @@ static __always_inline struct vfsmount *mount_of_fd(__u32 fd, const char **type,
  * has. A move from path to path is told as text.
  */
 SEC("tp_btf/sys_exit")
-int iw_do_move_mount(__u64 *ctx)
+int IW_PROG(iw_do_move_mount)
 {
 	const char *type = NULL, *device = NULL;
 	struct iw_counters *c = iw_count();
@@ -130,7 +130,7 @@ int iw_do_move_mount(__u64 *ctx)
 
 /* fsmount, open_tree with OPEN_TREE_CLONE: a mount that is nowhere yet. */
 SEC("tp_btf/sys_exit")
-int iw_do_new_mount(__u64 *ctx)
+int IW_PROG(iw_do_new_mount)
 {
 	const char *type = NULL, *device = NULL;
 	struct iw_counters *c = iw_count();
@@ -166,7 +166,7 @@ int iw_do_new_mount(__u64 *ctx)
 
 /* umount, umount2, mount_setattr: an existing mount, by its path as text. */
 SEC("tp_btf/sys_exit")
-int iw_do_mount_path(__u64 *ctx)
+int IW_PROG(iw_do_mount_path)
 {
 	struct iw_counters *c = iw_count();
 	struct iw_filesystem_mount *m;

@@ -7,30 +7,30 @@
 #define IW_PARTS 4	  /* last components of a name that are looked at */
 #define IW_TAIL_BYTES 256 /* of a name, searched for those components */
 
+/* Look at the byte before p->cursor, which moves one back; non-zero at the text's beginning or with enough components. */
+static __always_inline int split_step(struct iw_path_scratch *p)
+{
+	__u32 at = p->cursor;
+
+	p->cursor = at - 1;
+	if (at && p->text[(at - 1) & (IW_PATH_MAX - 1)] != '/')
+		return 0;
+	if (p->at > at) {
+		p->start[p->parts & 7] = at;
+		p->end[p->parts & 7] = p->at;
+		p->parts++;
+	}
+	p->at = at ? at - 1 : 0;
+	return !at || p->parts >= IW_PARTS;
+}
+
 /* Note the text's last components, last first, in p->start and p->end; returns how many. */
 static __always_inline __u32 split_text(struct iw_path_scratch *p, __u32 length)
 {
-	__u32 at, i;
-
 	p->parts = 0;
 	p->at = length; /* end of the component that is being passed */
-#pragma clang loop unroll(disable)
-	for (i = 0; i < IW_TAIL_BYTES; i++) {
-		if (i > length)
-			break;
-		at = length - i; /* the byte before `at`, or the text's beginning */
-		asm volatile("" : "+r"(at));
-		if (at && p->text[(at - 1) & (IW_PATH_MAX - 1)] != '/')
-			continue;
-		if (p->at > at) {
-			p->start[p->parts & 7] = at;
-			p->end[p->parts & 7] = p->at;
-			p->parts++;
-		}
-		p->at = at ? at - 1 : 0;
-		if (!at || p->parts >= IW_PARTS)
-			break;
-	}
+	p->cursor = length;
+	IW_REPEAT(IW_TAIL_BYTES, split_step(p));
 	return p->parts;
 }
 
@@ -183,7 +183,7 @@ static __always_inline int send_names(__u32 kind, __u32 hook, __u32 old_fd, __u6
 
 /* rename, renameat, renameat2, unlink, unlinkat: one program, so that the path code is verified once. */
 SEC("tp_btf/sys_exit")
-int iw_do_names(__u64 *ctx)
+int IW_PROG(iw_do_names)
 {
 	__u32 old_fd = AT_FDCWD_32, new_fd = AT_FDCWD_32, kind = IW_KIND_FILE_RENAME;
 	__u64 old_name, new_name = 0;
@@ -327,7 +327,7 @@ static __always_inline int send_node(struct iw_call *call, __u32 at, __u64 name,
 
 /* link, linkat, symlink, symlinkat, mknod, mknodat: what makes a name without opening anything. */
 SEC("tp_btf/sys_exit")
-int iw_do_link(__u64 *ctx)
+int IW_PROG(iw_do_link)
 {
 	__u32 from_fd = AT_FDCWD_32, to_fd = AT_FDCWD_32, type = IW_LINK_HARD;
 	__u64 first, second, third, from, to;

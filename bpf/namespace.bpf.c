@@ -95,7 +95,7 @@ static __always_inline void iw_namespaces_born(struct task_struct *parent, struc
 
 /* clone, clone3: at the parent's return. */
 SEC("tp_btf/sys_exit")
-int iw_do_clone(__u64 *ctx)
+int IW_PROG(iw_do_clone)
 {
 	__u64 id = bpf_get_current_pid_tgid();
 	struct iw_process_namespace *n;
@@ -148,7 +148,7 @@ static __always_inline __u32 namespace_type(struct file *file)
 
 /* unshare, setns. */
 SEC("tp_btf/sys_exit")
-int iw_do_namespace(__u64 *ctx)
+int IW_PROG(iw_do_namespace)
 {
 	struct task_struct *task = iw_current();
 	struct iw_process_namespace *n;
@@ -179,7 +179,7 @@ int iw_do_namespace(__u64 *ctx)
 
 /* chroot: the root that the process has now. pivot_root: the text, because that directory's own path is "/" now. */
 SEC("tp_btf/sys_exit")
-int iw_do_root(__u64 *ctx)
+int IW_PROG(iw_do_root)
 {
 	struct task_struct *task = iw_current();
 	struct iw_counters *c = iw_count();

@@ -112,7 +112,7 @@ static __always_inline int tcp_listen(struct sock *sk)
 
 /* Both transitions happen in the caller of connect() or listen(), after the address was copied and set. */
 SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(iw_sock_state, struct sock *sk, int before, int after)
+int IW_PROG(iw_sock_state, struct sock *sk, int before, int after)
 {
 	if (after == TCP_SYN_SENT)
 		return tcp_connect(sk);
@@ -158,13 +158,13 @@ static __always_inline int socket_connect(struct bpf_sock_addr *ctx, __u16 famil
 }
 
 SEC("cgroup/connect4")
-int iw_connect4(struct bpf_sock_addr *ctx)
+int IW_PROG_ON(iw_connect4, struct bpf_sock_addr)
 {
 	return socket_connect(ctx, AF_INET, IW_HOOK_CONNECT4);
 }
 
 SEC("cgroup/connect6")
-int iw_connect6(struct bpf_sock_addr *ctx)
+int IW_PROG_ON(iw_connect6, struct bpf_sock_addr)
 {
 	return socket_connect(ctx, AF_INET6, IW_HOOK_CONNECT6);
 }
@@ -203,20 +203,20 @@ static __always_inline int socket_send(struct bpf_sock_addr *ctx, __u16 family, 
 }
 
 SEC("cgroup/sendmsg4")
-int iw_sendmsg4(struct bpf_sock_addr *ctx)
+int IW_PROG_ON(iw_sendmsg4, struct bpf_sock_addr)
 {
 	return socket_send(ctx, AF_INET, IW_HOOK_SENDMSG4);
 }
 
 SEC("cgroup/sendmsg6")
-int iw_sendmsg6(struct bpf_sock_addr *ctx)
+int IW_PROG_ON(iw_sendmsg6, struct bpf_sock_addr)
 {
 	return socket_send(ctx, AF_INET6, IW_HOOK_SENDMSG6);
 }
 
 /* After a successful bind(), with the port the kernel chose. Always 1: this program refuses nothing. */
 SEC("cgroup/post_bind4")
-int iw_post_bind4(struct bpf_sock *ctx)
+int IW_PROG_ON(iw_post_bind4, struct bpf_sock)
 {
 	struct iw_network_bind *n;
 
@@ -232,7 +232,7 @@ int iw_post_bind4(struct bpf_sock *ctx)
 }
 
 SEC("cgroup/post_bind6")
-int iw_post_bind6(struct bpf_sock *ctx)
+int IW_PROG_ON(iw_post_bind6, struct bpf_sock)
 {
 	struct iw_network_bind *n;
 	__u32 part[4];
@@ -256,7 +256,7 @@ int iw_post_bind6(struct bpf_sock *ctx)
 
 /* Only where no cgroup v2 is mounted: the same, from the socket behind the descriptor. */
 SEC("tp_btf/sys_exit")
-int iw_do_bind(__u64 *ctx)
+int IW_PROG(iw_do_bind)
 {
 	struct task_struct *task = iw_current();
 	struct iw_network_bind *n;

@@ -10,7 +10,7 @@
 
 /* After every check of permission and before the file's own open; its flags are still those of the call. */
 SEC("fentry/security_file_open")
-int BPF_PROG(iw_object_open, struct file *file)
+int IW_PROG(iw_object_open, struct file *file)
 {
 	unsigned int mode = 0, flags = 0;
 	__u32 err = 0;
@@ -61,7 +61,7 @@ static __always_inline int send_dentries(__u32 kind, __u32 hook, struct vfsmount
 
 /* Both names are on one mount, or the kernel refuses. */
 SEC("fentry/security_path_rename")
-int BPF_PROG(iw_object_rename, const struct path *old_dir, struct dentry *from, const struct path *new_dir,
+int IW_PROG(iw_object_rename, const struct path *old_dir, struct dentry *from, const struct path *new_dir,
 	     struct dentry *to)
 {
 	struct vfsmount *mnt = NULL;
@@ -72,7 +72,7 @@ int BPF_PROG(iw_object_rename, const struct path *old_dir, struct dentry *from, 
 }
 
 SEC("fentry/security_path_unlink")
-int BPF_PROG(iw_object_unlink, const struct path *dir, struct dentry *dentry)
+int IW_PROG(iw_object_unlink, const struct path *dir, struct dentry *dentry)
 {
 	struct vfsmount *mnt = NULL;
 	__u32 err = 0;
@@ -100,7 +100,7 @@ static __always_inline struct iw_file_link *begin_link(struct iw_counters *c, st
 }
 
 SEC("fentry/security_path_link")
-int BPF_PROG(iw_object_link, struct dentry *from, const struct path *dir, struct dentry *to)
+int IW_PROG(iw_object_link, struct dentry *from, const struct path *dir, struct dentry *to)
 {
 	__u32 err = 0, seen, pos = sizeof(struct iw_file_link);
 	struct iw_counters *c = iw_count();
@@ -126,7 +126,7 @@ int BPF_PROG(iw_object_link, struct dentry *from, const struct path *dir, struct
 }
 
 SEC("fentry/security_path_symlink")
-int BPF_PROG(iw_object_symlink, const struct path *dir, struct dentry *to, const char *text)
+int IW_PROG(iw_object_symlink, const struct path *dir, struct dentry *to, const char *text)
 {
 	__u32 err = 0, seen, pos = sizeof(struct iw_file_link);
 	struct iw_counters *c = iw_count();
@@ -183,7 +183,7 @@ static __always_inline int send_change_of(__u32 hook, const struct path *path, s
 }
 
 SEC("fexit/chmod_common")
-int BPF_PROG(iw_object_chmod, const struct path *path, unsigned short mode, int ret)
+int IW_PROG(iw_object_chmod, const struct path *path, unsigned short mode, int ret)
 {
 	struct iw_new_attribute to = { .attribute = IW_ATTRIBUTE_MODE, .uid = IW_UNSET, .gid = IW_UNSET };
 
@@ -191,7 +191,7 @@ int BPF_PROG(iw_object_chmod, const struct path *path, unsigned short mode, int 
 }
 
 SEC("fexit/chown_common")
-int BPF_PROG(iw_object_chown, const struct path *path, unsigned int uid, unsigned int gid, int ret)
+int IW_PROG(iw_object_chown, const struct path *path, unsigned int uid, unsigned int gid, int ret)
 {
 	struct iw_new_attribute to = { .attribute = IW_ATTRIBUTE_OWNER };
 
@@ -202,7 +202,7 @@ int BPF_PROG(iw_object_chown, const struct path *path, unsigned int uid, unsigne
 
 /* Not of ftruncate, which is seen at its exit with its open file. */
 SEC("fexit/vfs_truncate")
-int BPF_PROG(iw_object_truncate, const struct path *path, long long length, long ret)
+int IW_PROG(iw_object_truncate, const struct path *path, long long length, long ret)
 {
 	struct iw_new_attribute to = { .attribute = IW_ATTRIBUTE_SIZE, .uid = IW_UNSET, .gid = IW_UNSET };
 

@@ -312,7 +312,7 @@ static __always_inline void segment(struct __sk_buff *ctx, struct iw_packet *p, 
 
 /* Always 1: this program drops nothing. */
 SEC("cgroup_skb/egress")
-int iw_egress(struct __sk_buff *ctx)
+int IW_PROG_ON(iw_egress, struct __sk_buff)
 {
 	struct iw_packet p = {};
 	struct iw_stream *stream;

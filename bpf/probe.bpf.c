@@ -64,4 +64,22 @@ IW_SAMPLE("xdp", iw_probe_xdp, IW_SAMPLE_XDP, 2)				 /* XDP_PASS */
 IW_SAMPLE("tc", iw_probe_tc, IW_SAMPLE_TC, -1)					 /* TC_ACT_UNSPEC: go on */
 IW_SAMPLE("iter/task", iw_probe_iter, IW_SAMPLE_ITER, 0)
 
+/* Global: a kernel may let a program forbid preemption and then call no such function. */
+__noinline int iw_probe_step(__u64 value)
+{
+	return value & 1;
+}
+
+/* Loaded alone, never attached: may a program forbid preemption, as the hooks want to? */
+SEC("?tp_btf/sched_process_fork")
+int iw_probe_preempt(__u64 *ctx)
+{
+	int odd;
+
+	bpf_preempt_disable();
+	odd = iw_probe_step(bpf_get_current_pid_tgid());
+	bpf_preempt_enable();
+	return ran(IW_SAMPLE_TP_BTF, odd & 0);
+}
+
 char LICENSE[] SEC("license") = "GPL";

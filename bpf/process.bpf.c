@@ -331,33 +331,42 @@ static __always_inline __u64 zero_bytes(__u64 word)
 	return (word - IW_BYTES(1)) & ~word & IW_BYTES(0x80);
 }
 
-/* The same for the block's variables but the first: a NUL, then a name. Eight bytes a step; `size` bytes are there. */
+/* Eight bytes of the block; adds what begins in them to p->seen. Non-zero at the block's end. */
+static __always_inline int env_step(struct iw_path_scratch *p, __u32 size)
+{
+	__u32 at = p->cursor, k;
+	__u64 word, ends;
+
+	if (at >= size)
+		return 1;
+	p->cursor = at + 8;
+	word = *(__u64 *)&p->path[iw_masked(at, IW_ENV_BLOCK - 8)];
+	ends = zero_bytes(word);
+	/* An end before an 'L', or as the last byte, behind which anything may begin. */
+	if (!((ends << 8) & zero_bytes(word ^ IW_BYTES('L'))) && !(ends >> 63))
+		return 0;
+#pragma clang loop unroll(disable)
+	for (k = 1; k <= 8; k++) {
+		if (!(word & 0xff))
+			p->seen |= iw_env_name(at + k);
+		word >>= 8;
+	}
+	return 0;
+}
+
+/* The same for the block's variables but the first: a NUL, then a name. `size` bytes are there. */
 __noinline int iw_env_block(__u32 size)
 {
-	__u32 zero = 0, flags = 0, i, k;
 	struct iw_path_scratch *p;
-	__u64 word, ends;
+	__u32 zero = 0;
 
 	p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
 	if (!p)
 		return 0;
-#pragma clang loop unroll(disable)
-	for (i = 0; i < IW_ENV_BLOCK; i += 8) {
-		if (i >= size)
-			break;
-		word = *(__u64 *)&p->path[iw_masked(i, IW_ENV_BLOCK - 8)];
-		ends = zero_bytes(word);
-		/* An end before an 'L', or as the last byte, behind which anything may begin. */
-		if (!((ends << 8) & zero_bytes(word ^ IW_BYTES('L'))) && !(ends >> 63))
-			continue;
-#pragma clang loop unroll(disable)
-		for (k = 1; k <= 8; k++) {
-			if (!(word & 0xff))
-				flags |= iw_env_name(i + k);
-			word >>= 8;
-		}
-	}
-	return flags;
+	p->cursor = 0;
+	p->seen = 0;
+	IW_REPEAT(IW_ENV_BLOCK / 8, env_step(p, size));
+	return p->seen;
 }
 
 /* Does the new image's environment name a library to load, or where to look for them? Its first 16 KiB. */
@@ -390,36 +399,49 @@ __noinline int iw_env_flags(__u64 start, __u64 end)
 	return flags;
 }
 
+struct argv_rest {
+	__u64 start; /* user address of all of it */
+	__u32 total;
+	__u32 offset;
+	__u32 delivered;
+};
+
+/* One record of one chunk; non-zero at the end. */
+static __always_inline int send_chunk(struct iw_counters *c, struct iw_scratch *s, struct argv_rest *r)
+{
+	struct iw_process_exec_argv *a = (struct iw_process_exec_argv *)s->record;
+	__u32 size, pos;
+
+	if (r->offset >= r->total)
+		return 1;
+	size = r->total - r->offset;
+	if (size > IW_ARGV_CHUNK)
+		size = IW_ARGV_CHUNK;
+	__builtin_memset(a, 0, sizeof(*a));
+	iw_fill(&a->h, iw_current(), IW_KIND_PROCESS_EXEC_ARGV);
+	a->argv_offset = r->offset;
+	a->argv_len = r->total;
+	pos = IW_APPEND(s, sizeof(*a), &a->argv, (void *)r->start + r->offset, size, IW_ARGV_CHUNK, bpf_probe_read_user);
+	if (a->argv.len &&
+	    !iw_output(c, s, pos, IW_KIND_PROCESS_EXEC_ARGV, IW_HOOK_SCHED_EXEC, &iw_ring_prio, IW_RING_PRIO))
+		r->delivered += a->argv.len;
+	r->offset += size;
+	return 0;
+}
+
 /* Send argv beyond the first chunk, one record a chunk; returns the bytes delivered. The caller holds the scratch. */
 __noinline int iw_argv_rest(__u64 start, __u32 total)
 {
-	__u32 offset = IW_ARGV_CHUNK, delivered = 0, size, pos, zero = 0;
-	struct iw_scratch *s = bpf_map_lookup_elem(&iw_scratch, &zero);
+	struct argv_rest rest = { .start = start, .total = total, .offset = IW_ARGV_CHUNK };
 	struct iw_counters *c = iw_count();
-	struct iw_process_exec_argv *a;
-	int i;
+	struct iw_scratch *s;
+	__u32 zero = 0;
 
+	s = bpf_map_lookup_elem(&iw_scratch, &zero);
 	if (!s || !c)
 		return 0;
-	a = (struct iw_process_exec_argv *)s->record;
-#pragma clang loop unroll(disable)
-	for (i = 1; i < IW_ARGV_MAX / IW_ARGV_CHUNK; i++) {
-		if (offset >= total)
-			break;
-		size = total - offset;
-		if (size > IW_ARGV_CHUNK)
-			size = IW_ARGV_CHUNK;
-		__builtin_memset(a, 0, sizeof(*a));
-		iw_fill(&a->h, iw_current(), IW_KIND_PROCESS_EXEC_ARGV);
-		a->argv_offset = offset;
-		a->argv_len = total;
-		pos = IW_APPEND(s, sizeof(*a), &a->argv, (void *)start + offset, size, IW_ARGV_CHUNK,
-				bpf_probe_read_user);
-		if (a->argv.len && !iw_output(c, s, pos, IW_KIND_PROCESS_EXEC_ARGV, IW_HOOK_SCHED_EXEC, &iw_ring_prio, IW_RING_PRIO))
-			delivered += a->argv.len;
-		offset += size;
-	}
-	return delivered;
+	IW_REPEAT(IW_ARGV_MAX / IW_ARGV_CHUNK - 1, send_chunk(c, s, &rest));
+	return rest.delivered;
 }
 
 /* Mode of the executed file, or of the one whose set-user-id bit counts; all bits when it cannot be read. */
@@ -442,7 +464,7 @@ static __always_inline __u32 file_mode(struct linux_binprm *bprm, int of_executa
 }
 
 SEC("tp_btf/sched_process_exec")
-int BPF_PROG(iw_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+int IW_PROG(iw_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
 	struct iw_counters *c = iw_count();
 	unsigned long start = 0, end = 0, env = 0, env_end = 0;
@@ -493,7 +515,7 @@ int BPF_PROG(iw_exec, struct task_struct *task, int old_pid, struct linux_binprm
 }
 
 SEC("tp_btf/sched_process_fork")
-int BPF_PROG(iw_fork, struct task_struct *parent, struct task_struct *child)
+int IW_PROG(iw_fork, struct task_struct *parent, struct task_struct *child)
 {
 	struct iw_process_fork *f;
 	__u32 err = 0, pid = 0, tgid = 0;
@@ -519,7 +541,7 @@ int BPF_PROG(iw_fork, struct task_struct *parent, struct task_struct *child)
 }
 
 SEC("tp_btf/sched_process_exit")
-int BPF_PROG(iw_exit, struct task_struct *task)
+int IW_PROG(iw_exit, struct task_struct *task)
 {
 	struct signal_struct *signal = NULL;
 	struct task_struct *leader = NULL;
@@ -594,7 +616,7 @@ static __always_inline struct task_struct *tracee(struct task_struct *task, __u3
 }
 
 SEC("tp_btf/sys_exit")
-int iw_do_ptrace(__u64 *ctx)
+int IW_PROG(iw_do_ptrace)
 {
 	struct task_struct *task = iw_current(), *target, *leader = NULL;
 	const struct cred *cred = NULL;
@@ -634,7 +656,7 @@ int iw_do_ptrace(__u64 *ctx)
 }
 
 SEC("tp_btf/sys_exit")
-int iw_do_memfd_create(__u64 *ctx)
+int IW_PROG(iw_do_memfd_create)
 {
 	struct task_struct *task = iw_current();
 	struct iw_counters *c = iw_count();
@@ -671,7 +693,7 @@ int iw_do_memfd_create(__u64 *ctx)
 
 /* dup, dup2, dup3, fcntl(F_DUPFD): a socket copied onto standard input, output or error. */
 SEC("tp_btf/sys_exit")
-int iw_do_fd_redirect(__u64 *ctx)
+int IW_PROG(iw_do_fd_redirect)
 {
 	struct task_struct *task = iw_current();
 	struct iw_process_fd_redirect *r;
@@ -706,7 +728,7 @@ int iw_do_fd_redirect(__u64 *ctx)
 
 /* cgroup.procs, cgroup.threads and v1's tasks written: `path` is the kernel's, in the cgroup's own hierarchy. */
 SEC("tp_btf/cgroup_attach_task")
-int BPF_PROG(iw_cgroup_attach, struct cgroup *to, const char *path, struct task_struct *task)
+int IW_PROG(iw_cgroup_attach, struct cgroup *to, const char *path, struct task_struct *task)
 {
 	struct iw_counters *c = iw_count();
 	struct iw_process_cgroup_move *m;

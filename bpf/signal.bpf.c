@@ -45,7 +45,7 @@ static __always_inline __u64 protected_since(__u32 tgid, struct task_struct *tas
  * what the kernel raises for itself is left out (SEND_SIG_PRIV, SI_KERNEL), and our own processes among each other.
  */
 SEC("tp_btf/signal_generate")
-int BPF_PROG(iw_signal, int signal, struct kernel_siginfo *info, struct task_struct *target)
+int IW_PROG(iw_signal, int signal, struct kernel_siginfo *info, struct task_struct *target)
 {
 	__u32 err = 0, tgid = 0, sender = bpf_get_current_pid_tgid() >> 32;
 	const struct cred *cred = NULL;
@@ -98,7 +98,7 @@ static __always_inline int is_kernel_name(const char *name)
 
 /* prctl(PR_SET_NAME), /proc/self/comm, and exec of a file with such a name: the task still has its former one. */
 SEC("tp_btf/task_rename")
-int BPF_PROG(iw_task_rename, struct task_struct *task, const char *name)
+int IW_PROG(iw_task_rename, struct task_struct *task, const char *name)
 {
 	struct iw_counters *c = iw_count();
 	struct iw_process_rename *r;

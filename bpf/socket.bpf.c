@@ -139,7 +139,7 @@ static __always_inline int accepted(struct iw_call *call)
 }
 
 SEC("tp_btf/sys_exit")
-int iw_do_socket(__u64 *ctx)
+int IW_PROG(iw_do_socket)
 {
 	struct iw_call call;
 
@@ -153,7 +153,7 @@ int iw_do_socket(__u64 *ctx)
 }
 
 SEC("tp_btf/sys_exit")
-int iw_do_setsockopt(__u64 *ctx)
+int IW_PROG(iw_do_setsockopt)
 {
 	struct iw_call call;
 
@@ -165,7 +165,7 @@ int iw_do_setsockopt(__u64 *ctx)
 
 /* accept, accept4. */
 SEC("tp_btf/sys_exit")
-int iw_do_accept(__u64 *ctx)
+int IW_PROG(iw_do_accept)
 {
 	struct iw_call call;
 
@@ -176,7 +176,7 @@ int iw_do_accept(__u64 *ctx)
 
 /* socketcall: old 32-bit programs pass all socket calls through one, their arguments in memory. */
 SEC("tp_btf/sys_exit")
-int iw_do_socketcall(__u64 *ctx)
+int IW_PROG(iw_do_socketcall)
 {
 	__u32 arguments[4] = {}, which;
 	struct iw_call call;

@@ -52,14 +52,18 @@ static __always_inline void compat_call(struct iw_call *call)
 	IW_SUBMIT(k, iw_ring_prio, IW_RING_PRIO);
 }
 
+/* Preemption stays on where a tail call follows: a program may not leave by one while it is off. */
 SEC("tp_btf/sys_exit")
 int iw_sys_exit(__u64 *ctx)
 {
 	struct iw_call call;
 	int unwanted = iw_call_begin(ctx, &call);
 
-	if (call.compat)
+	if (call.compat) {
+		iw_preempt_off();
 		compat_call(&call);
+		iw_preempt_on();
+	}
 	if (!unwanted)
 		bpf_tail_call(ctx, &iw_handlers, call.hook);
 	return 0;

@@ -62,11 +62,13 @@ struct iw_path_scratch {
 	__u32 flags[4]; /* watch flags of those components */
 	__u64 mnt; /* arguments of iw_walk and iw_watched_above */
 	__u64 dentry;
-	__u32 depth; /* of the walk: steps made, and whether the last one crossed a mount point */
+	__u32 depth; /* of the walk: steps made, whether the last one crossed a mount point, whether it was the last */
 	__u32 covered;
+	__u32 ended;
 	__u32 at; /* first byte of the path so far */
 	__u32 seen;
 	__u32 parts; /* components found in the text */
+	__u32 cursor; /* byte that a search of text or path has come to */
 };
 
 /* How many records of a kind one process may make: one a period on average, and a burst. No limit: period 0. */
@@ -201,6 +203,57 @@ extern int iw_allow(__u32 tgid, __u32 kind);
 		asm volatile("%0 &= %1" : "+r"(m_) : "i"(mask));     \
 		m_;                                                  \
 	})
+
+/*
+ * Counters, scratch and path scratch are this CPU's, and a kernel may run another task in the middle of a program on a
+ * function, since 7.0 of one on a tracepoint too. Then that task's programs find the scratch taken, and while the first
+ * one waits none of them runs again at its own hook (recursion_misses of bpf_prog_info). So preemption is off from a
+ * program's first instruction to its last one.
+ */
+static __always_inline void iw_preempt_off(void)
+{
+	if (iw_preemptible)
+		bpf_preempt_disable();
+}
+
+static __always_inline void iw_preempt_on(void)
+{
+	if (iw_preemptible)
+		bpf_preempt_enable();
+}
+
+/* BPF_PROG with that; without further arguments the body has `ctx` alone. */
+#define IW_PROG(name, args...)                                            \
+	name(unsigned long long *ctx);                                    \
+	static __always_inline int ____##name(unsigned long long *ctx, ##args); \
+	int name(unsigned long long *ctx)                                 \
+	{                                                                 \
+		int result;                                               \
+									  \
+		iw_preempt_off();                                         \
+		_Pragma("GCC diagnostic push")                            \
+		_Pragma("GCC diagnostic ignored \"-Wint-conversion\"")    \
+		result = ____##name(___bpf_ctx_cast(args));               \
+		_Pragma("GCC diagnostic pop")                             \
+		iw_preempt_on();                                          \
+		return result;                                            \
+	}                                                                 \
+	static __always_inline int ____##name(unsigned long long *ctx, ##args)
+
+/* The same for a program whose context is a structure of its own. */
+#define IW_PROG_ON(name, context)                                         \
+	name(context *ctx);                                               \
+	static __always_inline int ____##name(context *ctx);              \
+	int name(context *ctx)                                            \
+	{                                                                 \
+		int result;                                               \
+									  \
+		iw_preempt_off();                                         \
+		result = ____##name(ctx);                                 \
+		iw_preempt_on();                                          \
+		return result;                                            \
+	}                                                                 \
+	static __always_inline int ____##name(context *ctx)
 
 static __always_inline struct iw_counters *iw_count(void)
 {

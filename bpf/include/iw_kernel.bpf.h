@@ -446,6 +446,41 @@ extern struct task_struct *bpf_task_from_pid(__s32 pid) __ksym __weak;
 extern void bpf_task_release(struct task_struct *task) __ksym __weak;
 /* Set by the loader where the kernel has these two. */
 extern const volatile __u32 iw_find_task;
+
+/* Since 6.10: no other task runs on this CPU in between. Since 6.15 with global functions called there. */
+extern void bpf_preempt_disable(void) __ksym __weak;
+extern void bpf_preempt_enable(void) __ksym __weak;
+/* Set by the loader where the kernel has these two and lets our programs use them. */
+extern const volatile __u32 iw_preemptible;
+
+/* Since 6.4: a loop whose body the verifier follows until nothing new comes of it, not once a turn. */
+struct bpf_iter_num {
+	__u64 state;
+};
+extern int bpf_iter_num_new(struct bpf_iter_num *turns, int start, int end) __ksym __weak;
+extern int *bpf_iter_num_next(struct bpf_iter_num *turns) __ksym __weak;
+extern void bpf_iter_num_destroy(struct bpf_iter_num *turns) __ksym __weak;
+/* Set by the loader where the kernel has these three. */
+extern const volatile __u32 iw_iterators;
+
+/* Evaluate `step` until it is non-zero, `times` times at most. Verified once where the kernel has iterators. */
+#define IW_REPEAT(times, step)                                            \
+	do {                                                              \
+		if (iw_iterators) {                                       \
+			struct bpf_iter_num turns_;                       \
+									  \
+			bpf_iter_num_new(&turns_, 0, times);              \
+			while (bpf_iter_num_next(&turns_))                \
+				if ((step))                               \
+					break;                            \
+			bpf_iter_num_destroy(&turns_);                    \
+		} else {                                                  \
+			_Pragma("clang loop unroll(disable)")             \
+			for (int turn_ = 0; turn_ < (times); turn_++)     \
+				if ((step))                               \
+					break;                            \
+		}                                                         \
+	} while (0)
 /* Set by the loader where the kernel has that function and lets these program types use it. */
 extern const volatile __u32 iw_direct_reads;
 

@@ -47,13 +47,13 @@ ROUTINE, CONFIRM, REPAIRED = "routine", "confirm", "repaired"
 
 
 class Round(msgspec.Struct, frozen=True):
-    """One child at work for these hooks, and what was counted before it."""
+    """One child at work for these hooks, and what was counted before it; `unseen`: hook -> see KernelSource."""
 
     stage: str
     hooks: tuple[str, ...]
     child: CanaryChild
     counts: Counts
-    lost: dict[str, int]
+    unseen: dict[str, int]
 
 
 class Canary:
@@ -112,7 +112,7 @@ class Canary:
         return Counts(self._kernel.fired(), self._engine.stats()["records"])
 
     def _begin(self, stage: str, hooks: list[str], now_s: float) -> list[Finding]:
-        counts, lost = self._counts(), self._kernel.stats()["lost"]
+        counts, unseen = self._counts(), self._kernel.unseen()
         self._kernel.show_canary(True)
         try:
             child = CanaryChild(self._directory, numbers_for(hooks), now_s)
@@ -120,7 +120,7 @@ class Canary:
             self._kernel.show_canary(False)
             return self._failed(f"it could not be started: {error.strerror or error}", now_s)
         self._engine.exempt(child.pid, child.start_ns)
-        self._round = Round(stage, tuple(hooks), child, counts, lost)
+        self._round = Round(stage, tuple(hooks), child, counts, unseen)
         return []
 
     def _conclude(self, done: Round, now_s: float) -> list[Finding]:
@@ -145,16 +145,17 @@ class Canary:
     def _verdicts(self, done: Round, outcomes: Iterable[Outcome]) -> dict[str, Verdict]:
         """What the actions showed; and of every hook, those too that no action reaches, whether it was undone."""
         found = judge(outcomes, done.counts, self._counts())
-        lost = self._kernel.stats()["lost"]
-        return {name: self._verdict(name, found.get(name, NO_ACTION), done, lost) for name in done.hooks}
-
-    def _verdict(self, name: str, shown: Verdict, done: Round, lost: Mapping[str, int]) -> Verdict:
-        if undone := self._kernel.broken(name):
-            return Verdict(FAILED, undone)
-        kinds = self._hooks[name].kind.split(", ")
-        if shown.state == FAILED and any(lost[kind] > done.lost[kind] for kind in kinds):
-            return Verdict(UNCONFIRMED, "records of this kind were lost meanwhile")
-        return shown
+        undone = self._kernel.broken(done.hooks)
+        unseen = self._kernel.unseen()
+        verdicts = {}
+        for name in done.hooks:
+            shown = found.get(name, NO_ACTION)
+            if name in undone:
+                shown = Verdict(FAILED, undone[name])
+            elif shown.state == FAILED and unseen[name] > done.unseen[name]:
+                shown = Verdict(UNCONFIRMED, "records of this kind were lost meanwhile")
+            verdicts[name] = shown
+        return verdicts
 
     def _note(self, verdicts: Mapping[str, Verdict]) -> None:
         """Keep what the round said; a dead hook that answers again lives."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 import msgspec
@@ -64,24 +64,37 @@ class WatchList:
         """Write again what `set` wrote."""
         self.set(self._wanted)
 
+    def broken(self) -> str:
+        """What somebody took out or changed since `set`; empty when nothing."""
+        if self._bits.lookup(ZERO_KEY) != _filter_of(self._entries()):
+            return "the filter of watched names was changed (iw_watch_filter)"
+        if any(self._names.lookup(key) != _U32.pack(flags) for key, flags in self._entries().items()):
+            return "watched names were taken out (iw_watch_name)"
+        return ""
+
     def set(self, names: Mapping[bytes, int] | Mapping[str, int]) -> None:
         self._wanted = names
-        wanted: dict[bytes, int] = {}
-        for name, flags in names.items():
-            key = watch_key(name)
-            wanted[key] = wanted.get(key, 0) | flags
+        wanted = self._entries()
         present = set(self._names.keys())
-        bits = bytearray(FILTER_BYTES)
-        for key in wanted.keys() | present:
-            _set_bit(bits, filter_bit(key))
-        self._bits.update(ZERO_KEY, bytes(bits))
+        self._bits.update(ZERO_KEY, _filter_of(wanted.keys() | present))
         self._names.update_batch([(key, _U32.pack(flags)) for key, flags in wanted.items()])
         for key in present - wanted.keys():
             self._names.delete(key)
-        bits = bytearray(FILTER_BYTES)
-        for key in wanted:
-            _set_bit(bits, filter_bit(key))
-        self._bits.update(ZERO_KEY, bytes(bits))
+        self._bits.update(ZERO_KEY, _filter_of(wanted))
+
+    def _entries(self) -> dict[bytes, int]:
+        found: dict[bytes, int] = {}
+        for name, flags in self._wanted.items():
+            key = watch_key(name)
+            found[key] = found.get(key, 0) | flags
+        return found
+
+
+def _filter_of(keys: Iterable[bytes]) -> bytes:
+    bits = bytearray(FILTER_BYTES)
+    for key in keys:
+        _set_bit(bits, filter_bit(key))
+    return bytes(bits)
 
 
 def _set_bit(bits: bytearray, index: int) -> None:

@@ -49,6 +49,9 @@ RINGS = (("iw_ring_prio", "prio"), ("iw_ring_bulk", "bulk"))
 FINDER = "iw_do_process_vm"
 #: All of them must see: else a changed identity is one whose change was missed.
 IDENTITY_PROGRAMS = (DISPATCHER, "iw_do_credential", "iw_fork", "iw_exec")
+#: Told only of names that are watched.
+WATCHED_KINDS = frozenset({"file.open", "file.rename", "file.delete", "file.link"})
+PREEMPTION_SAMPLE = "iw_probe_preempt"
 OWN_MAPS = ("iw_self", "iw_self_cgroup", "iw_protected")
 _WAKE_FRACTION = 8  # a sleeping consumer is woken when an eighth of the ring is pending
 
@@ -137,6 +140,23 @@ def sample(image: bytes, hook: Hook) -> str:
     return ""
 
 
+def can_forbid_preemption(kernel: btf.KernelNames) -> bool:
+    """Does this kernel let a program forbid preemption around what ours do? Since 6.10 it has the function, but until
+    6.15 none of the functions that are verified on their own may be called then."""
+    if "bpf_preempt_disable" not in kernel or not paths.probe_object().exists():
+        return False
+    opened = Object(paths.probe_object().read_bytes(), "iw_probe")
+    try:
+        for name, program in opened.programs.items():
+            program.set_autoload(name == PREEMPTION_SAMPLE)
+        opened.load()
+    except BpfError:
+        return False
+    finally:
+        opened.close()
+    return True
+
+
 def cgroup2_root() -> Path | None:
     """Mount point of the cgroup v2 hierarchy, which may lie beside v1's."""
     with suppress(OSError):
@@ -169,6 +189,8 @@ class KernelSource:
         )
         self._unwanted.add(lsm.SAMPLE)
         self._path_keys = os.urandom(KEY_BYTES)
+        #: Constant of the programs -> whether this kernel has what it stands for.
+        self._switches: dict[str, bool] = {}
         self._object: Object | None = None
         self._links: dict[str, Link] = {}
         self._counters: Counters | None = None
@@ -236,6 +258,10 @@ class KernelSource:
         # Since 6.2, but some kernels let only some program types use it; those get the slower reads.
         direct = "bpf_rdonly_cast" in kernel
         find = "bpf_task_from_pid" in kernel
+        self._switches = {
+            "iw_iterators": "bpf_iter_num_new" in kernel,
+            "iw_preemptible": can_forbid_preemption(kernel),
+        }
         while True:
             opened = Object(image)
             try:
@@ -290,6 +316,8 @@ class KernelSource:
         section.write_initial(constants["iw_direct_reads"].offset, struct.pack("<I", direct))
         section.write_initial(constants["iw_enforce_keys"].offset, self._path_keys)
         section.write_initial(constants["iw_find_task"].offset, struct.pack("<I", find))
+        for switch, on in self._switches.items():
+            section.write_initial(constants[switch].offset, struct.pack("<I", on))
         compare = self._refused.keys().isdisjoint(IDENTITY_PROGRAMS)
         section.write_initial(constants["iw_compare_identities"].offset, struct.pack("<I", compare))
 
@@ -322,8 +350,7 @@ class KernelSource:
 
     def _attach(self, loaded: Object, hook: Hook) -> tuple[str, str]:
         """State and reason of one hook."""
-        needed = (hook.program, DISPATCHER) if hook.attach == SYSCALL else (hook.program,)
-        for program in needed:
+        for program in _programs(hook):
             if reason := self._refused.get(program):
                 return ("absent" if reason.startswith(ABSENT) else "failed"), reason
         try:
@@ -353,17 +380,43 @@ class KernelSource:
         empty when not started."""
         return self._counters.read() if self._counters is not None else {}
 
+    def skipped(self) -> dict[str, int]:
+        """Program -> times that the kernel did not call it at its hook, because another task was in the middle of it on
+        the same CPU; only those with any. What was missed is not known: for a program on sys_exit mostly calls that
+        nobody wants."""
+        missed = {name: program.stats().recursion_misses for name, program in self._loaded().items()}
+        return {name: count for name, count in missed.items() if count}
+
     def fired(self) -> dict[str, int]:
         """Hook -> records that it delivered since the start."""
         counted = self.stats().get("fired", {})
         return {hook.name: counted.get(hook.id.name.lower(), 0) for hook in HOOKS}
 
-    def broken(self, name: str) -> str:
-        """What somebody undid of an attached hook behind our back; empty when all is as it was made."""
-        hook = _BY_NAME[name]
+    def unseen(self) -> dict[str, int]:
+        """Hook -> records of its kinds that were lost, and times that its programs were left out; see `skipped`."""
+        lost, skipped = self.stats().get("lost", {}), self.skipped()
+        return {
+            hook.name: sum(lost.get(kind, 0) for kind in hook.kinds)
+            + sum(skipped.get(program, 0) for program in _programs(hook))
+            for hook in HOOKS
+        }
+
+    def broken(self, names: Iterable[str]) -> dict[str, str]:
+        """Hook -> what somebody undid of it behind our back; only those that are not as they were made."""
+        list_undone = self._watch.broken() if self._watch is not None else ""
+        found = {}
+        for name in names:
+            hook = _BY_NAME[name]
+            if undone := self._undone(hook):
+                found[name] = undone
+            elif list_undone and WATCHED_KINDS.intersection(hook.kinds):
+                found[name] = list_undone
+        return found
+
+    def _undone(self, hook: Hook) -> str:
         if hook.attach == SYSCALL:
             return self._calls.broken(hook.id) if self._calls is not None else ""
-        link = self._links.get(name)
+        link = self._links.get(hook.name)
         return "" if link is not None and link.is_attached() else "it was detached"
 
     def reattach(self, name: str) -> str:
@@ -452,6 +505,11 @@ class KernelSource:
 
 
 _BY_NAME = {hook.name: hook for hook in HOOKS}
+
+
+def _programs(hook: Hook) -> tuple[str, ...]:
+    """What must be loaded for it."""
+    return (hook.program, DISPATCHER) if hook.attach == SYSCALL else (hook.program,)
 
 
 def _link(program: Program, hook: Hook) -> Link:

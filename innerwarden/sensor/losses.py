@@ -9,6 +9,8 @@ NS = 1_000_000_000
 #: A finding's window is rarely longer; older losses stay in the totals only.
 REMEMBER_NS = 3600 * NS
 MAX_ENTRIES = 4096
+#: Before a program's name: it was not called at its hook (see KernelSource.skipped).
+SKIPPED = "skipped."
 
 
 class LossLedger:
@@ -40,6 +42,11 @@ class LossLedger:
     def sentences(self, start_ns: int, end_ns: int) -> tuple[str, ...]:
         """The same for a person; empty when nothing was lost."""
         return tuple(
-            f"{count} records were lost at {place} in this time"
-            for place, count in sorted(self.between(start_ns, end_ns).items())
+            _sentence(place, count) for place, count in sorted(self.between(start_ns, end_ns).items())
         )
+
+
+def _sentence(place: str, count: int) -> str:
+    if place.startswith(SKIPPED):
+        return f"the kernel left out {place.removeprefix(SKIPPED)} {count} times in this time"
+    return f"{count} records were lost at {place} in this time"

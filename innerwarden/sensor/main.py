@@ -35,7 +35,7 @@ from innerwarden.sensor.enforcement import HEARTBEAT_S
 from innerwarden.sensor.health import Reporter, Snapshot
 from innerwarden.sensor.inventory import Inventory
 from innerwarden.sensor.loader import KernelSource
-from innerwarden.sensor.losses import LossLedger
+from innerwarden.sensor.losses import SKIPPED, LossLedger
 from innerwarden.sensor.sinks.events import EventsSink
 from innerwarden.sensor.sinks.findings import FindingsSink
 from innerwarden.sensor.watching import watched_names
@@ -220,6 +220,7 @@ class Sensor:
             counted = self.kernel.stats()
             lost |= {f"kernel.{kind}": count for kind, count in counted.get("lost", {}).items()}
             lost |= {f"suppressed.{kind}": count for kind, count in counted.get("suppressed", {}).items()}
+            lost |= {SKIPPED + program: count for program, count in self.kernel.skipped().items()}
             if self.kernel.enforcement is not None:
                 counters = self.kernel.enforcement.counters()
                 lost["enforcement.faults"] = counters.faults

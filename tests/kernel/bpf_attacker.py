@@ -70,8 +70,8 @@ def clear_array(map_fd: int, size: int) -> None:
     bpf(MAP_UPDATE_ELEM, attributes)
 
 
-def delete(map_fd: int, key: int) -> None:
-    raw = ctypes.create_string_buffer(key.to_bytes(4, "little"), 4)
+def delete(map_fd: int, key: bytes) -> None:
+    raw = ctypes.create_string_buffer(key, len(key))
     bpf(MAP_DELETE_ELEM, struct.pack("<IIQ", map_fd, 0, ctypes.addressof(raw)))
 
 

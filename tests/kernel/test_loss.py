@@ -72,7 +72,10 @@ def test_a_thousand_execs_in_a_flood_of_opens(
         seen += collector.drain()
         delivered = collector.records()["file.open"] - before
     missing = lost(own_source) - lost_before
-    assert flood.made() == delivered + missing["file.open"]
+    skipped = sum(own_source.skipped().values())
+    unseen = flood.made() - delivered - missing["file.open"]
+    # A call that the kernel did not hand to us is counted by the kernel, with those that nobody wants.
+    assert 0 <= unseen <= skipped
     assert set(missing) == {"file.open"}, (
         "only opens, and some of them: a flood that fills no ring proves nothing"
     )
@@ -86,5 +89,5 @@ def test_a_thousand_execs_in_a_flood_of_opens(
         rate = flood.made() / flood.seconds / 1e3
         print(
             f"\n{rate:,.0f} thousand opens a second of one process, {flood.made():,} made = {delivered:,} delivered"
-            f" + {missing['file.open']:,} counted; {EXECS} execs exact"
+            f" + {missing['file.open']:,} counted + {unseen:,} of {skipped:,} skipped; {EXECS} execs exact"
         )

@@ -23,6 +23,13 @@ def test_a_loss_reported_just_after_the_event_still_counts() -> None:
     assert ledger.sentences(95 * NS, 100 * NS) == ("3 records were lost at hits in this time",)
 
 
+def test_a_program_that_was_left_out_is_told_as_that() -> None:
+    """What it would have seen is not known, so no number of records is claimed."""
+    ledger = LossLedger()
+    ledger.update(100 * NS, {"skipped.iw_sys_exit": 7})
+    assert ledger.sentences(95 * NS, 105 * NS) == ("the kernel left out iw_sys_exit 7 times in this time",)
+
+
 def test_losses_older_than_an_hour_leave_the_window_but_not_the_totals() -> None:
     ledger = LossLedger()
     ledger.update(100 * NS, {"hits": 3})
