@@ -247,7 +247,7 @@ __noinline int iw_walk(void)
 	p->covered = 0;
 	p->ended = 0;
 	walk_begin(&w, p, &err);
-	IW_REPEAT(IW_WALK_MAX, p->ended = walk_step(&w, p, &err));
+	IW_REPEAT(turn, IW_WALK_MAX, p->ended = walk_step(&w, p, &err));
 	if (!p->ended)
 		p->seen |= IW_SEEN_PARTIAL;
 	if (err)
@@ -276,43 +276,41 @@ __noinline int iw_watched_text(__u32 start, __u32 len)
 	return iw_watched(&key);
 }
 
-/* One component or one crossing of a mount; non-zero when that was the last one to look at. */
-static __always_inline int above_step(struct walk *w, struct iw_path_scratch *p, __u32 levels)
+/* One component or one crossing of a mount; non-zero when that was the last one to look at. Adds to `found`. */
+static __always_inline int above_step(struct walk *w, __u32 *level, __u32 levels, __u32 *found)
 {
 	struct dentry *parent = NULL;
 	__u32 err = 0, flags;
 
 	if (w->dentry == w->root)
 		return walk_out(w, &err);
-	if (p->depth) {
+	if (*level) {
 		flags = iw_watched_dentry(w->dentry);
 		if (flags & IW_WATCH_DIR)
-			p->seen |= flags;
+			*found |= flags;
 	}
-	if (p->depth >= levels)
+	if (*level >= levels)
 		return 1;
 	IW_GET(err, parent, w->dentry, d_parent);
 	if (err || !parent || parent == w->dentry)
 		return 1;
 	w->dentry = parent;
-	p->depth++;
+	++*level;
 	return 0;
 }
 
 __noinline int iw_watched_above(__u32 self, __u32 levels)
 {
 	struct iw_path_scratch *p;
-	__u32 err = 0, zero = 0;
+	__u32 err = 0, zero = 0, level = self, found = 0;
 	struct walk w;
 
 	p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
 	if (!p)
 		return 0;
-	p->depth = self;
-	p->seen = 0;
 	walk_begin(&w, p, &err);
-	IW_REPEAT(8, above_step(&w, p, levels));
-	return p->seen;
+	IW_REPEAT(turn, 8, above_step(&w, &level, levels, &found));
+	return found;
 }
 
 __noinline __u64 iw_file_sock(__u64 at)

@@ -5,14 +5,18 @@
 #include "include/iw_name.bpf.h"
 
 #define IW_PARTS 4	  /* last components of a name that are looked at */
+#define IW_SPLIT_STEP 8
 #define IW_TAIL_BYTES 256 /* of a name, searched for those components */
 
-/* Look at the byte before p->cursor, which moves one back; non-zero at the text's beginning or with enough components. */
-static __always_inline int split_step(struct iw_path_scratch *p)
+/* Look at the byte `back` before the text's end; non-zero at its beginning or with enough components. */
+static __always_inline int split_byte(struct iw_path_scratch *p, __u32 length, __u32 back)
 {
-	__u32 at = p->cursor;
+	__u32 at;
 
-	p->cursor = at - 1;
+	if (back > length)
+		return 1;
+	at = length - back; /* the byte before `at`, or the text's beginning */
+	asm volatile("" : "+r"(at));
 	if (at && p->text[(at - 1) & (IW_PATH_MAX - 1)] != '/')
 		return 0;
 	if (p->at > at) {
@@ -24,13 +28,25 @@ static __always_inline int split_step(struct iw_path_scratch *p)
 	return !at || p->parts >= IW_PARTS;
 }
 
+/* The same for IW_SPLIT_STEP bytes: a turn of an iterator costs more than a byte. */
+static __always_inline int split_step(struct iw_path_scratch *p, __u32 length, __u32 back)
+{
+	__u32 i;
+
+#pragma clang loop unroll(full)
+	for (i = 0; i < IW_SPLIT_STEP; i++) {
+		if (split_byte(p, length, back + i))
+			return 1;
+	}
+	return 0;
+}
+
 /* Note the text's last components, last first, in p->start and p->end; returns how many. */
 static __always_inline __u32 split_text(struct iw_path_scratch *p, __u32 length)
 {
 	p->parts = 0;
 	p->at = length; /* end of the component that is being passed */
-	p->cursor = length;
-	IW_REPEAT(IW_TAIL_BYTES, split_step(p));
+	IW_REPEAT(turn, IW_TAIL_BYTES / IW_SPLIT_STEP, split_step(p, length, turn * IW_SPLIT_STEP));
 	return p->parts;
 }
 

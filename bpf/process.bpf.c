@@ -16,6 +16,7 @@
 #define IW_CGROUP_PARTS 8 /* last components of a cgroup's path */
 #define IW_ENV_BLOCK 2048 /* bytes of the environment looked at together */
 #define IW_ENV_BLOCKS 8
+#define IW_ENV_STEP 64
 #define IW_BYTES(byte) ((byte)*0x0101010101010101ULL)
 #define IW_WORD_LD_PRELOAD 0x4f4c4552505f444cULL /* "LD_PRELO", little-endian */
 #define IW_WORD_LD_AUDIT 0x54494455415f444cULL	 /* "LD_AUDIT" */
@@ -331,26 +332,34 @@ static __always_inline __u64 zero_bytes(__u64 word)
 	return (word - IW_BYTES(1)) & ~word & IW_BYTES(0x80);
 }
 
-/* Eight bytes of the block; adds what begins in them to p->seen. Non-zero at the block's end. */
-static __always_inline int env_step(struct iw_path_scratch *p, __u32 size)
+/* What begins in the eight bytes at `at` of the block. */
+static __always_inline __u32 env_word(struct iw_path_scratch *p, __u32 at)
 {
-	__u32 at = p->cursor, k;
-	__u64 word, ends;
+	__u64 word = *(__u64 *)&p->path[iw_masked(at, IW_ENV_BLOCK - 8)], ends = zero_bytes(word);
+	__u32 k, flags = 0;
 
-	if (at >= size)
-		return 1;
-	p->cursor = at + 8;
-	word = *(__u64 *)&p->path[iw_masked(at, IW_ENV_BLOCK - 8)];
-	ends = zero_bytes(word);
 	/* An end before an 'L', or as the last byte, behind which anything may begin. */
 	if (!((ends << 8) & zero_bytes(word ^ IW_BYTES('L'))) && !(ends >> 63))
 		return 0;
 #pragma clang loop unroll(disable)
 	for (k = 1; k <= 8; k++) {
 		if (!(word & 0xff))
-			p->seen |= iw_env_name(at + k);
+			flags |= iw_env_name(at + k);
 		word >>= 8;
 	}
+	return flags;
+}
+
+/* The next IW_ENV_STEP bytes: a turn of an iterator costs more than a word. Non-zero at the block's end. */
+static __always_inline int env_step(struct iw_path_scratch *p, __u32 size, __u32 at, __u32 *flags)
+{
+	__u32 i;
+
+	if (at >= size)
+		return 1;
+#pragma clang loop unroll(full)
+	for (i = 0; i < IW_ENV_STEP; i += 8)
+		*flags |= env_word(p, at + i);
 	return 0;
 }
 
@@ -358,15 +367,13 @@ static __always_inline int env_step(struct iw_path_scratch *p, __u32 size)
 __noinline int iw_env_block(__u32 size)
 {
 	struct iw_path_scratch *p;
-	__u32 zero = 0;
+	__u32 zero = 0, flags = 0;
 
 	p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
 	if (!p)
 		return 0;
-	p->cursor = 0;
-	p->seen = 0;
-	IW_REPEAT(IW_ENV_BLOCK / 8, env_step(p, size));
-	return p->seen;
+	IW_REPEAT(turn, IW_ENV_BLOCK / IW_ENV_STEP, env_step(p, size, turn * IW_ENV_STEP, &flags));
+	return flags;
 }
 
 /* Does the new image's environment name a library to load, or where to look for them? Its first 16 KiB. */
@@ -440,7 +447,7 @@ __noinline int iw_argv_rest(__u64 start, __u32 total)
 	s = bpf_map_lookup_elem(&iw_scratch, &zero);
 	if (!s || !c)
 		return 0;
-	IW_REPEAT(IW_ARGV_MAX / IW_ARGV_CHUNK - 1, send_chunk(c, s, &rest));
+	IW_REPEAT(turn, IW_ARGV_MAX / IW_ARGV_CHUNK - 1, send_chunk(c, s, &rest));
 	return rest.delivered;
 }
 

@@ -68,7 +68,6 @@ struct iw_path_scratch {
 	__u32 at; /* first byte of the path so far */
 	__u32 seen;
 	__u32 parts; /* components found in the text */
-	__u32 cursor; /* byte that a search of text or path has come to */
 };
 
 /* How many records of a kind one process may make: one a period on average, and a burst. No limit: period 0. */

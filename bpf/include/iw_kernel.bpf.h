@@ -463,20 +463,24 @@ extern void bpf_iter_num_destroy(struct bpf_iter_num *turns) __ksym __weak;
 /* Set by the loader where the kernel has these three. */
 extern const volatile __u32 iw_iterators;
 
-/* Evaluate `step` until it is non-zero, `times` times at most. Verified once where the kernel has iterators. */
-#define IW_REPEAT(times, step)                                            \
+/* Evaluate `step` until it is non-zero, with `turn` 0, 1, 2 ... up to a constant number of `times`. */
+#define IW_REPEAT(turn, times, step)                                      \
 	do {                                                              \
 		if (iw_iterators) {                                       \
 			struct bpf_iter_num turns_;                       \
+			int *at_;                                         \
 									  \
 			bpf_iter_num_new(&turns_, 0, times);              \
-			while (bpf_iter_num_next(&turns_))                \
+			while ((at_ = bpf_iter_num_next(&turns_))) {      \
+				__u32 turn __attribute__((unused)) = *at_; \
+									  \
 				if ((step))                               \
 					break;                            \
+			}                                                 \
 			bpf_iter_num_destroy(&turns_);                    \
 		} else {                                                  \
 			_Pragma("clang loop unroll(disable)")             \
-			for (int turn_ = 0; turn_ < (times); turn_++)     \
+			for (__u32 turn = 0; turn < (times); turn++)      \
 				if ((step))                               \
 					break;                            \
 		}                                                         \

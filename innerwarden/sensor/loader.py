@@ -274,6 +274,10 @@ class KernelSource:
                 if find and name == FINDER:
                     find = False
                     continue
+                if self._switches["iw_iterators"] and name is not None:
+                    log.warning("loops are verified turn by turn, starting takes longer program=%s", name)
+                    self._switches["iw_iterators"] = False
+                    continue
                 if direct and name is not None:
                     log.warning("plain loads of kernel memory are off, reads cost more program=%s", name)
                     direct = False
