@@ -53,6 +53,7 @@ GROUPS: tuple[tuple[str, int, str], ...] = (
     ("browser passwords and cookies of Chromium (T1555.003)", READ, "Login_Data Cookies"),
     ("keyrings and wallets (T1555)", READ, "login.keyring wallet.dat"),
     ("other processes' memory (T1055.009, T1003.007) and the kernel's", READ | WRITE, "mem kmem kcore port"),
+    ("registers of the processor, past every protection (T1014, T1068)", READ | WRITE, "msr"),
     ("scheduled tasks (T1053.003)", CHANGE, "crontab anacrontab"),
     (
         "scheduled tasks as drop-ins and spools (T1053.003, T1053.002)",
