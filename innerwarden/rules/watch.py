@@ -53,7 +53,8 @@ class WatchedName(msgspec.Struct, frozen=True, kw_only=True):
 def names_of(watch: Watch) -> tuple[tuple[WatchedName, ...], tuple[str, ...]]:
     """Components by which the kernel finds the watched paths, and the tests that name none.
 
-    A whole path is found by its last component, a directory's prefix by the directory's own name.
+    A whole path is found by its last component, which must hold no wildcard, a directory's prefix by the directory's
+    own name.
     """
     names: dict[WatchedName, None] = {}
     without: list[str] = []
@@ -62,7 +63,7 @@ def names_of(watch: Watch) -> tuple[tuple[WatchedName, ...], tuple[str, ...]]:
         directory = operator in ("startswith", "contains")
         parts = [part for part in text.split("/") if part]
         whole = text.endswith("/") if directory else text.startswith("/")
-        if operator == "glob" or not parts or not whole:
+        if not parts or not whole or set("*?").intersection(parts[-1]):
             without.append(f"path {operator} {text!r}")
             continue
         names[WatchedName(name=parts[-1], directory=directory, read=read)] = None

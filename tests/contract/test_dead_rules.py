@@ -34,7 +34,8 @@ def test_names_of_paths() -> None:
             ("endswith", "/.bashrc"),
             ("endswith", ".bak"),
             ("contains", "/systemd/user/"),
-            ("glob", "/home/*/x"),
+            ("glob", "/home/*/y"),
+            ("glob", "/home/x*"),
         ),
         read=(("endswith", "/id_rsa"),),
         file_names=(("equals", "x"), ("startswith", "y")),
@@ -45,12 +46,13 @@ def test_names_of_paths() -> None:
         WatchedName(name="cron.d", directory=True, read=False),
         WatchedName(name=".bashrc", directory=False, read=False),
         WatchedName(name="user", directory=True, read=False),
+        WatchedName(name="y", directory=False, read=False),
         WatchedName(name="id_rsa", directory=False, read=True),
         WatchedName(name="x", directory=False, read=False),
     )
     assert without == (
         "path startswith '/etc/cron'",
         "path endswith '.bak'",
-        "path glob '/home/*/x'",
+        "path glob '/home/x*'",
         "file_name startswith 'y'",
     )
