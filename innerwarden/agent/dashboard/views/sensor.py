@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import falcon
 
 from innerwarden.agent.dashboard.context import Context
-from innerwarden.agent.dashboard.html import Html, el, join
+from innerwarden.agent.dashboard.html import Child, Html, el, join
 from innerwarden.agent.dashboard.types import SensorView
 from innerwarden.agent.dashboard.view import View
 from innerwarden.agent.dashboard.widgets import (
@@ -24,7 +26,7 @@ from innerwarden.clock import rfc3339
 from innerwarden.model.health import CollectorHealth, HookHealth, SensorHealth
 
 #: What is not seen comes first.
-WORST_FIRST = {"failed": 0, "absent": 1, "unconfirmed": 2, "working": 3}
+WORST_FIRST = {"failed": 0, "unconfirmed": 1, "absent": 2, "working": 3}
 
 
 def load(context: Context, req: falcon.Request, params: dict[str, str]) -> SensorView:
@@ -66,8 +68,16 @@ def render(body: SensorView) -> Html:
 
 
 def _hooks(health: SensorHealth) -> Html:
-    columns = ("hook", "canary", "loaded", "what is seen", "event", "records", "goes blind without it")
-    rows = [_hook(hook) for hook in sorted(health.hooks, key=lambda hook: WORST_FIRST.get(hook.canary, 0))]
+    """One row for each thing that is seen, with the hooks that see it."""
+    effects: dict[str, list[HookHealth]] = {}
+    for hook in health.hooks:
+        effects.setdefault(hook.effect or hook.kind, []).append(hook)
+    worst = {effect: _worst(hooks) for effect, hooks in effects.items()}
+    columns = ("what is seen", "canary", "records", "hooks", "goes blind without them")
+    rows = [
+        _effect(effect, worst[effect], effects[effect])
+        for effect in sorted(effects, key=lambda effect: WORST_FIRST.get(worst[effect], 0))
+    ]
     return panel(
         "Kernel hooks",
         grid("Kernel hooks", columns, rows, "No kernel hook: the sensor runs without eBPF."),
@@ -76,27 +86,64 @@ def _hooks(health: SensorHealth) -> Html:
     )
 
 
-def _hook(hook: HookHealth) -> tuple[Html, ...]:
-    reason = el("p", hook.reason, class_="note", data_field="health.hooks.reason") if hook.reason else None
-    proven = moment(hook.canary_ts, "health.hooks.canary_ts", brief=True) if hook.canary_ts else None
-    missed = None
-    if hook.canary_reason and hook.canary != "working":
-        missed = el("p", hook.canary_reason, class_="note", data_field="health.hooks.canary_reason")
-    stand_in = None
-    if hook.stand_in:
-        stand_in = el(
-            "p", f"{hook.stand_in} sees it instead", class_="note", data_field="health.hooks.stand_in"
-        )
-    lost = [technique(attack, "health.hooks.lost_techniques") for attack in hook.lost_techniques]
+def _worst(hooks: Sequence[HookHealth]) -> str:
+    """The worst canary of those hooks in whose place no other one is."""
+    needed = [hook.canary for hook in hooks if not hook.stand_in] or [hook.canary for hook in hooks]
+    return min(needed, key=lambda canary: WORST_FIRST.get(canary, 0))
+
+
+def _effect(effect: str, canary: str, hooks: Sequence[HookHealth]) -> tuple[Html, ...]:
+    last = max((hook.canary_ts for hook in hooks if hook.canary_ts), default=None)
+    proven = moment(last, "health.hooks.canary_ts", brief=True) if last else None
+    troubled = [hook for hook in hooks if hook.state != "attached" or hook.canary != "working"]
+    lost = dict.fromkeys(attack for hook in hooks for attack in hook.lost_techniques)
     return (
-        join(el("span", hook.name, class_="mono", data_field="health.hooks.name"), reason, stand_in),
-        join(state(hook.canary, "health.hooks.canary"), proven, missed),
-        state(hook.state, "health.hooks.state"),
-        el("span", hook.effect, data_field="health.hooks.effect"),
-        el("span", hook.kind, class_="mono", data_field="health.hooks.kind"),
-        el("span", count(hook.fires), class_="number", data_field="health.hooks.fires"),
-        el("span", *lost, class_="chips"),
+        el("span", effect, data_field="health.hooks.effect"),
+        join(state(canary, "health.hooks.canary"), proven),
+        el(
+            "span", count(sum(hook.fires for hook in hooks)), class_="number", data_field="health.hooks.fires"
+        ),
+        join(
+            el("span", *(_name(hook) for hook in hooks), class_="chips"),
+            *(_trouble(hook) for hook in troubled),
+        ),
+        el("span", *(technique(attack, "health.hooks.lost_techniques") for attack in lost), class_="chips"),
     )
+
+
+def _name(hook: HookHealth) -> Html:
+    mark = (
+        "✓" if hook.canary == "working" else "→" if hook.stand_in else "✗" if hook.canary == "failed" else "?"
+    )
+    if hook.state in ("absent", "failed", "dead") and not hook.stand_in:
+        mark = "✗"
+    return el(
+        "span",
+        el("span", mark, aria_hidden="true"),
+        " ",
+        el("span", hook.name, class_="mono", data_field="health.hooks.name"),
+        class_="chip",
+        title=f"{hook.state}, canary {hook.canary}, {hook.fires} records",
+    )
+
+
+def _trouble(hook: HookHealth) -> Html:
+    """Why a hook is not attached and proven, and what sees the same."""
+    parts: list[Child] = [el("span", hook.name, class_="mono"), " "]
+    if hook.state == "attached":
+        parts.append(el("span", hook.canary, data_field="health.hooks.canary"))
+        reason, field = hook.canary_reason, "health.hooks.canary_reason"
+    else:
+        parts.append(el("span", hook.state, data_field="health.hooks.state"))
+        reason, field = hook.reason or hook.canary_reason, "health.hooks.reason"
+    if reason:
+        parts += [": ", el("span", reason, data_field=field)]
+    if hook.stand_in:
+        parts += [
+            "; seen instead by ",
+            el("span", hook.stand_in, class_="mono", data_field="health.hooks.stand_in"),
+        ]
+    return el("p", *parts, class_="note")
 
 
 def _collectors(health: SensorHealth) -> Html:
