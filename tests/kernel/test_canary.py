@@ -264,4 +264,4 @@ def test_a_round_stays_within_its_budget(tmp_path: Path) -> None:
         assert outcomes is not None, problem
         assert len(outcomes) == len(TRIGGERS)
         costs_ms.append((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000)
-    assert min(costs_ms) <= 400, costs_ms  # 180 is the budget on a quiet machine; neighbours double it
+    assert min(costs_ms) <= 250, costs_ms  # 180 is the budget; neighbours take their share of the caches
