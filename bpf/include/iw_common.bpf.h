@@ -23,6 +23,8 @@
 #define IW_START_MASK 0x3fff
 #define IW_CLEAR_MASK 0x7ff8
 #define IW_TEXT_MASK 0xfff
+#define IW_WAKE_FRACTION 8 /* a sleeping consumer is woken when that part of the ring is pending; the loader knows it too */
+#define IW_ROOM_BYTES 2048 /* enough for an open with an ordinary path */
 #define IW_WALK_MAX 64	  /* components and mount crossings of one path */
 #define IW_NAME_MAX 255	  /* NAME_MAX */
 #define IW_KEY_BYTES 32
@@ -410,6 +412,20 @@ static __always_inline int iw_output(struct iw_counters *c, struct iw_scratch *s
 	}
 	c->fired[iw_masked(hook, IW_HOOKS - 1)]++;
 	return 0;
+}
+
+/*
+ * Is the ring as good as full? Counts the loss then. Asked before a record is built, so that a flood which fills the
+ * ring costs its host less than one that does not.
+ */
+static __always_inline int iw_no_room(struct iw_counters *c, void *ring, __u32 index, __u32 kind)
+{
+	if (bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) + IW_ROOM_BYTES <= iw_ring_wake_bytes[index] * IW_WAKE_FRACTION)
+		return 0;
+	c->sequence[index]++;
+	c->made[kind]++;
+	c->lost[kind]++;
+	return 1;
 }
 
 /* Flags of one name: a bit test for most, a look-up for the few that pass it. */

@@ -56,10 +56,10 @@ static __always_inline __u32 iw_wanted(struct vfsmount *mnt, struct dentry *dent
 	return found || !unsure ? found : iw_wanted_above(mnt, dentry, asked, 1);
 }
 
-static __always_inline void iw_send_open(struct iw_counters *c, struct iw_scratch *s, __u32 hook, __u32 flags,
-					 struct file *file, struct dentry *dentry, __u32 wanted)
+/* The record of an open, built in the scratch and sent. */
+static __always_inline void iw_build_open(struct iw_counters *c, struct iw_scratch *s, __u32 hook, __u32 flags,
+					  struct file *file, struct dentry *dentry, __u32 wanted)
 {
-	struct task_struct *task = iw_current();
 	struct super_block *sb = NULL;
 	struct vfsmount *mnt = NULL;
 	struct inode *inode = NULL;
@@ -69,7 +69,7 @@ static __always_inline void iw_send_open(struct iw_counters *c, struct iw_scratc
 
 	o = (struct iw_file_open *)s->record;
 	__builtin_memset(o, 0, sizeof(*o));
-	iw_fill(&o->h, task, IW_KIND_FILE_OPEN);
+	iw_fill(&o->h, iw_current(), IW_KIND_FILE_OPEN);
 	IW_GET(err, mode, file, f_mode);
 	IW_GET(err, inode, file, f_inode);
 	IW_GET(err, sb, inode, i_sb);
@@ -85,11 +85,26 @@ static __always_inline void iw_send_open(struct iw_counters *c, struct iw_scratc
 	pos = iw_append_path(s, sizeof(*o), &o->path, &o->h, mnt, dentry, &seen);
 	if (err)
 		o->h.flags |= IW_F_READ_FAULT;
+	iw_output(c, s, pos, IW_KIND_FILE_OPEN, hook, &iw_ring_bulk, IW_RING_BULK);
+}
+
+static __always_inline void iw_send_open(struct iw_counters *c, struct iw_scratch *s, __u32 hook, __u32 flags,
+					 struct file *file, struct dentry *dentry, __u32 wanted)
+{
+	struct super_block *sb = NULL;
+	struct inode *inode = NULL;
+	__u32 err = 0, mode = 0;
+	unsigned short type = 0;
+
+	IW_GET(err, mode, file, f_mode);
+	IW_GET(err, inode, file, f_inode);
+	IW_GET(err, sb, inode, i_sb);
+	IW_GET(err, type, inode, i_mode);
 	/* Listing a watched directory is not reading a watched file. */
 	if ((type & S_IFMT) == S_IFDIR)
 		c->filtered[IW_KIND_FILE_OPEN]++;
-	else
-		iw_output(c, s, pos, IW_KIND_FILE_OPEN, hook, &iw_ring_bulk, IW_RING_BULK);
+	else if (!iw_no_room(c, &iw_ring_bulk, IW_RING_BULK, IW_KIND_FILE_OPEN))
+		iw_build_open(c, s, hook, flags, file, dentry, wanted);
 	if (mode & FMODE_WRITE)
 		iw_memory_opened(hook, inode, sb, dentry);
 }

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from innerwarden.config import KernelConfig
-from innerwarden.sensor.kernel_watch import READ
+from innerwarden.sensor.kernel_watch import READ, WRITE
 from innerwarden.sensor.loader import KernelSource
 from tests.kernel import tiny
 from tests.kernel.execs import Exec, ExecCollector
@@ -91,3 +92,24 @@ def test_a_thousand_execs_in_a_flood_of_opens(
             f"\n{rate:,.0f} thousand opens a second of one process, {flood.made():,} made = {delivered:,} delivered"
             f" + {missing['file.open']:,} counted + {unseen:,} of {skipped:,} skipped; {EXECS} execs exact"
         )
+
+
+def test_a_full_ring_hides_no_hand_on_memory(own_source: KernelSource, tmp_path: Path) -> None:
+    """The open of a process's memory is one of thousands that the bulk ring has no room for; its own record is not."""
+    flooded = tmp_path / "iw-flooded-file"
+    own_source.watch_names({flooded.name: READ, "mem": WRITE})
+    before = own_source.stats()
+    victim = subprocess.Popen(["sleep", "60"])
+    try:
+        with Flood(flooded):
+            deadline = time.monotonic() + 30
+            while not lost(own_source)["file.open"] and time.monotonic() < deadline:
+                time.sleep(0.05)
+            subprocess.run(["sh", "-c", f"exec 3<>/proc/{victim.pid}/mem"], check=True)
+            after = own_source.stats()
+    finally:
+        victim.kill()
+        victim.wait()
+    assert after["lost"]["file.open"] > before["lost"]["file.open"]
+    assert after["made"]["process.memory_access"] == before["made"]["process.memory_access"] + 1
+    assert after["lost"]["process.memory_access"] == before["lost"]["process.memory_access"]
