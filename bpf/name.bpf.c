@@ -29,7 +29,7 @@ static __always_inline int split_byte(struct iw_path_scratch *p, __u32 length, _
 }
 
 /* The same for IW_SPLIT_STEP bytes: a turn of an iterator costs more than a byte. */
-static __always_inline int split_step(struct iw_path_scratch *p, __u32 length, __u32 back)
+static __always_inline int split_bytes(struct iw_path_scratch *p, __u32 length, __u32 back)
 {
 	__u32 i;
 
@@ -46,7 +46,10 @@ static __always_inline __u32 split_text(struct iw_path_scratch *p, __u32 length)
 {
 	p->parts = 0;
 	p->at = length; /* end of the component that is being passed */
-	IW_REPEAT(turn, IW_TAIL_BYTES / IW_SPLIT_STEP, split_step(p, length, turn * IW_SPLIT_STEP));
+	if (iw_iterators)
+		IW_ITERATE(turn, IW_TAIL_BYTES / IW_SPLIT_STEP, split_bytes(p, length, turn * IW_SPLIT_STEP));
+	else
+		IW_LOOP(turn, IW_TAIL_BYTES, split_byte(p, length, turn));
 	return p->parts;
 }
 

@@ -350,8 +350,17 @@ static __always_inline __u32 env_word(struct iw_path_scratch *p, __u32 at)
 	return flags;
 }
 
-/* The next IW_ENV_STEP bytes: a turn of an iterator costs more than a word. Non-zero at the block's end. */
+/* The next eight bytes; non-zero at the block's end. */
 static __always_inline int env_step(struct iw_path_scratch *p, __u32 size, __u32 at, __u32 *flags)
+{
+	if (at >= size)
+		return 1;
+	*flags |= env_word(p, at);
+	return 0;
+}
+
+/* The next IW_ENV_STEP bytes: a turn of an iterator costs more than a word. */
+static __always_inline int env_steps(struct iw_path_scratch *p, __u32 size, __u32 at, __u32 *flags)
 {
 	__u32 i;
 
@@ -372,7 +381,10 @@ __noinline int iw_env_block(__u32 size)
 	p = bpf_map_lookup_elem(&iw_path_scratch, &zero);
 	if (!p)
 		return 0;
-	IW_REPEAT(turn, IW_ENV_BLOCK / IW_ENV_STEP, env_step(p, size, turn * IW_ENV_STEP, &flags));
+	if (iw_iterators)
+		IW_ITERATE(turn, IW_ENV_BLOCK / IW_ENV_STEP, env_steps(p, size, turn * IW_ENV_STEP, &flags));
+	else
+		IW_LOOP(turn, IW_ENV_BLOCK / 8, env_step(p, size, turn * 8, &flags));
 	return flags;
 }
 

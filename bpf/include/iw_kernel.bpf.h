@@ -464,26 +464,35 @@ extern void bpf_iter_num_destroy(struct bpf_iter_num *turns) __ksym __weak;
 extern const volatile __u32 iw_iterators;
 
 /* Evaluate `step` until it is non-zero, with `turn` 0, 1, 2 ... up to a constant number of `times`. */
-#define IW_REPEAT(turn, times, step)                                      \
-	do {                                                              \
-		if (iw_iterators) {                                       \
-			struct bpf_iter_num turns_;                       \
-			int *at_;                                         \
-									  \
-			bpf_iter_num_new(&turns_, 0, times);              \
-			while ((at_ = bpf_iter_num_next(&turns_))) {      \
-				__u32 turn __attribute__((unused)) = *at_; \
-									  \
-				if ((step))                               \
-					break;                            \
-			}                                                 \
-			bpf_iter_num_destroy(&turns_);                    \
-		} else {                                                  \
-			_Pragma("clang loop unroll(disable)")             \
-			for (__u32 turn = 0; turn < (times); turn++)      \
-				if ((step))                               \
-					break;                            \
-		}                                                         \
+#define IW_ITERATE(turn, times, step)                             \
+	do {                                                      \
+		struct bpf_iter_num turns_;                       \
+		int *at_;                                         \
+								  \
+		bpf_iter_num_new(&turns_, 0, times);              \
+		while ((at_ = bpf_iter_num_next(&turns_))) {      \
+			__u32 turn __attribute__((unused)) = *at_; \
+								  \
+			if ((step))                               \
+				break;                            \
+		}                                                 \
+		bpf_iter_num_destroy(&turns_);                    \
+	} while (0)
+
+#define IW_LOOP(turn, times, step)                           \
+	do {                                                 \
+		_Pragma("clang loop unroll(disable)")        \
+		for (__u32 turn = 0; turn < (times); turn++) \
+			if ((step))                          \
+				break;                       \
+	} while (0)
+
+#define IW_REPEAT(turn, times, step)                   \
+	do {                                           \
+		if (iw_iterators)                      \
+			IW_ITERATE(turn, times, step); \
+		else                                   \
+			IW_LOOP(turn, times, step);    \
 	} while (0)
 /* Set by the loader where the kernel has that function and lets these program types use it. */
 extern const volatile __u32 iw_direct_reads;
