@@ -79,7 +79,8 @@ int iw_probe_preempt(__u64 *ctx)
 	bpf_preempt_disable();
 	odd = iw_probe_step(bpf_get_current_pid_tgid());
 	bpf_preempt_enable();
-	return ran(IW_SAMPLE_TP_BTF, odd & 0);
+	asm volatile("" : : "r"(odd)); /* else the compiler leaves the call out */
+	return ran(IW_SAMPLE_TP_BTF, 0);
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -22,6 +22,7 @@ from innerwarden.libbpf import Link, Object, Program, btf
 from innerwarden.model import _wire
 from innerwarden.model.health import HookHealth
 from innerwarden.sensor.enforcement import KEY_BYTES, Enforcement, apply, lsm, wanted_programs
+from innerwarden.sensor.kernel_abilities import Abilities
 from innerwarden.sensor.kernel_effects import effect_of
 from innerwarden.sensor.kernel_hooks import CGROUP, DISPATCHER, HOOKS, LSM, SAMPLED, SYSCALL, TP_BTF, Hook
 from innerwarden.sensor.kernel_limits import Limits
@@ -45,13 +46,10 @@ log = logging.getLogger(__name__)
 LOCKDOWN = Path("/sys/kernel/security/lockdown")
 MOUNTS = Path("/proc/self/mounts")
 RINGS = (("iw_ring_prio", "prio"), ("iw_ring_bulk", "bulk"))
-#: The program that looks tasks up by number, where the kernel lets it.
-FINDER = "iw_do_process_vm"
 #: All of them must see: else a changed identity is one whose change was missed.
 IDENTITY_PROGRAMS = (DISPATCHER, "iw_do_credential", "iw_fork", "iw_exec")
 #: Told only of names that are watched.
 WATCHED_KINDS = frozenset({"file.open", "file.rename", "file.delete", "file.link"})
-PREEMPTION_SAMPLE = "iw_probe_preempt"
 OWN_MAPS = ("iw_self", "iw_self_cgroup", "iw_protected")
 _WAKE_FRACTION = 8  # a sleeping consumer is woken when an eighth of the ring is pending
 
@@ -140,23 +138,6 @@ def sample(image: bytes, hook: Hook) -> str:
     return ""
 
 
-def can_forbid_preemption(kernel: btf.KernelNames) -> bool:
-    """Does this kernel let a program forbid preemption around what ours do? Since 6.10 it has the function, but until
-    6.15 none of the functions that are verified on their own may be called then."""
-    if "bpf_preempt_disable" not in kernel or not paths.probe_object().exists():
-        return False
-    opened = Object(paths.probe_object().read_bytes(), "iw_probe")
-    try:
-        for name, program in opened.programs.items():
-            program.set_autoload(name == PREEMPTION_SAMPLE)
-        opened.load()
-    except BpfError:
-        return False
-    finally:
-        opened.close()
-    return True
-
-
 def cgroup2_root() -> Path | None:
     """Mount point of the cgroup v2 hierarchy, which may lie beside v1's."""
     with suppress(OSError):
@@ -189,8 +170,6 @@ class KernelSource:
         )
         self._unwanted.add(lsm.SAMPLE)
         self._path_keys = os.urandom(KEY_BYTES)
-        #: Constant of the programs -> whether this kernel has what it stands for.
-        self._switches: dict[str, bool] = {}
         self._object: Object | None = None
         self._links: dict[str, Link] = {}
         self._counters: Counters | None = None
@@ -255,37 +234,21 @@ class KernelSource:
             for hook in HOOKS
             if hook.attach == attach
         }
-        # Since 6.2, but some kernels let only some program types use it; those get the slower reads.
-        direct = "bpf_rdonly_cast" in kernel
-        find = "bpf_task_from_pid" in kernel
-        self._switches = {
-            "iw_iterators": "bpf_iter_num_new" in kernel,
-            "iw_preemptible": can_forbid_preemption(kernel),
-        }
+        abilities = Abilities(kernel)
         while True:
             opened = Object(image)
             try:
-                self._configure(opened, layout, names, direct, find)
+                self._configure(opened, layout, names, abilities.on)
                 opened.load()
                 return opened
             except BpfError as error:
                 name = opened.refused_program()
                 opened.close()
-                if find and name == FINDER:
-                    find = False
-                    continue
-                if self._switches["iw_iterators"] and name is not None:
-                    log.warning("loops are verified turn by turn, starting takes longer program=%s", name)
-                    self._switches["iw_iterators"] = False
-                    continue
-                if direct and name is not None:
-                    log.warning("plain loads of kernel memory are off, reads cost more program=%s", name)
-                    direct = False
-                    continue
                 if name is None or name in self._refused or error.errno == errno.EPERM:
                     raise
-                self._refused[name] = error.problem
-                log.warning("kernel refuses a program program=%s errno=%d", name, error.errno)
+                if not abilities.give_up(name):
+                    self._refused[name] = error.problem
+                    log.warning("kernel refuses a program program=%s errno=%d", name, error.errno)
             except BaseException:
                 opened.close()
                 raise
@@ -302,7 +265,7 @@ class KernelSource:
         return found
 
     def _configure(
-        self, opened: Object, layout: btf.Btf, names: Mapping[bytes, int], direct: bool, find: bool
+        self, opened: Object, layout: btf.Btf, names: Mapping[bytes, int], abilities: Mapping[str, bool]
     ) -> None:
         for name in self._refused.keys() | self._unwanted:
             opened.programs[name].set_autoload(False)
@@ -317,11 +280,9 @@ class KernelSource:
         section.write_initial(constants["iw_ring_wake_bytes"].offset, wake)
         reads = struct.pack("<I", wants_directory_reads(names, QUALIFIED))
         section.write_initial(constants["iw_watch_dir_reads"].offset, reads)
-        section.write_initial(constants["iw_direct_reads"].offset, struct.pack("<I", direct))
         section.write_initial(constants["iw_enforce_keys"].offset, self._path_keys)
-        section.write_initial(constants["iw_find_task"].offset, struct.pack("<I", find))
-        for switch, on in self._switches.items():
-            section.write_initial(constants[switch].offset, struct.pack("<I", on))
+        for name, on in abilities.items():
+            section.write_initial(constants[name].offset, struct.pack("<I", on))
         compare = self._refused.keys().isdisjoint(IDENTITY_PROGRAMS)
         section.write_initial(constants["iw_compare_identities"].offset, struct.pack("<I", compare))
 
