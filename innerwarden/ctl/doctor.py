@@ -54,7 +54,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     effect: str = ""
     state: str = ""
     stand_in: str = ""
-    """The attached hook that sees the same in its place."""
+    """The attached hooks that see the same in its place, with commas between."""
     fires: int = 0
     canary: str = ""
     canary_age_s: float | None = None

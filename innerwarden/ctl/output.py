@@ -29,6 +29,7 @@ STATE_STYLE = {
     "available": "green",
     "refused": "red",
     "dead": "bold red",
+    "replaced": "yellow",
     "unconfirmed": "yellow",
     "warning": "yellow",
     "absent": "red",

@@ -9,10 +9,11 @@ import msgspec
 
 
 class HookHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One kernel program. `state`: attached, absent (the kernel lacks the hook), failed, or dead (attached, and
-    no longer answering); `fires`: records that it delivered. `canary`: working (the last harmless action of our
-    own came all the way), failed, unconfirmed (none was tried), absent; `canary_ts`: of that action.
-    `lost_techniques`: ATT&CK ids that nobody sees while it does not work."""
+    """One kernel program. `state`: attached, absent (the kernel lacks the hook), failed, dead (attached, and no longer
+    answering), or replaced (dead or needless, and taken out since: others see the same); `fires`: records that it
+    delivered. `canary`: working (the last harmless action of our own came all the way), failed, unconfirmed (none was
+    tried), absent; `canary_ts`: of that action. `lost_techniques`: ATT&CK ids that nobody sees while it does not
+    work."""
 
     name: str
     kind: str
@@ -20,7 +21,7 @@ class HookHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     effect: str = ""
     reason: str = ""
     stand_in: str = ""
-    """The attached hook that sees the same in its place."""
+    """The attached hooks that see the same in its place, with commas between."""
     fires: int = 0
     canary: str = "unconfirmed"
     canary_reason: str = ""

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sensor's proof of its own sight: a harmless action per hook, every period, counted all the way.
 
-A hook that does not answer is asked once more, attached anew, and asked again; then there is a finding, within
-seconds of the round that missed it. What the child does is judged by no rule: the engine leaves out its process, held
-unreaped so that its pid is no other's, and those born of it, from its start until its last record is drained.
+A hook that does not answer is asked once more, attached anew, and asked again. Where it is silent still, those that
+stand in for it take over until the next start and are asked at once. Then there is a finding, within seconds of the
+round that missed it. What the child does is judged by no rule: the engine leaves out its process, held unreaped so that
+its pid is no other's, and those born of it, from its start until its last record is drained.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ MAX_FAILURES = 3
 DEAD = "dead"
 NO_ACTION = Verdict(UNCONFIRMED, "no harmless action causes it")
 
-ROUTINE, CONFIRM, REPAIRED = "routine", "confirm", "repaired"
+ROUTINE, CONFIRM, REPAIRED, FALLBACK = "routine", "confirm", "repaired", "fallback"
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -54,6 +55,17 @@ class Round(msgspec.Struct, frozen=True):
     child: CanaryChild
     counts: Counts
     unseen: dict[str, int]
+
+
+class Failing(msgspec.Struct, frozen=True):
+    """A hook under repair, as it was: what was wrong, why attaching anew failed ("" when it did not), how it answered
+    afterwards, and which hooks stand in for it since."""
+
+    hook: HookHealth
+    reason: str
+    refused: str
+    verdict: Verdict = NO_ACTION
+    stand_ins: tuple[str, ...] = ()
 
 
 class Canary:
@@ -71,13 +83,9 @@ class Canary:
         self._round: Round | None = None
         self._next_s: float | None = None
         self._failures = 0
-        self._hooks = {
-            hook.name: hook if hook.state == "attached" else msgspec.structs.replace(hook, canary="absent")
-            for hook in kernel.hooks
-        }
+        self._hooks = {hook.name: _unasked(hook) for hook in kernel.hooks}
         self._proven: set[str] = set()
-        #: Hooks that are being repaired: what was wrong, and why attaching anew failed ("" when it did not).
-        self._failing: dict[str, tuple[str, str]] = {}
+        self._failing: dict[str, Failing] = {}
 
     def step(self, now_s: float) -> list[Finding]:
         """Start a round that is due, or conclude one whose records are all drained. Never waits."""
@@ -138,9 +146,15 @@ class Canary:
             fresh = [name for name in missed if self._hooks[name].state != DEAD]
             return self._begin(CONFIRM, fresh, now_s) if fresh else []
         if done.stage == CONFIRM:
-            self._failing = {name: (verdicts[name].reason, self._kernel.reattach(name)) for name in missed}
+            self._failing = {
+                name: Failing(self._hooks[name], verdicts[name].reason, self._kernel.reattach(name))
+                for name in missed
+            }
             return self._begin(REPAIRED, missed, now_s) if missed else []
-        return self._report(verdicts)
+        if done.stage == REPAIRED:
+            stand_ins = self._fall_back(verdicts)
+            return self._begin(FALLBACK, stand_ins, now_s) if stand_ins else self._report()
+        return self._report()
 
     def _verdicts(self, done: Round, outcomes: Iterable[Outcome]) -> dict[str, Verdict]:
         """What the actions showed; and of every hook, those too that no action reaches, whether it was undone."""
@@ -169,23 +183,43 @@ class Canary:
                 changes["state"] = "attached"
             self._hooks[name] = msgspec.structs.replace(self._hooks[name], **changes)
 
-    def _report(self, verdicts: Mapping[str, Verdict]) -> list[Finding]:
-        """The hooks that did not answer twice, each with what attaching it anew did."""
-        deaths = []
+    def _fall_back(self, verdicts: Mapping[str, Verdict]) -> list[str]:
+        """Let others stand in for the hooks that stay silent, all at once; returns whom to ask about it."""
         for name, verdict in verdicts.items():
-            if verdict.state == FAILED:
+            failing = self._failing[name]
+            changed = self._kernel.fall_back(name, failing.reason) if verdict.state == FAILED else ()
+            if verdict.state == FAILED and not changed:
                 self._hooks[name] = msgspec.structs.replace(self._hooks[name], state=DEAD)
-            reason, refused = self._failing[name]
-            death = blind.Death(
-                hook=self._hooks[name],
-                reason=reason,
-                repair=f"could not be attached anew: {refused}" if refused else _after(verdict),
-                is_back=verdict.state == WORKING or verdict is NO_ACTION,
-                was_proven=name in self._proven,
-            )
-            deaths.append(death)
-            logger.error("hook did not answer hook=%s reason=%s repair=%s", name, reason, death.repair)
+            for hook in changed:
+                known = self._hooks.get(hook.name)
+                if known is None or (known.state, hook.state) != ("attached", "attached"):
+                    self._hooks[hook.name] = _unasked(hook)
+            stand_ins = tuple(hook.name for hook in changed if hook.state == "attached")
+            self._failing[name] = msgspec.structs.replace(failing, verdict=verdict, stand_ins=stand_ins)
+        return list(dict.fromkeys(one for failing in self._failing.values() for one in failing.stand_ins))
+
+    def _report(self) -> list[Finding]:
+        """The hooks that did not answer twice, each with what attaching it anew did, and who stands in for it."""
+        failing, self._failing = self._failing, {}
+        deaths = [self._death(one) for one in failing.values()]
+        for name in {name for death in deaths for name in death.silent}:
+            self._hooks[name] = msgspec.structs.replace(self._hooks[name], state=DEAD)
         return [blind.finding(self._host, deaths, realtime_ns())]
+
+    def _death(self, failing: Failing) -> blind.Death:
+        name, verdict, now = failing.hook.name, failing.verdict, self._hooks
+        repair = f"could not be attached anew: {failing.refused}" if failing.refused else _after(verdict)
+        logger.error("hook did not answer hook=%s reason=%s repair=%s", name, failing.reason, repair)
+        return blind.Death(
+            hook=failing.hook,
+            reason=failing.reason,
+            repair=repair,
+            is_back=verdict.state == WORKING or verdict is NO_ACTION,
+            was_proven=name in self._proven,
+            stand_ins=failing.stand_ins,
+            silent=tuple(one for one in failing.stand_ins if now[one].canary == FAILED),
+            unproven=tuple(one for one in failing.stand_ins if now[one].canary == UNCONFIRMED),
+        )
 
     def _failed(self, problem: str, now_s: float) -> list[Finding]:
         """A round that told nothing: nothing is claimed; the third in a row is told, once."""
@@ -194,9 +228,15 @@ class Canary:
         self._next_s = now_s + RETRY_AFTER_S
         unconfirmed = Verdict(UNCONFIRMED, f"the canary did not run: {problem}")
         self._note({name: unconfirmed for name, hook in self._hooks.items() if hook.state == "attached"})
-        if self._failures != MAX_FAILURES:
-            return []
-        return [blind.unproven(self._host, problem, realtime_ns())]
+        # What was taken out is not asked again, so this is the one time to tell of it.
+        told = self._report() if any(one.stand_ins for one in self._failing.values()) else []
+        if self._failures == MAX_FAILURES:
+            told.append(blind.unproven(self._host, problem, realtime_ns()))
+        return told
+
+
+def _unasked(hook: HookHealth) -> HookHealth:
+    return hook if hook.state == "attached" else msgspec.structs.replace(hook, canary="absent")
 
 
 def _after(verdict: Verdict) -> str:

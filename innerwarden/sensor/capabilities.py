@@ -22,7 +22,7 @@ from innerwarden import paths
 from innerwarden.errors import BpfError, UnavailableError
 from innerwarden.libbpf import XDP_GENERIC, Link, Object, Program, btf, libc, try_ring_buffer
 from innerwarden.sensor import capability_hints
-from innerwarden.sensor.loader import cgroup2_root, obstacle
+from innerwarden.sensor.loader import NOT_TRACED, cgroup2_root, functions_are_traced, obstacle
 
 AVAILABLE, REFUSED, UNCONFIRMED = "available", "refused", "unconfirmed"
 RING_BUFFER = "ring buffer"
@@ -68,6 +68,8 @@ SAMPLES = (
     Sample("tc", "iw_probe_tc"),
     Sample("iterator", "iw_probe_iter", "bpf_iter_task"),
 )
+#: Not tried while functions are not traced (see functions_are_traced).
+_ON_FUNCTIONS = ("iw_probe_fentry", "iw_probe_fexit", "iw_probe_lsm")
 _PACKETS = ("iw_probe_xdp", "iw_probe_tc")
 _CGROUP = ("iw_probe_sock_addr", "iw_probe_cgroup_skb")
 
@@ -102,6 +104,8 @@ def _load(image: bytes, refused: dict[str, _Refusal]) -> Object:
     for sample in SAMPLES:
         if sample.needs and sample.needs not in kernel:
             refused[sample.program] = _Refusal(f"this kernel has no {sample.needs}", errno.ENOENT)
+        elif sample.program in _ON_FUNCTIONS and not functions_are_traced():
+            refused[sample.program] = _Refusal(NOT_TRACED)
     while True:
         opened = Object(image, "iw_probe")
         try:

@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 
 LOCKDOWN = Path("/sys/kernel/security/lockdown")
 MOUNTS = Path("/proc/self/mounts")
+FUNCTION_TRACING = Path("/proc/sys/kernel/ftrace_enabled")
+NOT_TRACED = f"the kernel traces no functions ({FUNCTION_TRACING})"
 RINGS = (("iw_ring_prio", "prio"), ("iw_ring_bulk", "bulk"))
 #: All of them must see: else a changed identity is one whose change was missed.
 IDENTITY_PROGRAMS = (DISPATCHER, "iw_do_credential", "iw_fork", "iw_exec")
@@ -104,6 +106,8 @@ def check_layout(layout: btf.Btf) -> None:
 
 #: How every reason begins that says what the kernel lacks, so that nothing was refused.
 ABSENT = "this kernel has no"
+#: State of a hook that was taken out while the sensor ran, so that others see the same in its place.
+REPLACED = "replaced"
 
 
 def missing(kernel: btf.KernelNames) -> dict[str, str]:
@@ -120,6 +124,8 @@ def missing(kernel: btf.KernelNames) -> dict[str, str]:
 def sample(image: bytes, hook: Hook) -> str:
     """Load and attach one hook alone; returns why that failed, or an empty text. A kernel may list a kind of hook and
     still refuse it."""
+    if not functions_are_traced():
+        return NOT_TRACED
     if hook.attach == LSM:
         refused = lsm.refusal(image, tuple(ring for ring, _name in RINGS))
         return refused and f"{ABSENT} {refused}"
@@ -136,6 +142,20 @@ def sample(image: bytes, hook: Hook) -> str:
     finally:
         opened.close()
     return ""
+
+
+def functions_are_traced() -> bool:
+    """False while programs on kernel functions do not run: somebody switched that off, or the kernel gave it up.
+
+    None may be detached then: the kernel (6.1, 6.12) does not undo its part, and at a later detachment finds itself
+    at fault (ftrace_shutdown) and ends function tracing for everybody until the next boot.
+    """
+    try:
+        return FUNCTION_TRACING.read_text().strip() != "0"
+    except FileNotFoundError:  # a kernel that patches its functions without ftrace
+        return True
+    except OSError:  # ENODEV: ftrace found a fault in itself
+        return False
 
 
 def cgroup2_root() -> Path | None:
@@ -288,27 +308,19 @@ class KernelSource:
 
     def _attach_all(self, loaded: Object) -> None:
         found: list[HookHealth] = []
-        stands_for: dict[str, str] = {}
+        stand_ins: dict[str, list[str]] = {}
         for hook in HOOKS:
             replaced = any(one.state == "attached" and one.name in hook.instead_of for one in found)
             if replaced or hook.program in self._unwanted or hook.name in self._without:
                 continue
             state, reason = self._attach(loaded, hook)
             if state == "attached":
-                stands_for |= dict.fromkeys(hook.instead_of, hook.name)
-            found.append(
-                HookHealth(
-                    name=hook.name,
-                    kind=", ".join(hook.kinds),
-                    effect=effect_of(hook),
-                    state=state,
-                    reason=reason,
-                    lost_techniques=hook.techniques,
-                )
-            )
+                for name in hook.instead_of:
+                    stand_ins.setdefault(name, []).append(hook.name)
+            found.append(_health(hook, state, reason))
         self.hooks = [
-            msgspec.structs.replace(one, stand_in=stands_for[one.name], lost_techniques=())
-            if one.name in stands_for and one.state != "attached"
+            msgspec.structs.replace(one, stand_in=", ".join(stand_ins[one.name]), lost_techniques=())
+            if one.name in stand_ins and one.state != "attached"
             else one
             for one in found
         ]
@@ -393,6 +405,8 @@ class KernelSource:
             self._watch.restore()
             if hook.attach == SYSCALL:
                 self._calls.restore(hook.id)
+            elif hook.attach in SAMPLED and not functions_are_traced():
+                return NOT_TRACED
             else:
                 old = self._links.pop(name, None)
                 if old is not None:
@@ -401,6 +415,44 @@ class KernelSource:
         except (BpfError, OSError) as error:
             return str(error)
         return ""
+
+    def fall_back(self, name: str, reason: str) -> tuple[HookHealth, ...]:
+        """Leave what a hook sees, until the next start, to those that are attached only without it.
+
+        Returns the entries of `hooks` that are concerned: what was taken out (`replaced`), what sees it now, and what
+        was refused. None where no such hook can be attached; then all stays as it is.
+        """
+        if self._object is None:
+            return ()
+        known = {one.name: one for one in self.hooks}
+        stand_ins = [hook for hook in HOOKS if name in hook.instead_of and hook.name not in self._without]
+        for hook in stand_ins:
+            if hook.name not in known:
+                known[hook.name] = _health(hook, *self._attach(self._object, hook))
+        used = [hook for hook in stand_ins if known[hook.name].state == "attached"]
+        if not used:
+            return ()
+        # Some stand in for two: the other one, left where it is, would tell everything a second time.
+        taken_out = {other for hook in used for other in hook.instead_of} & known.keys()
+        for other in sorted(taken_out):
+            if other == name or known[other].state == "attached":
+                known[other] = msgspec.structs.replace(
+                    known[other],
+                    state=REPLACED,
+                    reason=reason if other == name else f"it went with {name}: the same stands in for both",
+                    stand_in=", ".join(hook.name for hook in used),
+                    lost_techniques=(),
+                )
+        self.hooks = list(known.values())
+        self._detach_replaced()
+        return tuple(known[one] for one in [*sorted(taken_out), *(hook.name for hook in stand_ins)])
+
+    def _detach_replaced(self) -> None:
+        """At once, or when that does no harm any more."""
+        replaced = {one.name for one in self.hooks if one.state == REPLACED} & self._links.keys()
+        if replaced and functions_are_traced():
+            for name in replaced:
+                _detach(name, self._links.pop(name))
 
     def show_canary(self, shown: bool) -> None:
         """Records of the canary are made while it is shown, though it is in our own cgroup."""
@@ -448,7 +500,9 @@ class KernelSource:
         return {name: (found.run_count, found.run_time_ns) for name, found in stats.items()}
 
     def tend(self) -> None:
-        """Upkeep, once a second: the sign of life that enforcement lasts on, changed files, expired blocks."""
+        """Upkeep, once a second: the sign of life that enforcement lasts on, changed files, expired blocks, hooks that
+        could not be detached."""
+        self._detach_replaced()
         if self.enforcement is not None:
             self.enforcement.beat()
             self.enforcement.refresh()
@@ -475,6 +529,17 @@ _BY_NAME = {hook.name: hook for hook in HOOKS}
 def _programs(hook: Hook) -> tuple[str, ...]:
     """What must be loaded for it."""
     return (hook.program, DISPATCHER) if hook.attach == SYSCALL else (hook.program,)
+
+
+def _health(hook: Hook, state: str, reason: str) -> HookHealth:
+    return HookHealth(
+        name=hook.name,
+        kind=", ".join(hook.kinds),
+        effect=effect_of(hook),
+        state=state,
+        reason=reason,
+        lost_techniques=hook.techniques,
+    )
 
 
 def _link(program: Program, hook: Hook) -> Link:

@@ -7,16 +7,19 @@ Shares nothing with the product. Ids are those of the descriptors that /proc sho
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import struct
 from pathlib import Path
 
 MAP_LOOKUP_ELEM, MAP_UPDATE_ELEM, MAP_DELETE_ELEM = 1, 2, 3
+PROG_LOAD = 5
 PROG_DETACH = 9
 PROG_GET_FD_BY_ID, MAP_GET_FD_BY_ID = 13, 14
 OBJ_GET_INFO_BY_FD = 15
-LINK_GET_FD_BY_ID, LINK_DETACH = 30, 34
-CONNECT4 = 10  # enum bpf_attach_type
+LINK_CREATE, LINK_GET_FD_BY_ID, LINK_DETACH = 28, 30, 34
+CGROUP_SOCK = 9  # enum bpf_prog_type
+CONNECT4, POST_BIND4 = 10, 12  # enum bpf_attach_type
 _SYS_BPF = 321
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -97,3 +100,23 @@ def detach_program(pid: int, attach_type: int, cgroup: str) -> None:
     finally:
         os.close(program)
         os.close(directory)
+
+
+def fill_cgroup(cgroup: str, attach_type: int) -> list[int]:
+    """Attach a program that lets everything pass until the cgroup takes no more of them; the descriptors hold them."""
+    code = ctypes.create_string_buffer(bytes.fromhex("b700000001000000 9500000000000000"))  # r0 = 1; exit
+    licence = ctypes.create_string_buffer(b"GPL")
+    load = struct.pack("<IIQQ", CGROUP_SOCK, 2, ctypes.addressof(code), ctypes.addressof(licence))
+    program = bpf(PROG_LOAD, load.ljust(68, b"\0") + struct.pack("<I", attach_type))
+    directory = os.open(cgroup, os.O_RDONLY)
+    links: list[int] = []
+    try:
+        while True:
+            links.append(bpf(LINK_CREATE, struct.pack("<4I", program, directory, attach_type, 0)))
+    except OSError as error:
+        if error.errno != errno.E2BIG:
+            raise
+    finally:
+        os.close(program)
+        os.close(directory)
+    return links

@@ -107,7 +107,7 @@ def _print_sight(proofs: Sequence[Proof]) -> None:
 
 def _why(proof: Proof) -> str:
     if proof.stand_in:
-        return f"{proof.reason}; {proof.stand_in} sees it instead"
+        return f"{proof.reason}; seen instead by {proof.stand_in}"
     return f"dead: {proof.reason}" if proof.state == "dead" else proof.reason
 
 

@@ -19,6 +19,7 @@ from innerwarden.canary import runner
 from innerwarden.clock import realtime_ns, rfc3339
 from innerwarden.config import Config
 from innerwarden.ctl import doctor
+from innerwarden.ctl.commands import doctor as doctor_command
 from innerwarden.ctl.main import build
 from innerwarden.model.health import CollectorHealth, HookHealth, SensorHealth
 
@@ -129,3 +130,10 @@ def test_a_hook_that_another_stands_in_for_loses_nothing() -> None:
     assert doctor.Diagnosis(sensor_pid=1, checks=(), proofs=(shown, good)).healthy
     alone = msgspec.structs.replace(shown, stand_in="")
     assert not doctor.Diagnosis(sensor_pid=1, checks=(), proofs=(alone, good)).healthy
+
+
+def test_a_hook_that_was_taken_out_for_others_is_not_asked() -> None:
+    hook = HookHealth(name="a", kind="file.open", state="replaced", reason="it was silent", stand_in="b, c")
+    shown = doctor._hook(hook, None)
+    assert (shown.result, shown.reason, shown.stand_in) == ("absent", "it was silent", "b, c")
+    assert doctor_command._why(shown) == "it was silent; seen instead by b, c"
