@@ -27,7 +27,8 @@ class Expect(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
-    """One process run: `act` of `programs/<program>.py`. `needs` name checks of obstacles.py."""
+    """One process run: `act` of `programs/<program>.py`. `needs` name checks of obstacles.py; `last`: after all others,
+    because the sensor is not the same afterwards."""
 
     program: str
     act: str
@@ -35,6 +36,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     place: Place = Place.HOST
     needs: tuple[str, ...] = ()
     timeout_s: float = 30.0
+    last: bool = False
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):

@@ -117,11 +117,9 @@ class Run:
             with self._sensor() as sensor:
                 if build.obstacle() is None:
                     build.build(self.room)
-                ran = {
-                    (case.number, act.act): self._act(case, act, sensor)
-                    for case in self.cases
-                    for act in case.acts
-                }
+                acts = [(case, act) for case in self.cases for act in case.acts]
+                acts.sort(key=lambda one: one[1].last)
+                ran = {(case.number, act.act): self._act(case, act, sensor) for case, act in acts}
                 return self._judge(ran)
         finally:
             if not os.environ.get("IW_KEEP_EVASION"):

@@ -81,6 +81,10 @@ class Job:
     def plain_cron(self) -> str:
         return f"/etc/cron.d/{self.plain}"
 
+    def health(self) -> str:
+        """What the sensor last said of itself, which lies beside the directory."""
+        return (self.directory.parent / "data" / "sensor-health.json").read_text()
+
     def copy(self, source: str, name: str = "", directory: str = "") -> str:
         """An executable copy of a system program under a name of the job's own."""
         target = Path(directory or self.directory) / (name or self.mark)

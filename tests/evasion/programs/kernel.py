@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import mmap
 import os
 import socket
@@ -30,6 +31,8 @@ from common import (
 )
 
 WRITE = os.O_WRONLY | os.O_CREAT
+#: Within which the sensor tells of a dead hook (docs/configuration.md, collectors.kernel.canary.period_s).
+CANARY_BOUND_S = 90
 #: linux/io_uring.h
 OP_CONNECT, OP_OPENAT, OP_UNLINKAT, OP_SOCKET = 16, 18, 36, 45
 SETUP_SQPOLL = 2
@@ -146,15 +149,26 @@ def event_switch(job: Job) -> None:
 
 
 def ftrace_off(job: Job) -> None:
-    """Functions are no longer traced. The switch is told; what follows may not be (blind spot function_tracing_off)."""
+    """Functions are no longer traced. The file is written once the sensor has told what that blinded, which it must
+    within its bound; what is done before is not seen (blind spot function_tracing_off)."""
     switch = Path("/proc/sys/kernel/ftrace_enabled")
     before = switch.read_text()
+    refused = False
     try:
-        with suppress(OSError):  # refused while a function is traced
+        try:
             switch.write_text("0\n")
+        except OSError:  # while programs of a kind are attached, on some kernels
+            refused = True
+        if not refused and hangs_on_functions(job.health()):
+            wait_for(lambda: not hangs_on_functions(job.health()), CANARY_BOUND_S, "nothing took over")
         in_child(lambda: os.execv("/bin/sh", ["sh", "-c", f"echo '# nothing' >{job.plain_cron}"]))
     finally:
         switch.write_text(before)
+
+
+def hangs_on_functions(health: str) -> bool:
+    hooks = json.loads(health)["hooks"]
+    return any(one["name"] == "object_open" and one["state"] == "attached" for one in hooks)
 
 
 def _bpf(command: int, attributes: bytes) -> int:
