@@ -90,6 +90,14 @@ BLIND_SPOTS: tuple[BlindSpot, ...] = (
         instead="The write to the switch is reported, and so are the dead hooks, with those that stand in for them",
     ),
     BlindSpot(
+        id="interrupted_program",
+        sentence="Where the kernel runs another task while one of our programs is on its way in, that task's calls on "
+        "the same processor are not looked at: in a flood of hooked calls, one in some hundred (7.0 and later; hooks "
+        "on functions on any preemptible kernel)",
+        techniques=("T1562.001",),
+        instead="The kernel counts them: they are among the losses, and every finding of that time says so",
+    ),
+    BlindSpot(
         id="starvation",
         sentence="A sensor that gets no processor time, or whose machine is halted, sees late or not at all",
         techniques=("T1562.001",),
