@@ -84,8 +84,8 @@ BLIND_SPOTS: tuple[BlindSpot, ...] = (
     BlindSpot(
         id="function_tracing_off",
         sentence="With function tracing switched off (kernel.ftrace_enabled=0) hooks on kernel objects neither see nor "
-        "refuse; where a kernel takes them, opens, renames and removals go unseen until the canary notices, at most "
-        "90 seconds, and are seen from then on when system calls make them, not when io_uring does",
+        "refuse; where a kernel takes them, opens, renames and removals go unseen for the seconds that the canary "
+        "takes to notice, and are seen from then on when system calls make them, not when io_uring does",
         techniques=("T1562.006",),
         instead="The write to the switch is reported, and so are the dead hooks, with those that stand in for them",
     ),

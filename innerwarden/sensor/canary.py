@@ -92,6 +92,9 @@ class Canary:
         if self._next_s is None:
             self._next_s = now_s + FIRST_AFTER_S
         if self._round is None:
+            if self._kernel.disturbed:
+                self._kernel.disturbed = False
+                self._next_s = now_s
             if not self._config.enabled or now_s < self._next_s:
                 return []
             self._next_s = now_s + self._config.period_s
@@ -180,6 +183,7 @@ class Canary:
                 changes["canary_ts"] = ts
             if verdict.state == WORKING:
                 self._proven.add(name)
+            if verdict.state == WORKING or verdict is NO_ACTION:
                 changes["state"] = "attached"
             self._hooks[name] = msgspec.structs.replace(self._hooks[name], **changes)
 

@@ -204,6 +204,9 @@ class KernelSource:
         self.hooks: list[HookHealth] = []
         self.xdp: XdpList | None = None
         self.enforcement: Enforcement | None = None
+        self._traced = True
+        #: Something was switched off that hooks need: ask them at once. Whoever does sets it back.
+        self.disturbed = False
 
     def start(self) -> None:
         """Load and attach; records flow from here on. Raises UnavailableError, LayoutError or BpfError."""
@@ -381,10 +384,13 @@ class KernelSource:
     def broken(self, names: Iterable[str]) -> dict[str, str]:
         """Hook -> what somebody undid of it behind our back; only those that are not as they were made."""
         list_undone = self._watch.broken() if self._watch is not None else ""
+        traced = functions_are_traced()
         found = {}
         for name in names:
             hook = _BY_NAME[name]
-            if undone := self._undone(hook):
+            if hook.attach in SAMPLED and not traced:
+                found[name] = NOT_TRACED
+            elif undone := self._undone(hook):
                 found[name] = undone
             elif list_undone and WATCHED_KINDS.intersection(hook.kinds):
                 found[name] = list_undone
@@ -501,8 +507,11 @@ class KernelSource:
 
     def tend(self) -> None:
         """Upkeep, once a second: the sign of life that enforcement lasts on, changed files, expired blocks, hooks that
-        could not be detached."""
+        could not be detached, and whether functions are traced still."""
         self._detach_replaced()
+        traced = functions_are_traced()
+        self.disturbed |= self._traced and not traced
+        self._traced = traced
         if self.enforcement is not None:
             self.enforcement.beat()
             self.enforcement.refresh()

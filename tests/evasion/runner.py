@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -137,21 +136,6 @@ class Run:
 
     def mark(self, case: Case, act: Act) -> str:
         return f"{self.token}-{case.number:02d}-{act.act.replace('_', '-')}"
-
-    def _all(self, sensor: Sensor) -> dict[tuple[int, str], Outcome]:
-        """Acts on the log, which wait for the sensor's looks at it, run beside all others."""
-        ran: dict[tuple[int, str], Outcome] = {}
-
-        def lane(on_log: bool) -> None:
-            for case in self.cases:
-                for act in case.acts:
-                    if (act.program == "logs") is on_log:
-                        ran[case.number, act.act] = self._act(case, act, sensor)
-
-        with ThreadPoolExecutor(2) as pool:
-            for done in [pool.submit(lane, on_log) for on_log in (True, False)]:
-                done.result()
-        return ran
 
     def _act(self, case: Case, act: Act, sensor: Sensor) -> Outcome:
         """Run one act; judged later. `error` holds what it said when it failed."""

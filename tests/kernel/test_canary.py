@@ -46,13 +46,13 @@ def can_not_be_asked(hook: health.HookHealth) -> bool:
 class Running:
     """`innerwarden sensor` with a short canary period."""
 
-    def __init__(self, directory: Path, *, obstacle: bool = False) -> None:
+    def __init__(self, directory: Path, text: str = CONFIG, *, obstacle: bool = False) -> None:
         self.data_dir = directory / "data"
         self.data_dir.mkdir()
         if obstacle:
             (self.data_dir / "canary").write_text("in the way")
         file = directory / "config.toml"
-        file.write_text(CONFIG)
+        file.write_text(text)
         command = [sys.executable, "-m", "innerwarden", "sensor", "--data-dir", str(self.data_dir)]
         self.log = (directory / "sensor.log").open("w+")
         self.process = subprocess.Popen(

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from innerwarden import config
-from innerwarden.config import KernelConfig
+from innerwarden.config import EnforcementConfig, KernelConfig, ResponderConfig
 from innerwarden.model.health import HookHealth
 from innerwarden.sensor import capabilities
 from innerwarden.sensor.canary import FALLBACK
@@ -104,8 +104,8 @@ def test_a_hook_without_a_stand_in_is_left_where_it_is() -> None:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[Running]:
-    sensor = Running(directory)
+def running(directory: Path, text: str = CONFIG) -> Iterator[Running]:
+    sensor = Running(directory, text)
     try:
         yield sensor
     finally:
@@ -256,6 +256,35 @@ def test_function_tracing_switched_off(tmp_path: Path) -> None:
         assert {name: now[name].fires for name in OBJECTS} == settled, "nothing is told twice"
         assert len(sensor.findings("sensor_blind")) == told, "told once"
     check_the_next_sensor()
+
+
+@needs_objects
+def test_the_switch_is_noticed_long_before_a_round_is_due(tmp_path: Path) -> None:
+    """Off, an act and on again is a matter of a second."""
+    with running(tmp_path, "[collectors.kernel.canary]\nperiod_s = 3600\n") as sensor:
+        sensor.wait_until_working()
+        with no_function_tracing():
+            wait_for(lambda: sensor.blind("object_open"), TOLD_WITHIN_S * 3, "no finding")
+
+
+@needs_objects
+def test_the_switch_halts_what_refuses_too() -> None:
+    """No harmless action makes those act, so that they run is read from the switch."""
+    enforcement = EnforcementConfig(exec_deny=("/usr/bin/never-run",))
+    source = KernelSource(KernelConfig(), responder=ResponderConfig(enforcement=enforcement))
+    source.start()
+    try:
+        refusing = [
+            one.name for one in source.hooks if one.name.startswith("lsm_") and one.state == "attached"
+        ]
+        assert "lsm_exec" in refusing
+        assert source.broken(refusing) == {}
+        with no_function_tracing():
+            assert source.broken(refusing) == dict.fromkeys(refusing, NOT_TRACED)
+            source.tend()
+            assert source.disturbed
+    finally:
+        source.close()
 
 
 @needs_objects
