@@ -111,5 +111,6 @@ def test_a_full_ring_hides_no_hand_on_memory(own_source: KernelSource, tmp_path:
         victim.kill()
         victim.wait()
     assert after["lost"]["file.open"] > before["lost"]["file.open"]
-    assert after["made"]["process.memory_access"] == before["made"]["process.memory_access"] + 1
+    # One of the open, and one of the check for the hold on the process where that has a hook.
+    assert after["made"]["process.memory_access"] > before["made"]["process.memory_access"]
     assert after["lost"]["process.memory_access"] == before["lost"]["process.memory_access"]
