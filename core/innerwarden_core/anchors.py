@@ -31,6 +31,7 @@ class PredicateLike(Protocol):
     field: int
     operator: int
     literals: tuple[Any, ...]
+    needs: tuple[bytes, ...]
     key: tuple[object, ...]
 
 
@@ -71,6 +72,8 @@ def literals_of(predicate: PredicateLike) -> tuple[Anchor, ...] | None:
         found = [literal.lower() for literal in predicate.literals]
     elif predicate.operator == OPERATORS["glob"]:
         found = [glob_literal(pattern).lower() for pattern in predicate.literals]
+    elif predicate.operator == OPERATORS["re"] and predicate.needs:
+        found = list(predicate.needs)
     else:
         return None
     if any(len(literal) < MIN_LITERAL for literal in found):

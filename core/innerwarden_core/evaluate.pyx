@@ -5,9 +5,10 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from innerwarden_core.fields cimport IW_SHAPE_IP, IW_SHAPE_STR, IW_SHAPE_U64, iw_value
+from innerwarden_core.regex cimport regex_match
 from innerwarden_core.rules cimport *
 from innerwarden_core.text cimport glob_match, memmem
-from innerwarden_core.view cimport view_folded, view_get
+from innerwarden_core.view cimport view_folded, view_get, view_valid
 
 
 cdef inline bint text_true(uint32_t op, const iw_value *value, const iw_literal *literal) noexcept nogil:
@@ -50,6 +51,12 @@ cdef bint predicate_true(const iw_predicate *predicate, const iw_literal *litera
             return False
         for i in range(predicate.count):
             if text_true(op, value, literal + i):
+                return True
+        return False
+    if op == OP_RE:
+        value = view_valid(view, predicate.field)
+        for i in range(predicate.count):
+            if value.shape == IW_SHAPE_STR and regex_match(literal[i].data, value.data, value.size):
                 return True
         return False
     value = view_get(view, predicate.field)

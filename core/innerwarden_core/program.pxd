@@ -10,7 +10,7 @@ cdef enum:
     KINDS = 192
 
 cdef struct iw_literal:
-    const uint8_t *data     # bytes; for OP_CIDR the 16 address bytes
+    const uint8_t *data     # bytes; for OP_CIDR the 16 address bytes, for OP_RE the compiled pattern
     uint32_t size           # bytes; for OP_CIDR the prefix length
     uint64_t number
 
@@ -106,7 +106,7 @@ cdef class Program:
     cdef dict _owner_ids
     cdef dict _groups
     cdef list _group_fields
-    cdef list _keep             # bytes objects that literals point into
+    cdef list _keep             # bytes and Regex objects that literals point into
     cdef dict _numbers          # predicate key -> [its number, how often it is used]
     cdef uint32_t owner_id(self, str owner) except? 0xFFFFFFFF
     cdef uint32_t group_id(self, tuple fields) except? 0xFFFFFFFF

@@ -10,6 +10,7 @@ from innerwarden_core.fields cimport IW_SHAPE_STR, IW_SHAPE_U64
 from innerwarden_core.grams cimport (
     exact_build, exact_free, exact_look, grams_build, grams_free, grams_scan, iw_candidates,
 )
+from innerwarden_core.regex cimport Regex
 from innerwarden_core.rules cimport MATCH, OP_BIT_ANY, OP_EQ, Predicate, Rule
 from innerwarden_core.text cimport iw_mix
 from innerwarden_core.view cimport view_folded, view_get
@@ -206,6 +207,10 @@ cdef class Program:
         cdef iw_literal *target = &self.program.literals[index]
         if isinstance(value, int):
             target.number = value
+            return
+        if isinstance(value, Regex):
+            self._keep.append(value)
+            target.data = <const uint8_t *>(<Regex>value).handle
             return
         data, size = value if isinstance(value, tuple) else (value, len(value))
         self._keep.append(data)

@@ -19,6 +19,7 @@ cdef enum:
     OP_BIT_ALL
     OP_BIT_ANY
     OP_FIELD_EQUALS
+    OP_RE
     OP_COUNT
 
 cdef enum:
@@ -30,8 +31,9 @@ cdef enum:
 cdef class Predicate:
     cdef readonly uint32_t field
     cdef readonly uint32_t operator
-    cdef readonly tuple literals    # bytes folded unless cased; cidr as (16 bytes, prefix); numbers as given
+    cdef readonly tuple literals    # bytes folded unless cased; cidr as (16 bytes, prefix); Regex; numbers as given
     cdef readonly bint cased
+    cdef readonly tuple needs       # of OP_RE: folded text of which a matching field holds one; empty: unknown
     cdef readonly tuple key         # equal for predicates that test the same
 
 

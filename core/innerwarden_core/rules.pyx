@@ -8,6 +8,8 @@ from innerwarden_core.fields cimport (
     IW_SHAPE_STR, iw_field_name, iw_fixed_size, iw_place,
 )
 
+from innerwarden_core.regex cimport Regex
+
 FIELDS = {iw_field_name(i).decode(): i for i in range(IW_FIELD_COUNT)}
 DERIVED = (
     "command_line", "exe_name", "parent_exe_path", "parent_command_line", "parent_comm", "parent_uid",
@@ -21,7 +23,7 @@ OPERATORS = {
     "equals": OP_EQUALS, "contains": OP_CONTAINS, "startswith": OP_STARTSWITH, "endswith": OP_ENDSWITH,
     "glob": OP_GLOB, "cidr": OP_CIDR, "exists": OP_EXISTS, "is_null": OP_IS_NULL, "eq": OP_EQ, "ne": OP_NE,
     "lt": OP_LT, "le": OP_LE, "gt": OP_GT, "ge": OP_GE, "bit_all": OP_BIT_ALL, "bit_any": OP_BIT_ANY,
-    "field_equals": OP_FIELD_EQUALS,
+    "field_equals": OP_FIELD_EQUALS, "re": OP_RE,
 }
 FIELD_NAMES = {number: name for name, number in FIELDS.items()}
 OPERATOR_NAMES = {number: name for name, number in OPERATORS.items()}
@@ -82,7 +84,7 @@ cdef object text(object literal, bint cased):
 cdef class Predicate:
     """One test on one field; `literals` are alternatives."""
 
-    def __init__(self, field, operator, literals, cased=False):
+    def __init__(self, field, operator, literals, cased=False, needs=()):
         name = OPERATOR_NAMES.get(operator)
         if name is None:
             raise ValueError(f"{operator!r} is not an operator code; see OPERATORS")
@@ -99,7 +101,9 @@ cdef class Predicate:
             raise ValueError(f"{where}: {error}") from None
         if not self.literals and operator not in (OP_EXISTS, OP_IS_NULL):
             raise ValueError(f"{where}: needs at least one literal")
-        self.key = (self.field, self.operator, self.literals, self.cased)
+        self.needs = tuple(text(x, False) for x in needs) if operator == OP_RE else ()
+        shown = tuple((<Regex>x).pattern for x in self.literals) if operator == OP_RE else self.literals
+        self.key = (self.field, self.operator, shown, self.cased)
 
     def _convert(self, operator, shape, literals):
         if operator in (OP_EXISTS, OP_IS_NULL):
@@ -109,6 +113,10 @@ cdef class Predicate:
                 if field_shape(check_field(other, "other field")) != shape:
                     raise ValueError(f"{FIELD_NAMES[other]} holds no {shape}")
             return literals
+        if operator == OP_RE:
+            if shape != "text":
+                raise ValueError(f"a regular expression on a field that holds {shape}")
+            return tuple(Regex(text(x, True)) for x in literals)
         if operator >= OP_EQ:
             if shape != "number":
                 raise ValueError(f"a number test on a field that holds {shape}")

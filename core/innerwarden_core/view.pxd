@@ -7,9 +7,10 @@ from innerwarden_core.record cimport iw_header
 
 cdef enum:
     VIEW_CELLS = 256    # at least IW_FIELD_TOTAL, checked at import
-    # One record's strings folded once and joined once: argv, its joined form, both folded, and the rest of the
-    # record folded, plus what the table knows of actor and parents. Only pages that are used become resident.
-    VIEW_SCRATCH = 1048576
+    # One record's strings folded once, joined once and made UTF-8 once: argv, its joined form, both folded and both
+    # as UTF-8, and the rest of the record, plus what the table knows of actor and parents. Only pages that are used
+    # become resident.
+    VIEW_SCRATCH = 2097152
 
 cdef struct iw_cell:
     uint64_t stamp          # of the record that `value` belongs to
@@ -29,12 +30,15 @@ cdef struct iw_view:
     uint8_t parent_known
     uint8_t *scratch
     iw_cell cells[VIEW_CELLS]
+    uint64_t valid_stamps[VIEW_CELLS]
+    iw_value valid[VIEW_CELLS]
 
 cdef bint view_init(iw_view *view, const iw_table *table) noexcept
 cdef void view_free(iw_view *view) noexcept
 cdef iw_process *view_actor(iw_view *view) noexcept nogil
 cdef iw_process *view_parent(iw_view *view) noexcept nogil
 cdef void view_resolve(iw_view *view, uint32_t field, iw_cell *cell) noexcept nogil
+cdef const iw_value *view_valid(iw_view *view, uint32_t field) noexcept nogil
 cdef void view_fold(iw_view *view, iw_cell *cell) noexcept nogil
 
 cdef inline void view_begin(iw_view *view, const iw_header *header) noexcept nogil:

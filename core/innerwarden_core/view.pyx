@@ -15,6 +15,10 @@ from innerwarden_core.proctable cimport (
 )
 from innerwarden_core.text cimport base_name, iw_fold
 
+cdef extern from "utf8.h" nogil:
+    size_t iw_utf8_valid(const uint8_t *text, size_t size)
+    void iw_utf8_clean(uint8_t *to, const uint8_t *text, size_t size)
+
 cdef enum:
     FIRST_LOG_KIND = 64  # kinds from here on have no task; iw_event.h
 
@@ -207,3 +211,22 @@ cdef void view_fold(iw_view *view, iw_cell *cell) noexcept nogil:
         return
     iw_fold(place, cell.value.data, cell.value.size)
     cell.folded.data = place
+
+
+cdef const iw_value *view_valid(iw_view *view, uint32_t field) noexcept nogil:
+    """The field's value; in a text, bytes that are no UTF-8 read as the character SUB (0x1A)."""
+    cdef const iw_value *raw = view_get(view, field)
+    cdef iw_value *out = &view.valid[field]
+    cdef uint8_t *place
+    if view.valid_stamps[field] == view.stamp:
+        return out
+    view.valid_stamps[field] = view.stamp
+    out[0] = raw[0]
+    if raw.shape == IW_SHAPE_STR and iw_utf8_valid(raw.data, raw.size) != raw.size:
+        place = take(view, raw.size)
+        if place == NULL:
+            out.shape = 0
+        else:
+            iw_utf8_clean(place, raw.data, raw.size)
+            out.data = place
+    return out

@@ -16,7 +16,7 @@ from sigma.rule import SigmaDetections, SigmaRule
 from innerwarden.errors import RuleError
 from innerwarden.model.detector import MATURITIES, DetectorSpec, check_templates
 from innerwarden.model.severity import Severity
-from innerwarden.rules.backend import FieldError, compile_rule, expression_of
+from innerwarden.rules.backend import POLICY, FieldError, compile_rule, expression_of
 from innerwarden.rules.correlation import compile_correlation
 from innerwarden.rules.pipeline import Source, resolve, source_of, source_of_kinds
 from innerwarden.rules.program import CompiledCorrelation, CompiledRule, RuleSource
@@ -107,7 +107,7 @@ def _word(problem: str) -> str | None:
 
 def _rule(document: Document) -> Named:
     with located(document):
-        sigma = SigmaRule.from_dict(document.tree)
+        sigma = SigmaRule.from_dict(document.tree, policy=POLICY)
         log = sigma.logsource
         source = source_of(log.category, log.product, log.service)
         extension = document.extension
@@ -154,7 +154,7 @@ def compile_prefilter(source: RuleSource) -> CompiledRule:
     document = Document(source.name, 1, {"detection": tree}, source.stem, Extension(), text)
     with located(document):
         where = source_of_kinds(source.kinds)
-        detections = SigmaDetections.from_dict(tree)
+        detections = SigmaDetections.from_dict(tree, policy=POLICY)
         expression = expression_of(detections, where)
         _detections_exist(detections, document)
         return compile_rule(source.stem, expression, where)

@@ -18,6 +18,8 @@ class Test:
     operator: str
     literals: tuple[bytes | int, ...] = ()
     cased: bool = False
+    needs: tuple[bytes, ...] = ()
+    """Of a regular expression: text of which every match holds one, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,22 @@ def _simplify_list(shape: type[And | Or], items: tuple[Expression, ...], kind: s
         kept.extend(inner.items if isinstance(inner, And | Or) and type(inner) is shape else (inner,))
     if shape is Or:
         kept = _merge(kept)
+    kept.sort(key=_is_dear)
     if not kept:
         return Const(neutral)
     return kept[0] if len(kept) == 1 else shape(tuple(kept))
+
+
+def _is_dear(item: Expression) -> bool:
+    """Regular expressions cost ten times what other tests do, so they are asked last."""
+    match item:
+        case Test(operator=operator):
+            return operator == "re"
+        case Not(item=inner):
+            return _is_dear(inner)
+        case And(items=items) | Or(items=items):
+            return any(map(_is_dear, items))
+    return False
 
 
 def _merge(items: list[Expression]) -> list[Expression]:
@@ -153,7 +168,7 @@ def _emit(
                 on_false = _emit(item, on_true, on_false, predicates, nodes)
             return on_false
     predicate = CompiledPredicate(
-        expression.field, expression.operator, expression.literals, expression.cased
+        expression.field, expression.operator, expression.literals, expression.cased, expression.needs
     )
     index = predicates.setdefault(predicate, len(predicates))
     nodes.append((index, on_true, on_false))

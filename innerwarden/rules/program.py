@@ -29,12 +29,14 @@ class CompiledPredicate(msgspec.Struct, frozen=True, array_like=True):
     operator: str
     literals: tuple[bytes | int, ...]
     cased: bool = False
+    needs: tuple[bytes, ...] = ()
+    """Of a regular expression: text of which every match holds one, in lower case."""
 
     def native(self) -> Predicate:
         literals = self.literals
         if self.operator == "field_equals":
             literals = tuple(FIELDS[name.decode()] for name in literals if isinstance(name, bytes))
-        return Predicate(FIELDS[self.field], OPERATORS[self.operator], literals, self.cased)
+        return Predicate(FIELDS[self.field], OPERATORS[self.operator], literals, self.cased, self.needs)
 
 
 class CompiledRule(msgspec.Struct, frozen=True, kw_only=True):

@@ -53,11 +53,14 @@ class Document:
         return "correlation" in self.tree
 
     def at(self, word: str | None = None) -> str:
-        """`file:line` of the first line that has `word` as a key or an item; of the document otherwise."""
+        """`file:line` of the first line that has `word` as a key or an item, or anywhere; of the document otherwise."""
         if word:
             key = re.compile(rf"""(^|[\s{{\[,'"-]){re.escape(word)}(['"]?\s*:|\||['"]?\s*(,|\]|$))""")
             for offset, line in enumerate(self.text.splitlines()):
                 if key.search(line):
+                    return f"{self.name}:{self.line + offset}"
+            for offset, line in enumerate(self.text.splitlines()):
+                if word in line:
                     return f"{self.name}:{self.line + offset}"
         return f"{self.name}:{self.line}"
 

@@ -16,6 +16,7 @@ from sigma.types import (
     SigmaNull,
     SigmaNumber,
     SigmaRegularExpression,
+    SigmaRegularExpressionFlag,
     SigmaString,
     SigmaType,
     SpecialChars,
@@ -25,6 +26,9 @@ from innerwarden.errors import RuleError
 from innerwarden.model.vocabulary import Field, FieldType
 from innerwarden.rules.expression import And, Expression, Not, Or, Test
 from innerwarden.rules.pipeline import NUMBER_NAMES, Source, resolve, suggest
+from innerwarden.rules.regex import folds
+from innerwarden.rules.regex_form import engine_pattern
+from innerwarden.rules.regex_tree import Flags
 
 _COMPARE = {
     CompareOperators.LT: "lt",
@@ -46,10 +50,7 @@ def test_of(field: Field, value: SigmaType, source: Source) -> Expression:  # no
     if isinstance(value, SigmaFieldReference):
         return _field_reference(field, value, source)
     if isinstance(value, SigmaRegularExpression):
-        raise RuleError(
-            f"{field.name}: regular expressions are not compiled",
-            "Say it with contains, startswith, endswith or the wildcards * and ?",
-        )
+        return _regular_expression(field, value)
     if isinstance(value, SigmaCIDRExpression):
         return _cidr(field, value)
     if isinstance(value, SigmaCompareExpression) and value.op in _COMPARE:
@@ -110,7 +111,7 @@ def string_test(field: Field, value: SigmaString) -> Test:
             marks.append(True)
     cased = isinstance(value, SigmaCasedString)
     literal = "".join(part for part, mark in zip(parts, marks, strict=True) if not mark)
-    if not cased and any(_folds(character) for character in literal):
+    if not cased and any(folds(character) for character in literal):
         raise RuleError(
             f"{field.name}: {literal!r} has letters outside ASCII, whose case the engine does not fold",
             "Add the modifier cased, with every spelling that matters",
@@ -129,11 +130,23 @@ def string_test(field: Field, value: SigmaString) -> Test:
     return Test(field.name, "glob", ("".join(escaped).encode(),), cased)
 
 
-def _folds(character: str) -> bool:
-    """A letter with two cases that the engine, which folds ASCII only, would not see as equal."""
-    if character.isascii():
-        return False
-    return not character.lower() == character.upper() == character.casefold() == character
+def _regular_expression(field: Field, value: SigmaRegularExpression) -> Test:
+    if field.type is not FieldType.STRING:
+        raise RuleError(
+            f"{field.name} is a {field.type}; a regular expression needs text", "Compare its value"
+        )
+    if value.regexp.contains_placeholder():
+        raise RuleError(f"{field.name}: placeholders are not supported", "Write the values out")
+    flags = Flags(
+        i=SigmaRegularExpressionFlag.IGNORECASE in value.flags,
+        m=SigmaRegularExpressionFlag.MULTILINE in value.flags,
+        s=SigmaRegularExpressionFlag.DOTALL in value.flags,
+    )
+    try:
+        pattern, needs = engine_pattern(str(value.regexp), flags)
+    except RuleError as error:
+        raise RuleError(f"{field.name}: {error.problem}", error.remedy) from error
+    return Test(field.name, "re", (pattern,), True, needs)
 
 
 def _escape(text: str) -> str:

@@ -2,7 +2,7 @@
 """A slow, obvious evaluator of pySigma's own condition tree: what a rule means, without our compiler.
 
 Sigma's text compares without regard to (ASCII) case, `*` is any run, `?` one character; a field that
-is absent satisfies nothing but null.
+is absent satisfies nothing but null. Regular expressions are Python's, with ASCII classes.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from sigma.types import (
     SigmaFieldReference,
     SigmaNull,
     SigmaNumber,
+    SigmaRegularExpression,
     SigmaString,
     SpecialChars,
 )
@@ -70,6 +71,9 @@ def _value(actual: Any, value: Any, record: Record) -> bool:
         if isinstance(actual, str) and isinstance(other, str):
             return _fold(actual) == _fold(other)
         return other is not None and actual == other
+    if isinstance(value, SigmaRegularExpression):
+        flags = [SigmaRegularExpression.sigma_to_python_flags[flag] for flag in value.flags]
+        return re.search(str(value.regexp), str(actual), sum(flags, start=re.ASCII)) is not None
     if isinstance(value, SigmaNumber):
         return str(actual) == str(value.number)
     assert isinstance(value, SigmaString)

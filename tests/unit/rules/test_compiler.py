@@ -41,10 +41,17 @@ def test_a_plain_rule_compiles_to_one_test() -> None:
     assert rule.nodes == ((0, -1, -2),)
 
 
+def test_regular_expressions_are_asked_last() -> None:
+    rule = compiled("s: {Image|re: 'a.b', CommandLine: x}\ncondition: s").rules[0]
+    first, _, _ = rule.nodes[0]
+    assert rule.predicates[first].operator == "equals"
+
+
 @pytest.mark.parametrize(
     ("detection", "line", "words"),
     [
-        ("t:\n  Image|re: 'a.*b'\ncondition: t", 7, "regular expressions"),
+        ("t:\n  Image|re: 'a(?=b)'\ncondition: t", 7, "linear time"),
+        ("t:\n  pid|re: '1'\ncondition: t", 7, "needs text"),
         ("t:\n  Imagee: /a\ncondition: t", 7, "Did you mean 'Image'"),
         ("t:\n  comand_line: a\ncondition: t", 7, "Did you mean 'command_line'"),
         ("t:\n  dst_port: 22\ncondition: t", 7, "never part of process.exec"),

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from innerwarden_core import Engine, Record
+from innerwarden_core import FIELDS, OPERATORS, Engine, Predicate, Record, Rule
+from innerwarden_core.anchors import INDEX_FROM
 from sigma.rule import SigmaRule
 
 from innerwarden.errors import RuleError
+from innerwarden.model._wire import KINDS
 from innerwarden.modules.factory import encode
 from innerwarden.rules.backend import compile_rule, expression_of
 from innerwarden.rules.pipeline import source_of_kinds
@@ -109,12 +112,26 @@ def verdict(rule: SigmaRule, kind: str, record: dict[str, Any]) -> bool | None:
         compiled = compile_rule("r", expression_of(rule.detection, where := source_of_kinds((kind,))), where)
     except RuleError:
         return None
-    engine = Engine()
-    engine.configure([compiled.native()], [], [])
     fields = dict(record)
     if kind == EXEC and "exe_path" in fields:
         fields.setdefault("filename", "")
-    return len(engine.feed(encode(kind, **fields))) == 1
+    data = encode(kind, **fields)
+    engine = Engine()
+    said = []
+    for others in ([], OTHERS):  # alone every record is looked at; among others what the index finds
+        engine.configure([compiled.native(), *(other(kind) for other in others)], [], [])
+        said.append(len(engine.feed(data)) == 1)
+    assert said[0] == said[1], "the index left out a rule that matches"
+    return said[0]
+
+
+def never(number: int, kind: str) -> Rule:
+    """A rule for the index to sort out: it matches no record."""
+    test = Predicate(FIELDS["comm"], OPERATORS["equals"], [b"no such name %d" % number])
+    return Rule(f"other_{number}", [int(KINDS[kind])], [test], [(0, -1, -2)])
+
+
+OTHERS = [functools.partial(never, number) for number in range(INDEX_FROM)]
 
 
 RELAXED = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
