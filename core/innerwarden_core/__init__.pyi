@@ -18,7 +18,8 @@ command_line (argv joined by one space), exe_name, parent_exe_path, parent_comma
 parent_uid, parent_exe_name, grandparent_exe_path, file_name (last component of `path`), kind_name."""
 OPERATORS: dict[str, int]
 """Predicate operator -> code: equals, contains, startswith, endswith, glob, cidr, exists, is_null,
-eq, ne, lt, le, gt, ge (numbers), bit_all, bit_any (masks), field_equals, re."""
+eq, ne, lt, le, gt, ge (numbers), bit_all, bit_any (masks), field_equals, field_contains,
+field_startswith, field_endswith, re."""
 
 LAYOUT: dict[str, dict[str, int]]
 """Struct -> field -> offset, as the C compiler of the extension laid them out; padding left out."""
@@ -30,7 +31,7 @@ class Predicate:
     `cased` False folds ASCII case. An absent field is false for every operator but is_null.
 
     glob: `*` any run, `?` one UTF-8 character, backslash before `*`, `?` or backslash makes it literal.
-    cidr, and equals on an address: text, v4 or v6. equals on a number is eq. field_equals: other fields' ids.
+    cidr, and equals on an address: text, v4 or v6. equals on a number is eq. field_*: other fields' ids.
     re: patterns in RE2's syntax, found anywhere in the text, letter case as they say; bytes that are no UTF-8 read as
     the character 0x1A. `needs`: text in lower case of which a field that matches holds one when folded; without it
     the rule is looked at for every record of its kinds.

@@ -32,6 +32,16 @@ cdef bint in_network(const uint8_t *address, const iw_literal *network) noexcept
     return rest == 0 or (address[whole] ^ network.data[whole]) >> (8 - rest) == 0
 
 
+cdef bint part_of(uint32_t op, const iw_value *one, const iw_value *other) noexcept nogil:
+    """Does the one hold the other: OP_FIELD_CONTAINS, OP_FIELD_STARTSWITH or OP_FIELD_ENDSWITH?"""
+    cdef iw_literal literal
+    if one.shape != IW_SHAPE_STR or other.shape != IW_SHAPE_STR:
+        return False
+    literal.data = other.data
+    literal.size = other.size
+    return text_true(op - OP_FIELD_EQUALS + OP_EQUALS, one, &literal)
+
+
 cdef bint same(const iw_value *one, const iw_value *other) noexcept nogil:
     if one.shape != other.shape or one.shape == 0:
         return False
@@ -45,6 +55,7 @@ cdef bint predicate_true(const iw_predicate *predicate, const iw_literal *litera
     cdef uint32_t op = predicate.op, i
     cdef const iw_literal *literal = literals + predicate.first
     cdef const iw_value *value
+    cdef const iw_value *other
     if op <= OP_GLOB:
         value = view_get(view, predicate.field) if predicate.cased else view_folded(view, predicate.field)
         if value.shape != IW_SHAPE_STR:
@@ -69,12 +80,12 @@ cdef bint predicate_true(const iw_predicate *predicate, const iw_literal *litera
             if value.shape == IW_SHAPE_IP and in_network(value.data, literal + i):
                 return True
         return False
-    if op == OP_FIELD_EQUALS:
+    if OP_FIELD_EQUALS <= op <= OP_FIELD_ENDSWITH:
         if not predicate.cased:
             value = view_folded(view, predicate.field)
         for i in range(predicate.count):
-            if same(value, view_get(view, literal[i].number) if predicate.cased
-                    else view_folded(view, literal[i].number)):
+            other = view_get(view, literal[i].number) if predicate.cased else view_folded(view, literal[i].number)
+            if same(value, other) if op == OP_FIELD_EQUALS else part_of(op, value, other):
                 return True
         return False
     return number_predicate(predicate, literals, view)

@@ -11,7 +11,7 @@
 #include <re2/re2.h>
 
 /* Upper bound for one pattern's program and the automaton that matching builds from it. When texts make the
- * automaton grow past it, RE2 goes on without one: slower, and still linear. A usual pattern takes 10 KiB. */
+ * automaton grow past it, RE2 goes on without one: slower, and still linear. A usual pattern takes 30 KiB. */
 #define IW_REGEX_BYTES (1 << 20)
 
 /* NULL, and why in `problem`, when RE2 refuses the pattern. */

@@ -23,7 +23,8 @@ OPERATORS = {
     "equals": OP_EQUALS, "contains": OP_CONTAINS, "startswith": OP_STARTSWITH, "endswith": OP_ENDSWITH,
     "glob": OP_GLOB, "cidr": OP_CIDR, "exists": OP_EXISTS, "is_null": OP_IS_NULL, "eq": OP_EQ, "ne": OP_NE,
     "lt": OP_LT, "le": OP_LE, "gt": OP_GT, "ge": OP_GE, "bit_all": OP_BIT_ALL, "bit_any": OP_BIT_ANY,
-    "field_equals": OP_FIELD_EQUALS, "re": OP_RE,
+    "field_equals": OP_FIELD_EQUALS, "field_contains": OP_FIELD_CONTAINS, "field_startswith": OP_FIELD_STARTSWITH,
+    "field_endswith": OP_FIELD_ENDSWITH, "re": OP_RE,
 }
 FIELD_NAMES = {number: name for name, number in FIELDS.items()}
 OPERATOR_NAMES = {number: name for name, number in OPERATORS.items()}
@@ -108,7 +109,9 @@ cdef class Predicate:
     def _convert(self, operator, shape, literals):
         if operator in (OP_EXISTS, OP_IS_NULL):
             return ()
-        if operator == OP_FIELD_EQUALS:
+        if OP_FIELD_EQUALS <= operator <= OP_FIELD_ENDSWITH:
+            if operator != OP_FIELD_EQUALS and shape != "text":
+                raise ValueError(f"a text test on a field that holds {shape}")
             for other in literals:
                 if field_shape(check_field(other, "other field")) != shape:
                     raise ValueError(f"{FIELD_NAMES[other]} holds no {shape}")

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+import re
+from collections.abc import Iterator
+from typing import Any
 
 from sigma.conditions import (
     ConditionAND,
@@ -13,9 +15,9 @@ from sigma.conditions import (
     ConditionValueExpression,
 )
 from sigma.policy import SigmaPolicy
-from sigma.policy.regex_engine import RegexEngine, RegexPattern
-from sigma.rule import SigmaDetections
-from sigma.types import SigmaExpansion, SigmaNumber, SigmaString, SigmaType, SpecialChars
+from sigma.policy.regex_engine import PythonRegexEngine, RegexPattern
+from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections
+from sigma.types import SigmaBool, SigmaExpansion, SigmaNumber, SigmaString, SigmaType, SpecialChars
 
 from innerwarden.errors import RuleError
 from innerwarden.model.vocabulary import LOG_KINDS, VOCABULARY
@@ -29,15 +31,17 @@ NAMES = frozenset({"path", "old_path", "file_name"})
 FILE_KINDS = frozenset({"file.open", "file.rename", "file.delete"})
 
 
-class _OurRegex(RegexEngine):
-    """pySigma's check of regular expressions, left to regex.py, which knows what the engine runs and why not."""
+class _OurRegex(PythonRegexEngine):
+    """pySigma's check of regular expressions, left to regex.py, which knows what the engine runs and why not.
+
+    pySigma also looks up the names in conditions (`1 of name_*`) with it.
+    """
 
     def compile(self, pattern: str, flags: int = 0) -> RegexPattern:
-        return cast(RegexPattern, None)
-
-    @property
-    def error(self) -> type[Exception]:
-        return RuleError
+        try:
+            return super().compile(pattern, flags)
+        except (re.error, RecursionError, OverflowError):
+            return super().compile("(?!)")
 
 
 POLICY = SigmaPolicy(regex_engine=_OurRegex())
@@ -46,15 +50,41 @@ POLICY = SigmaPolicy(regex_engine=_OurRegex())
 class FieldError(RuleError):
     """A refusal that knows the field as the rule wrote it, so that its line can be found."""
 
-    def __init__(self, error: RuleError, key: str) -> None:
+    def __init__(self, error: RuleError, key: str, value: object = None) -> None:
         super().__init__(error.problem, error.remedy)
         self.key = key
+        self.value = value
+        self.below: str | None = None
+        """The search that has the field."""
+
+    def lies_in(self, name: str, item: SigmaDetectionItem) -> None:
+        """Say the search, and the field with its modifiers."""
+        plain = item.to_plain()
+        self.below = name
+        self.key = str(next(iter(plain))) if isinstance(plain, dict) else self.key
 
 
 def expression_of(detections: SigmaDetections, source: Source) -> Expression:
     """Every condition of a rule, as alternatives, under the category's own guard."""
-    conditions = [_convert(condition.parse(), source) for condition in detections.parsed_condition]
+    try:
+        conditions = [_convert(condition.parse(), source) for condition in detections.parsed_condition]
+    except FieldError as error:
+        for name, item in items_of(detections):
+            if any(value is error.value for value in item.value):
+                error.lies_in(name, item)
+        raise
     return And((source.guard, Or(tuple(conditions))))
+
+
+def items_of(detections: SigmaDetections) -> Iterator[tuple[str, SigmaDetectionItem]]:
+    """(name of the search, one field with its modifiers and values)"""
+    waiting: list[tuple[str, object]] = list(detections.detections.items())
+    while waiting:
+        name, item = waiting.pop()
+        if isinstance(item, SigmaDetection):
+            waiting += [(name, inner) for inner in item.detection_items]
+        elif isinstance(item, SigmaDetectionItem):
+            yield name, item
 
 
 def _convert(item: Any, source: Source) -> Expression:
@@ -74,13 +104,15 @@ def _convert(item: Any, source: Source) -> Expression:
 def _field(name: str, value: SigmaType, source: Source) -> Expression:
     constant = CONSTANTS.get((source.category or "", name))
     if constant is not None:
+        if isinstance(value, SigmaBool):
+            value = SigmaString(str(value))
         if not isinstance(value, SigmaString) or value.contains_special():
             raise RuleError(f"{name} is always {constant!r} here; only a plain value compares", "Write it so")
         return Const(value.to_plain().lower() == constant)
     try:
         return test_of(resolve(name, source), value, source)
     except RuleError as error:
-        raise FieldError(error, name) from error
+        raise FieldError(error, name, value) from error
 
 
 def _keyword(value: SigmaType, source: Source) -> Expression:

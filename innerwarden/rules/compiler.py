@@ -11,12 +11,13 @@ import msgspec
 import yaml
 from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
-from sigma.rule import SigmaDetections, SigmaRule
+from sigma.modifiers import SigmaCaseSensitiveModifier, SigmaFieldReferenceModifier
+from sigma.rule import SigmaDetectionItem, SigmaDetections, SigmaRule
 
 from innerwarden.errors import RuleError
 from innerwarden.model.detector import MATURITIES, DetectorSpec, check_templates
 from innerwarden.model.severity import Severity
-from innerwarden.rules.backend import POLICY, FieldError, compile_rule, expression_of
+from innerwarden.rules.backend import POLICY, FieldError, compile_rule, expression_of, items_of
 from innerwarden.rules.correlation import compile_correlation
 from innerwarden.rules.pipeline import Source, resolve, source_of, source_of_kinds
 from innerwarden.rules.program import CompiledCorrelation, CompiledRule, RuleSource
@@ -93,11 +94,41 @@ def located(document: Document) -> Iterator[None]:
     except RuleError as error:
         if error.problem.startswith(f"{document.name}:"):
             raise
-        key = error.key if isinstance(error, FieldError) else _word(error.problem)
-        raise RuleError(f"{document.at(key)}: {error.problem}", error.remedy) from error
+        if isinstance(error, FieldError):
+            place = document.at(error.key, below=error.below)
+        else:
+            place = document.at(_word(error.problem))
+        raise RuleError(f"{place}: {error.problem}", error.remedy) from error
     except (SigmaError, ValueError, TypeError, AttributeError, KeyError) as error:
         text = str(error).split(" in /")[0]
-        raise RuleError(f"{document.at(_word(text))}: {text}", "Correct the rule there") from error
+        key = _broken_item(document.tree.get("detection")) or _word(text)
+        raise RuleError(f"{document.at(key)}: {text}", "Correct the rule there") from error
+
+
+def _broken_item(tree: object) -> str | None:
+    """The `field|modifiers` that pySigma refuses; its errors do not say."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            if isinstance(value, dict | list) and (inner := _broken_item(value)):
+                return inner
+            if "|" in str(key):
+                try:
+                    SigmaDetectionItem.from_mapping(key, value, policy=POLICY)
+                except (SigmaError, ValueError, TypeError, AttributeError):
+                    return str(key)
+    if isinstance(tree, list):
+        return next((inner for item in tree if (inner := _broken_item(item))), None)
+    return None
+
+
+def _modifiers_agree(detections: SigmaDetections) -> None:
+    """Refuse what pySigma takes and forgets."""
+    for name, item in items_of(detections):
+        if {SigmaCaseSensitiveModifier, SigmaFieldReferenceModifier} <= set(item.modifiers):
+            problem = f"{item.field}: a field reference has no case to heed"
+            error = FieldError(RuleError(problem, "Remove cased"), str(item.field))
+            error.lies_in(name, item)
+            raise error
 
 
 def _word(problem: str) -> str | None:
@@ -115,6 +146,7 @@ def _rule(document: Document) -> Named:
             source = source_of_kinds(extension.kinds, source)
         expression = expression_of(sigma.detection, source)
         _detections_exist(sigma.detection, document)
+        _modifiers_agree(sigma.detection)
         rule = compile_rule(
             document.owner,
             expression,
@@ -157,6 +189,7 @@ def compile_prefilter(source: RuleSource) -> CompiledRule:
         detections = SigmaDetections.from_dict(tree, policy=POLICY)
         expression = expression_of(detections, where)
         _detections_exist(detections, document)
+        _modifiers_agree(detections)
         return compile_rule(source.stem, expression, where)
 
 

@@ -23,7 +23,7 @@ class RuleSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CompiledPredicate(msgspec.Struct, frozen=True, array_like=True):
-    """One test; a literal of `field_equals` is a field name, of a flag or number test an integer."""
+    """One test; a literal of `field_equals` and its like is a field name, of a flag or number test an integer."""
 
     field: str
     operator: str
@@ -34,7 +34,7 @@ class CompiledPredicate(msgspec.Struct, frozen=True, array_like=True):
 
     def native(self) -> Predicate:
         literals = self.literals
-        if self.operator == "field_equals":
+        if self.operator.startswith("field_"):
             literals = tuple(FIELDS[name.decode()] for name in literals if isinstance(name, bytes))
         return Predicate(FIELDS[self.field], OPERATORS[self.operator], literals, self.cased, self.needs)
 

@@ -52,17 +52,25 @@ class Document:
     def is_correlation(self) -> bool:
         return "correlation" in self.tree
 
-    def at(self, word: str | None = None) -> str:
-        """`file:line` of the first line that has `word` as a key or an item, or anywhere; of the document otherwise."""
+    def at(self, word: str | None = None, *, below: str | None = None) -> str:
+        """`file:line` of the first line that has `word` as a key or an item, or anywhere; of the document otherwise.
+
+        Of a field with modifiers the whole is looked for, then the field. Lines above the key `below` are passed over.
+        """
+        lines = list(enumerate(self.text.splitlines()))
+        start = next((at for at, line in lines if below and _key(below).search(line)), 0)
         if word:
-            key = re.compile(rf"""(^|[\s{{\[,'"-]){re.escape(word)}(['"]?\s*:|\||['"]?\s*(,|\]|$))""")
-            for offset, line in enumerate(self.text.splitlines()):
-                if key.search(line):
-                    return f"{self.name}:{self.line + offset}"
-            for offset, line in enumerate(self.text.splitlines()):
-                if word in line:
-                    return f"{self.name}:{self.line + offset}"
-        return f"{self.name}:{self.line}"
+            field = word.partition("|")[0]
+            for looked in (_key(word), _key(field), re.compile(re.escape(word))):
+                for offset, line in lines[start:]:
+                    if looked.search(line):
+                        return f"{self.name}:{self.line + offset}"
+        return f"{self.name}:{self.line + start}"
+
+
+def _key(word: str) -> re.Pattern[str]:
+    """The word as a key or an item of YAML."""
+    return re.compile(rf"""(^|[\s{{\[,'"-]){re.escape(word)}(['"]?\s*:|\||['"]?\s*(,|\]|$))""")
 
 
 class _Loader(yaml.SafeLoader):

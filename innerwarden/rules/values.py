@@ -18,12 +18,13 @@ from sigma.types import (
     SigmaRegularExpression,
     SigmaRegularExpressionFlag,
     SigmaString,
+    SigmaTimestampPart,
     SigmaType,
     SpecialChars,
 )
 
 from innerwarden.errors import RuleError
-from innerwarden.model.vocabulary import Field, FieldType
+from innerwarden.model.vocabulary import LOG_KINDS, Field, FieldType
 from innerwarden.rules.expression import And, Expression, Not, Or, Test
 from innerwarden.rules.pipeline import NUMBER_NAMES, Source, resolve, suggest
 from innerwarden.rules.regex import folds
@@ -36,7 +37,15 @@ _COMPARE = {
     CompareOperators.GT: "gt",
     CompareOperators.GTE: "ge",
 }
+_REFERENCES = {
+    (False, False): "field_equals",
+    (True, False): "field_startswith",
+    (False, True): "field_endswith",
+    (True, True): "field_contains",
+}
 U64_MAX = (1 << 64) - 1
+#: Text of the kernel ends at a zero byte; of task records only these fields can hold one.
+_BINARY = frozenset({"argv", "payload", "tls_hello"})
 
 
 def test_of(field: Field, value: SigmaType, source: Source) -> Expression:  # noqa: PLR0911 - one per type
@@ -61,6 +70,8 @@ def test_of(field: Field, value: SigmaType, source: Source) -> Expression:  # no
         return string_test(field, SigmaString(str(value)))
     if isinstance(value, SigmaString):
         return _text(field, value)
+    if isinstance(value, SigmaTimestampPart):
+        raise RuleError(f"{field.name} is no date", "The modifiers minute to year compare parts of a date")
     raise RuleError(
         f"{field.name}: a value of type {type(value).__name__} is not supported", "Rewrite the test"
     )
@@ -96,7 +107,7 @@ def _text(field: Field, value: SigmaString) -> Expression:
 def string_test(field: Field, value: SigmaString) -> Test:
     """Text with wildcards on a string field; without `cased`, ASCII letters compare equal in both cases."""
     if value.contains_placeholder():
-        raise RuleError(f"{field.name}: placeholders are not supported", "Write the values out")
+        raise RuleError(f"{field.name}: there is no table of values for placeholders", "Write the values out")
     parts: list[str] = []
     marks: list[bool] = []
     for part in value.s:
@@ -115,6 +126,11 @@ def string_test(field: Field, value: SigmaString) -> Test:
         raise RuleError(
             f"{field.name}: {literal!r} has letters outside ASCII, whose case the engine does not fold",
             "Add the modifier cased, with every spelling that matters",
+        )
+    if "\0" in literal and field.name not in _BINARY and not field.kinds <= LOG_KINDS:
+        raise RuleError(
+            f"{field.name} never holds a zero byte, so that UTF-16 cannot occur in it",
+            "Add base64offset after wide, utf16 or utf16be, or remove them",
         )
     shape = "".join(part if mark else "s" for part, mark in zip(parts, marks, strict=True))
     simple = {"s": "equals", "s*": "startswith", "*s": "endswith", "*s*": "contains"}
@@ -136,7 +152,7 @@ def _regular_expression(field: Field, value: SigmaRegularExpression) -> Test:
             f"{field.name} is a {field.type}; a regular expression needs text", "Compare its value"
         )
     if value.regexp.contains_placeholder():
-        raise RuleError(f"{field.name}: placeholders are not supported", "Write the values out")
+        raise RuleError(f"{field.name}: there is no table of values for placeholders", "Write the values out")
     flags = Flags(
         i=SigmaRegularExpressionFlag.IGNORECASE in value.flags,
         m=SigmaRegularExpressionFlag.MULTILINE in value.flags,
@@ -169,17 +185,15 @@ def _cidr(field: Field, value: SigmaCIDRExpression) -> Expression:
 
 def _field_reference(field: Field, value: SigmaFieldReference, source: Source) -> Test:
     other = resolve(value.field, source)
-    if value.starts_with or value.ends_with:
-        raise RuleError(
-            f"{field.name}: a field reference compares whole fields",
-            "Remove contains, startswith or endswith",
-        )
     if other.type is not field.type:
         raise RuleError(
             f"{field.name} ({field.type}) and {other.name} ({other.type}) never compare equal",
             "Name fields of one type",
         )
-    return Test(field.name, "field_equals", (other.name.encode(),))
+    operator = _REFERENCES[value.starts_with, value.ends_with]
+    if operator != "field_equals" and field.type is not FieldType.STRING:
+        raise RuleError(f"{field.name} is a {field.type}; only text has parts", "Compare whole fields")
+    return Test(field.name, operator, (other.name.encode(),))
 
 
 def _number(field: Field, value: SigmaNumber) -> int:

@@ -69,7 +69,12 @@ def _value(actual: Any, value: Any, record: Record) -> bool:
     if isinstance(value, SigmaFieldReference):
         other = record.get(value.field)
         if isinstance(actual, str) and isinstance(other, str):
-            return _fold(actual) == _fold(other)
+            whole, part = _fold(actual), _fold(other)
+            if value.starts_with and value.ends_with:
+                return part in whole
+            if value.starts_with or value.ends_with:
+                return whole.startswith(part) if value.starts_with else whole.endswith(part)
+            return whole == part
         return other is not None and actual == other
     if isinstance(value, SigmaRegularExpression):
         flags = [SigmaRegularExpression.sigma_to_python_flags[flag] for flag in value.flags]

@@ -51,6 +51,8 @@ def test_regular_expressions_are_asked_last() -> None:
     ("detection", "line", "words"),
     [
         ("t:\n  Image|re: 'a(?=b)'\ncondition: t", 7, "linear time"),
+        ("t:\n  Image|re: '*a'\ncondition: t", 7, "nothing before it at character 1"),
+        ("o:\n  pid: 5\nt:\n  pid: bash\ncondition: t or o", 9, "is a number"),
         ("t:\n  pid|re: '1'\ncondition: t", 7, "needs text"),
         ("t:\n  Imagee: /a\ncondition: t", 7, "Did you mean 'Image'"),
         ("t:\n  comand_line: a\ncondition: t", 7, "Did you mean 'command_line'"),
@@ -111,8 +113,9 @@ def test_kinds_that_can_not_match_are_dropped() -> None:
 
 
 def test_initiated_is_always_true_here() -> None:
-    detection = "s: {{Initiated: '{}', DestinationPort: 22}}\ncondition: s"
+    detection = "s: {{Initiated: {}, DestinationPort: 22}}\ncondition: s"
     assert compiled(detection.format("true"), "network_connection").rules[0].predicates[0].field == "dst_port"
+    assert compiled(detection.format("'true'"), "network_connection").rules
     assert "can match" in one_problem(compiled(detection.format("false"), "network_connection"))
 
 

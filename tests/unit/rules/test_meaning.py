@@ -17,7 +17,7 @@ from sigma.rule import SigmaRule
 from innerwarden.errors import RuleError
 from innerwarden.model._wire import KINDS
 from innerwarden.modules.factory import encode
-from innerwarden.rules.backend import compile_rule, expression_of
+from innerwarden.rules.backend import POLICY, compile_rule, expression_of
 from innerwarden.rules.pipeline import source_of_kinds
 from tests.unit.rules.oracle import matches
 
@@ -27,6 +27,7 @@ EXEC = "process.exec"
 #: Few characters, so that patterns and texts meet often.
 TEXT = st.text(alphabet="abA*?\\é", min_size=1, max_size=4)
 SHORT = st.text(alphabet="abA*?\\é", min_size=1, max_size=2)
+PATTERN = st.sampled_from(["^a", "b$", "a.*b", "[ab]{2}", "a|é", "^[^a]", "A", r"\*", "aa?b"])
 NUMBER = st.sampled_from([0, 1, 2, 80, 4294967295])
 ADDRESS = st.sampled_from(["127.0.0.1", "10.1.2.3", "10.255.0.1", "::1", "2001:db8::5", "192.168.0.9"])
 NETWORK = st.sampled_from(["127.0.0.0/8", "10.0.0.0/8", "10.1.0.0/16", "::/0", "2001:db8::/32", "0.0.0.0/0"])
@@ -43,14 +44,19 @@ def escape(text: str) -> str:
 @st.composite
 def string_items(draw: st.DrawFn) -> dict[str, Any]:
     field = draw(st.sampled_from(EXEC_STRINGS))
-    shape = draw(st.sampled_from(["", "|contains", "|startswith", "|endswith", "null", "exists", "fieldref"]))
+    plain = ["", "|contains", "|startswith", "|endswith"]
+    shape = draw(st.sampled_from([*plain, "null", "exists", "fieldref", "re"]))
     if shape == "null":
         return {field: None}
     if shape == "exists":
         return {f"{field}|exists": draw(st.booleans())}
     if shape == "fieldref":
-        return {f"{field}|fieldref": draw(st.sampled_from(EXEC_STRINGS))}
-    modifier = shape + draw(st.sampled_from(["", "|cased"]))
+        part = draw(st.sampled_from(["", "|contains", "|startswith", "|endswith", "|neq"]))
+        return {f"{field}|fieldref{part}": draw(st.sampled_from(EXEC_STRINGS))}
+    if shape == "re":
+        flag = draw(st.sampled_from(["", "|i", "|neq"]))
+        return {f"{field}|re{flag}": draw(st.lists(PATTERN, min_size=1, max_size=2))}
+    modifier = shape + draw(st.sampled_from(["", "|cased", "|neq"]))
     globs = st.sampled_from(["*", "a*", "*b", "?b*", "*a?b", "a**b", "?", "?*a"])
     values = draw(st.lists(SHORT.map(escape) | globs, min_size=1, max_size=3))
     if len(values) > 1 and draw(st.booleans()):
@@ -140,7 +146,7 @@ RELAXED = settings(max_examples=300, deadline=None, suppress_health_check=[Healt
 @RELAXED
 @given(rules(string_items() | number_items()), exec_records())
 def test_text_and_numbers(tree: dict[str, Any], record: dict[str, Any]) -> None:
-    rule = SigmaRule.from_dict(tree)
+    rule = SigmaRule.from_dict(tree, policy=POLICY)
     said = verdict(rule, EXEC, record)
     if said is not None:
         assert said == matches(rule, record), (tree["detection"], record)
