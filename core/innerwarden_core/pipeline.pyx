@@ -212,7 +212,7 @@ cdef void gather(iw_pipeline *self, const iw_rule *rule, const iw_header *record
     cdef const iw_binding *binding = self.program.bindings + rule.binding_first
     cdef const iw_binding *end = binding + rule.binding_count
     cdef const iw_group *group
-    cdef const iw_window *window
+    cdef iw_window *window
     cdef const iw_value *value
     cdef iw_feed *feed
     cdef iw_event *event
@@ -234,6 +234,11 @@ cdef void gather(iw_pipeline *self, const iw_rule *rule, const iw_header *record
             if value.shape == 0:
                 continue
             event.value = hash_value(value, self.seed)
+        if window.once:
+            if window.counted_sequence == self.sequence and window.counted_key == event.key:
+                continue
+            window.counted_sequence = self.sequence
+            window.counted_key = event.key
         window_prefetch_head(window, event.key)
         event.ts_ns = ts_ns
         event.sequence = self.sequence

@@ -182,6 +182,8 @@ cdef class Correlation:
         self.operator = operator
         if not 0 <= threshold <= MAX_COUNT:
             raise ValueError(f"correlation {owner}: threshold {threshold} is not in 0..{MAX_COUNT}")
+        if kind.startswith("temporal") and threshold == 1:
+            threshold = len(self.rules)
         self.threshold = threshold
         self.value_field = -1 if value_field == -1 else check_field(value_field, "value_field")
         self.sample_field = -1 if sample_field == -1 else check_field(sample_field, "sample_field")
@@ -205,8 +207,13 @@ cdef class Correlation:
                 raise ValueError(f"{where}: value_count needs a value_field")
             if self.threshold > MAX_VALUES:
                 raise ValueError(f"{where}: value_count counts to {MAX_VALUES}, not to {self.threshold}")
-        if self.kind.startswith("temporal") and len(self.rules) > MAX_STEPS:
-            raise ValueError(f"{where}: {len(self.rules)} rules are more than {MAX_STEPS}")
+        if self.kind.startswith("temporal"):
+            if len(self.rules) > MAX_STEPS:
+                raise ValueError(f"{where}: {len(self.rules)} rules are more than {MAX_STEPS}")
+            if self.operator != "ge" or self.threshold > len(self.rules):
+                raise ValueError(f"{where}: wants {self.operator} {self.threshold} of {len(self.rules)} rules")
+            if self.kind == "temporal_ordered" and self.threshold != len(self.rules):
+                raise ValueError(f"{where}: an order needs every rule")
 
 
 cdef class NativeDetector:

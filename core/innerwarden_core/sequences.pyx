@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Correlations over several rules: every step within one window, in any order or in the order given.
+"""Correlations over several rules: enough of the steps within one window in any order, or all in the order given.
 
 temporal keeps the latest event of each step. temporal_ordered keeps the LOG_EVENTS latest events of the key; when
 more lie in the window, one of two neighbours of the same step goes first, then the oldest.
@@ -11,20 +11,19 @@ from libc.string cimport memcpy, memmove
 
 cdef bint add_temporal(iw_window *window, iw_slot *slot, const iw_event *event, iw_fired *out) noexcept nogil:
     cdef iw_moment *steps = <iw_moment *>(slot + 1)
-    cdef uint32_t i
+    cdef uint32_t i, kept = 0
     if not slot.mask >> event.step & 1 or event.ts_ns >= steps[event.step].ts_ns:
         set_moment(&steps[event.step], event)
         slot.mask |= 1U << event.step
+    out.first_ts_ns = event.ts_ns
     for i in range(window.step_count):
-        if not slot.mask >> i & 1 or steps[i].ts_ns + window.timespan_ns < slot.newest_ns:
-            return False
-    out.count = window.step_count
-    out.step_count = window.step_count
-    out.first_ts_ns = steps[0].ts_ns
-    for i in range(window.step_count):
-        out.steps[i] = steps[i]
-        out.first_ts_ns = min(out.first_ts_ns, steps[i].ts_ns)
-    return True
+        if slot.mask >> i & 1 and steps[i].ts_ns + window.timespan_ns >= slot.newest_ns:
+            out.steps[kept] = steps[i]
+            out.first_ts_ns = min(out.first_ts_ns, steps[i].ts_ns)
+            kept += 1
+    out.count = kept
+    out.step_count = kept
+    return kept >= window.threshold
 
 
 cdef inline void set_moment(iw_moment *moment, const iw_event *event) noexcept nogil:

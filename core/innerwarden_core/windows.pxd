@@ -101,6 +101,9 @@ cdef struct iw_window:
     uint64_t owner_hash
     uint64_t cooldown_ns
     uint32_t step_owners[STEPS_MAX]
+    uint8_t once            # event_count over several rules: a record that more than one matches is one event
+    uint64_t counted_sequence
+    uint64_t counted_key
     uint64_t evicted
     uint64_t late           # events older than the window that ends at the newest
 

@@ -274,6 +274,7 @@ cdef class Window:
         w.threshold = source.threshold
         w.condition = CONDITIONS.index(source.operator)
         w.step_count = len(source.rules)
+        w.once = source.kind == "event_count" and w.step_count > 1
         w.value_field = source.value_field
         w.sample_field = source.sample_field
         # ge fires, and empties, as soon as threshold is reached; the others may have to tell one more.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from innerwarden.errors import RuleError
 from innerwarden.model.detector import MATURITIES, DetectorSpec, check_templates
 from innerwarden.model.severity import Severity
 from innerwarden.rules.backend import POLICY, FieldError, compile_rule, expression_of, items_of
-from innerwarden.rules.correlation import compile_correlation
+from innerwarden.rules.correlation import CorrelationError, compile_correlation
 from innerwarden.rules.pipeline import Source, resolve, source_of, source_of_kinds
 from innerwarden.rules.program import CompiledCorrelation, CompiledRule, RuleSource
 from innerwarden.rules.sigma_file import LEVELS, Document, Extension, read
@@ -48,6 +49,7 @@ def compile_sources(sources: Iterable[RuleSource]) -> Compiled:
     rules: list[CompiledRule] = []
     specs: list[DetectorSpec] = []
     named: dict[str, Named] = {}
+    single: list[tuple[RuleSource, Document]] = []
     correlations: list[tuple[RuleSource, Document]] = []
     for text in sources:
         if text.kinds:
@@ -58,19 +60,20 @@ def compile_sources(sources: Iterable[RuleSource]) -> Compiled:
         with _collect(problems):
             documents = read(text.text, text.name, text.stem)
         for document in documents:
-            if document.is_correlation:
-                correlations.append((text, document))
-                continue
-            with _collect(problems):
-                entry = _rule(document)
-                rules.append(entry.rule)
-                _name(entry, named)
-                if entry.rule.emit:
-                    specs.append(_rule_spec(entry, text.module))
+            (correlations if document.is_correlation else single).append((text, document))
+    parts = parts_of(document for _, document in correlations)
+    for text, document in single:
+        with _collect(problems):
+            entry = _rule(document, parts)
+            rules.append(entry.rule)
+            _name(entry, named)
+            if entry.rule.emit:
+                specs.append(_rule_spec(entry, text.module))
     compiled = []
+    taken = frozenset(name for _, document in correlations for name in document.names)
     for text, document in correlations:
         with _collect(problems):
-            one, spec = _correlation(document, named, text.module)
+            one, spec = _correlation(document, named, text.module, taken)
             compiled.append(one)
             specs.append(spec)
     return Compiled(
@@ -96,13 +99,30 @@ def located(document: Document) -> Iterator[None]:
             raise
         if isinstance(error, FieldError):
             place = document.at(error.key, below=error.below)
+        elif isinstance(error, CorrelationError):
+            place = document.at(error.key, below="correlation")
         else:
             place = document.at(_word(error.problem))
         raise RuleError(f"{place}: {error.problem}", error.remedy) from error
     except (SigmaError, ValueError, TypeError, AttributeError, KeyError) as error:
         text = str(error).split(" in /")[0]
+        below = "correlation" if document.is_correlation else None
         key = _broken_item(document.tree.get("detection")) or _word(text)
-        raise RuleError(f"{document.at(key)}: {text}", "Correct the rule there") from error
+        if below and key is None:
+            key = next((key for word, key in _CORRELATION_WORDS.items() if word in text.lower()), None)
+        raise RuleError(f"{document.at(key, below=below)}: {text}", "Correct the rule there") from error
+
+
+#: Words of pySigma's errors about a correlation -> the key that they are about.
+_CORRELATION_WORDS = {
+    "field reference": "condition",
+    "condition": "condition",
+    "timespan": "timespan",
+    "type": "type",
+    "group": "group-by",
+    "alias": "aliases",
+    "rule": "rules",
+}
 
 
 def _broken_item(tree: object) -> str | None:
@@ -136,7 +156,22 @@ def _word(problem: str) -> str | None:
     return problem.split("'")[1].strip() if problem.count("'") > 1 else None
 
 
-def _rule(document: Document) -> Named:
+def parts_of(correlations: Iterable[Document]) -> frozenset[str]:
+    """Names of the rules that are parts of correlations only: Sigma's `generate` is false unless it is given."""
+    names: set[str] = set()
+    for document in correlations:
+        tree = document.tree.get("correlation")
+        if isinstance(tree, dict) and tree.get("generate") is not True:
+            condition = tree.get("condition")
+            rules = tree.get("rules") or (re.findall(r"\w+", condition) if isinstance(condition, str) else [])
+            names.update(map(str, rules if isinstance(rules, list) else [rules]))
+    return frozenset(names)
+
+
+def _rule(document: Document, parts: frozenset[str]) -> Named:
+    emit = document.extension.emit
+    if emit is None:
+        emit = not parts & document.names
     with located(document):
         sigma = SigmaRule.from_dict(document.tree, policy=POLICY)
         log = sigma.logsource
@@ -152,8 +187,8 @@ def _rule(document: Document) -> Named:
             expression,
             source,
             group_by=tuple(resolve(name, source).name for name in extension.group_by),
-            cooldown_s=extension.cooldown_s if extension.emit else 0,
-            emit=extension.emit,
+            cooldown_s=extension.cooldown_s if emit else 0,
+            emit=emit,
         )
         return Named(document=document, sigma=sigma, source=source, rule=rule)
 
@@ -169,11 +204,10 @@ def _detections_exist(detections: SigmaDetections, document: Document) -> None:
 
 
 def _name(entry: Named, named: dict[str, Named]) -> None:
-    keys = {entry.document.owner, entry.sigma.name, str(entry.sigma.id) if entry.sigma.id else None}
-    for key in keys - {None}:
+    for key in sorted(entry.document.names):
         if key in named:
             raise RuleError(f"{entry.document.at()}: the name {key!r} is taken by {named[key].document.at()}")
-        named[str(key)] = entry
+        named[key] = entry
 
 
 def compile_prefilter(source: RuleSource) -> CompiledRule:
@@ -201,12 +235,12 @@ def _rule_spec(entry: Named, module: str) -> DetectorSpec:
 
 
 def _correlation(
-    document: Document, named: dict[str, Named], module: str
+    document: Document, named: dict[str, Named], module: str, taken: frozenset[str]
 ) -> tuple[CompiledCorrelation, DetectorSpec]:
     with located(document):
         sigma = SigmaCorrelationRule.from_dict(document.tree)
         parts = {key: (entry.document.owner, entry.source) for key, entry in named.items()}
-        compiled = compile_correlation(sigma, document.owner, parts, document.extension)
+        compiled = compile_correlation(sigma, document.owner, parts, document.extension, taken)
         kinds: dict[str, None] = {}
         for reference in sigma.rules or ():
             kinds.update(dict.fromkeys(named[reference.reference].rule.kinds))

@@ -6,10 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sigma.correlations import (
+    CorrelationConditionAND,
     SigmaCorrelationCondition,
     SigmaCorrelationConditionOperator,
     SigmaCorrelationRule,
     SigmaCorrelationType,
+    SigmaExtendedCorrelationCondition,
+    SigmaRuleReference,
 )
 
 from innerwarden.errors import RuleError
@@ -21,6 +24,10 @@ _OPERATORS = {
     SigmaCorrelationConditionOperator.GTE: "ge",
     SigmaCorrelationConditionOperator.GT: "gt",
 }
+_OTHERS = (
+    "an event that comes later makes it untrue again, so that the newest event never decides it",
+    "Use gte or gt with a whole number",
+)
 _COUNTED = (SigmaCorrelationType.EVENT_COUNT, SigmaCorrelationType.VALUE_COUNT)
 _SEQUENCES = (SigmaCorrelationType.TEMPORAL, SigmaCorrelationType.TEMPORAL_ORDERED)
 
@@ -31,17 +38,32 @@ Parts = Mapping[str, tuple[str, Source]]
 """Name that a correlation may use -> (owner, source) of the rule behind it."""
 
 
+class CorrelationError(RuleError):
+    """A refusal that knows the key of the correlation that it is about."""
+
+    def __init__(self, key: str, problem: str, remedy: str) -> None:
+        super().__init__(problem, remedy)
+        self.key = key
+
+
 def compile_correlation(
-    sigma: SigmaCorrelationRule, owner: str, parts: Parts, extension: Extension
+    sigma: SigmaCorrelationRule,
+    owner: str,
+    parts: Parts,
+    extension: Extension,
+    correlations: frozenset[str] = frozenset(),
 ) -> CompiledCorrelation:
     """Raises RuleError for a form that a stream of events can not decide exactly."""
     if sigma.type not in (*_COUNTED, *_SEQUENCES):
-        raise RuleError(
+        raise CorrelationError(
+            "type",
             f"correlation type {sigma.type.name.lower()} is not supported",
             "Use event_count, value_count, temporal or temporal_ordered",
         )
-    references = [reference.reference for reference in sigma.rules or ()]
+    references = [reference.reference for reference in sigma.rules or _named(sigma)]
     for name in references:
+        if name in correlations:
+            raise RuleError(f"{name!r} is a correlation itself", "Name the rules that it is made of")
         if name not in parts:
             raise RuleError(f"correlation names an unknown rule {name!r}", suggest(name, parts))
     rules = tuple(parts[name][0] for name in references)
@@ -49,7 +71,9 @@ def compile_correlation(
     if len(set(rules)) != len(rules):
         raise RuleError("correlation names a rule twice", "Name each rule once")
     if sigma.timespan is None or not 1 <= sigma.timespan.seconds <= MAX_TIMESPAN_S:
-        raise RuleError("timespan must lie between 1 second and 1 day", "Shorten it")
+        raise CorrelationError(
+            "timespan", "timespan must lie between 1 second and 1 day", "The engine remembers one day"
+        )
     group_by = tuple(_group(sigma, name, parts[name][1]) for name in references)
     operator, threshold = _threshold(sigma, len(rules))
     value_field = None
@@ -86,43 +110,74 @@ def _group(sigma: SigmaCorrelationRule, reference: str, source: Source) -> tuple
     return tuple(fields)
 
 
-def _threshold(sigma: SigmaCorrelationRule, rule_count: int) -> tuple[str, int]:
+def _named(sigma: SigmaCorrelationRule) -> list[SigmaRuleReference]:
+    """The rules that a condition in words names, where there is no list of them."""
     condition = sigma.condition
+    if not isinstance(condition, SigmaExtendedCorrelationCondition):
+        return []
+    return [SigmaRuleReference(name) for name in condition.get_referenced_rules()]
+
+
+def _threshold(sigma: SigmaCorrelationRule, rule_count: int) -> tuple[str, int]:
     if sigma.type in _SEQUENCES:
-        if rule_count < 2:
-            raise RuleError("a temporal correlation needs at least two rules", "Name them")
-        if condition is not None and not _all_rules(condition, rule_count):
-            raise RuleError(
-                "a temporal correlation here needs every one of its rules", "Remove the condition"
-            )
-        return "ge", rule_count
+        return "ge", _rules_needed(sigma, rule_count)
+    condition = sigma.condition
     if not isinstance(condition, SigmaCorrelationCondition):
-        raise RuleError("the correlation has no counting condition", "Add `condition: {gte: N}`")
-    if condition.op not in _OPERATORS or not isinstance(condition.count, int):
-        raise RuleError(
-            f"condition {condition.op.name.lower()}: {condition.count} is not decidable at the newest event",
-            "Use gte or gt with a whole number",
+        raise CorrelationError(
+            "condition", "the correlation has no counting condition", "Add `condition: {gte: N}`"
         )
+    said = f"condition {condition.op.name.lower()}: {condition.count}"
+    if condition.op not in _OPERATORS or not isinstance(condition.count, int):
+        raise CorrelationError("condition", f"{said} is not decidable: {_OTHERS[0]}", _OTHERS[1])
     operator, threshold = _OPERATORS[condition.op], condition.count
     if threshold < (1 if operator == "ge" else 0):
-        raise RuleError(f"condition {condition.op.name.lower()}: {threshold} is always true", "Raise it")
+        raise CorrelationError("condition", f"{said} is always true", "Raise it")
     return operator, threshold
 
 
-def _all_rules(condition: object, rule_count: int) -> bool:
-    return (
-        isinstance(condition, SigmaCorrelationCondition)
-        and condition.op is SigmaCorrelationConditionOperator.GTE
-        and condition.count == rule_count
-    )
+def _rules_needed(sigma: SigmaCorrelationRule, rule_count: int) -> int:
+    """How many of its rules a temporal correlation needs: all of them, unless the condition says fewer."""
+    condition = sigma.condition
+    ordered = sigma.type is SigmaCorrelationType.TEMPORAL_ORDERED
+    if rule_count < 2:
+        raise CorrelationError("rules", "a temporal correlation needs at least two rules", "Name them")
+    if condition is None:
+        return rule_count
+    if isinstance(condition, SigmaExtendedCorrelationCondition):
+        tree = condition.parsed
+        plain = isinstance(tree, CorrelationConditionAND) and all(
+            isinstance(item, SigmaRuleReference) for item in tree.args
+        )
+        if not plain:
+            raise CorrelationError(
+                "condition",
+                "a condition with or, not or parentheses is not decidable with one window",
+                "Join all rules with and, or give the number of rules: {gte: N}",
+            )
+        return rule_count
+    count, least = condition.count, condition.op is SigmaCorrelationConditionOperator.GTE
+    if condition.op is SigmaCorrelationConditionOperator.GT and isinstance(count, int):
+        count, least = count + 1, True
+    said = f"condition {condition.op.name.lower()}: {condition.count}"
+    if condition.op is SigmaCorrelationConditionOperator.EQ and count == rule_count:
+        return rule_count
+    if not least or not isinstance(count, int):
+        raise CorrelationError("condition", f"{said} is not decidable: {_OTHERS[0]}", _OTHERS[1])
+    if not 2 <= count <= rule_count:
+        raise CorrelationError("condition", f"{said} of {rule_count} rules", f"Write 2 to {rule_count}")
+    if ordered and count != rule_count:
+        raise CorrelationError("condition", f"{said}: an order needs every rule", "Remove the condition")
+    return count
 
 
 def _value_field(sigma: SigmaCorrelationRule, sources: list[Source]) -> str:
     condition = sigma.condition
     name = condition.fieldref if isinstance(condition, SigmaCorrelationCondition) else None
     if not isinstance(name, str):
-        raise RuleError("value_count needs exactly one condition.field", "Name one field")
+        raise CorrelationError("condition", "value_count needs exactly one condition.field", "Name one field")
     fields = {resolve(name, source).name for source in sources}
     if len(fields) != 1:
-        raise RuleError(f"condition.field {name!r} is not one field in every rule", "Name one that is")
+        raise CorrelationError(
+            "field", f"condition.field {name!r} is not one field in every rule", "Name one that is"
+        )
     return fields.pop()

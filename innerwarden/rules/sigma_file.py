@@ -34,7 +34,8 @@ class Extension(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     entities: tuple[str, ...] = ()
     blind_spots: tuple[str, ...] = ()
     sample_field: str | None = None
-    emit: bool = True
+    emit: bool | None = None
+    """None: unless a correlation that does not say `generate: true` is made of the rule."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,12 @@ class Document:
     @property
     def is_correlation(self) -> bool:
         return "correlation" in self.tree
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What a correlation may call it by."""
+        given = (self.tree.get("name"), self.tree.get("id"))
+        return frozenset({self.owner, *(str(name) for name in given if name)})
 
     def at(self, word: str | None = None, *, below: str | None = None) -> str:
         """`file:line` of the first line that has `word` as a key or an item, or anywhere; of the document otherwise.

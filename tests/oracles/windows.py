@@ -36,6 +36,8 @@ class Oracle:
     operator: str = "ge"
     threshold: int = 1
     steps: int = 1
+    needed: int = 0
+    """temporal: how many of the steps; 0: all."""
     exact: bool = True
     """event_count by time stamps; False: by counters of timespan/32."""
     _events: dict[Hashable, list[Event]] = field(default_factory=dict)
@@ -63,7 +65,8 @@ class Oracle:
         if self.kind == "value_count":
             return len({e.value for e in inside})
         if self.kind == "temporal":
-            return self.threshold if {e.step for e in inside} == set(range(self.steps)) else None
+            found = len({e.step for e in inside})
+            return self.threshold if found >= (self.needed or self.steps) else None
         return self.threshold if self._in_order(inside) else None
 
     def _in_order(self, inside: list[Event]) -> bool:

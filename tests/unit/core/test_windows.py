@@ -134,6 +134,36 @@ def test_temporal(events: list[Event], span: int) -> None:
 
 
 @settings(max_examples=200, deadline=None)
+@given(streams(4, 40), st.integers(1, 200), st.integers(2, 4))
+def test_temporal_with_some_of_the_rules(events: list[Event], span: int, needed: int) -> None:
+    one = correlation("temporal", span * MS, 4, threshold=needed)
+    run(engine_with(one, 4), Oracle("temporal", span * MS, "ge", 1, steps=4, needed=needed), events)
+
+
+def test_a_temporal_correlation_wants_no_more_than_its_rules() -> None:
+    with pytest.raises(ValueError, match="ge 4 of 3 rules"):
+        correlation("temporal", MS, 3, threshold=4)
+    with pytest.raises(ValueError, match="gt 2 of 3 rules"):
+        correlation("temporal", MS, 3, threshold=2, operator="gt")
+    with pytest.raises(ValueError, match="an order needs every rule"):
+        correlation("temporal_ordered", MS, 3, threshold=2)
+
+
+def test_a_record_that_two_rules_match_is_counted_once_for_each_key() -> None:
+    engine = Engine()
+    always = Predicate(FIELDS["kind_name"], OPERATORS["exists"], [])
+    rules = [Rule(n, [Kind.NETWORK_CONNECT], [always], [(0, -1, -2)], emit=False) for n in ("a", "b")]
+    same = Correlation("same", "event_count", ["a", "b"], [[FIELDS["pid"]]] * 2, 1000 * MS, threshold=2)
+    group = [[FIELDS["pid"]], [FIELDS["ppid"]]]
+    both = Correlation("both", "event_count", ["a", "b"], group, 1000 * MS, threshold=2)
+    engine.configure(rules, [same, both], [])
+    assert not engine.feed(encode("network.connect", pid=7, ppid=7))
+    hits = engine.feed(encode("network.connect", pid=7, ppid=9))
+    assert [hit.owner for hit in hits] == ["same", "both"]
+    assert [hit.owner for hit in engine.feed(encode("network.connect", pid=8, ppid=9))] == ["both"]
+
+
+@settings(max_examples=200, deadline=None)
 @given(streams(3, 30), st.integers(1, 200))
 def test_temporal_ordered(events: list[Event], span: int) -> None:
     """Thirty events: no more than the engine remembers for one key, so that it must agree exactly."""
