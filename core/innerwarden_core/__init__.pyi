@@ -74,9 +74,10 @@ class Correlation:
     rule of `rules` (aliases resolved). Fires when the condition (`operator` in gt ge lt le eq ne, `threshold`)
     holds within `timespan_ns` of event time ending at the newest event, then re-arms. `repeat_count`
     of a log record counts as that many events. Keeps up to 4 recent values of `sample_field` for evidence.
-    For temporal `threshold` is how many of the rules must match, 1 (the default) meaning all, as temporal_ordered always
-    needs; equal times are in order of arrival, and one record is never two steps of an order. A record that several
-    rules of an event_count match is one event. A record without one of the group values takes no part.
+    For temporal `threshold` is how many of the rules must match, 1 (the default) meaning all, which
+    temporal_ordered always needs; equal times are in order of arrival, and one record is never two steps of an
+    order. A record that several rules of an event_count match is one event. A record without one of the group
+    values takes no part.
 
     Exact: event_count with a threshold up to 64, value_count (threshold up to 1024, by 64-bit hash), temporal,
     and temporal_ordered for the latest 32 events of a key. event_count above 64 counts in 32 parts of the

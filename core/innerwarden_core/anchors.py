@@ -9,11 +9,12 @@ field holds, or numbers that a field is. The rule is looked at only when the rec
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from innerwarden_core.rules import OPERATORS, field_shape
+from innerwarden_core.rules import FIELDS, OPERATORS, field_shape
 
 MATCH, NO_MATCH = -1, -2
 #: Bytes of a literal that the index can find.
@@ -23,6 +24,12 @@ MAX_LITERALS = 512
 INDEX_FROM = 6
 #: A short literal is in many texts: it counts as this many long ones.
 SHORT_COST = 8
+#: So is the name of a program: rules are about those that run all day.
+PROGRAM_COST = 8
+PROGRAMS = {
+    FIELDS[name]
+    for name in ("exe_path", "exe_name", "parent_exe_path", "parent_exe_name", "comm", "parent_comm")
+}
 
 _WHOLE = {OPERATORS[name] for name in ("equals", "contains", "startswith", "endswith")}
 
@@ -92,15 +99,19 @@ def anchors(rules: Iterable[RuleLike]) -> list[frozenset[Anchor] | None]:
                 tests[predicate.key] = literals_of(predicate)
             used.update(tests[predicate.key] or ())
 
-    def cost(anchor: Anchor) -> int:
-        value = anchor[1]
-        return used[anchor] + (1 if isinstance(value, int) or len(value) >= 4 else SHORT_COST)
+    def cost(anchor: Anchor) -> float:
+        """How often events have it: the more rules look for it, the commoner it will be."""
+        field, value = anchor
+        often = 1 + math.log2(used[anchor])
+        if isinstance(value, bytes) and len(value) < 4:
+            return often * SHORT_COST
+        return often * PROGRAM_COST if field in PROGRAMS else often
 
     return [_of_rule(rule, tests, cost) for rule in rules]
 
 
 def _of_rule(
-    rule: RuleLike, tests: Mapping[object, tuple[Anchor, ...] | None], cost: Callable[[Anchor], int]
+    rule: RuleLike, tests: Mapping[object, tuple[Anchor, ...] | None], cost: Callable[[Anchor], float]
 ) -> frozenset[Anchor] | None:
     needed: dict[int, frozenset[Anchor] | None] = {MATCH: None, NO_MATCH: frozenset()}
     for index in range(len(rule.nodes) - 1, -1, -1):

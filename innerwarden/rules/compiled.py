@@ -20,7 +20,7 @@ from innerwarden.model.detector import DetectorSpec
 from innerwarden.rules.program import CompiledCorrelation, CompiledRule, RuleSource
 
 #: Raised when the compiler's output changes meaning without any other trace.
-FORMAT = 2
+FORMAT = 3
 
 
 class Saved(msgspec.Struct, frozen=True, kw_only=True):
