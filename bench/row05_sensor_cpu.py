@@ -46,5 +46,5 @@ def one(sensor: Sensor, rate: int, seconds: float, rounds: int) -> Result:
 def run(quick: bool) -> list[dict[str, object]]:
     seconds, rounds = (1.0, 3) if quick else (3.0, 5)
     with Sensor() as sensor:
-        sensor.ready()
+        sensor.at_home()
         return [one(sensor, rate, seconds, rounds).as_dict() for rate in LIMITS]

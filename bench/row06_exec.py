@@ -60,7 +60,7 @@ def ours(count: int, spawns: int) -> Cost:
     @contextmanager
     def watch() -> Iterator[None]:
         with Sensor() as sensor:
-            running[:] = [sensor.ready()]
+            running[:] = [sensor.at_home()]
             yield
 
     return rounds(count, spawns, watch, lambda: [running[0].process.pid])

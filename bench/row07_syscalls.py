@@ -37,7 +37,7 @@ def run(quick: bool) -> list[dict[str, object]]:
             need_quiet()
             keep(bare, path)
             with Sensor() as sensor:
-                sensor.ready()
+                sensor.at_home()
                 keep(watched, path)
                 keep(watched, path)
             need_quiet()

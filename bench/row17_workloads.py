@@ -119,7 +119,7 @@ def run(quick: bool) -> list[dict[str, object]]:
     def watched(work: object) -> float:
         assert callable(work)
         with Sensor() as sensor:
-            sensor.ready()
+            sensor.at_home()
             return float(work())
 
     with tempfile.TemporaryDirectory(prefix="iw-bench-c-") as holder:

@@ -126,6 +126,19 @@ class Sensor:
             raise Unavailable("no kernel program is attached" + "".join(f": {r}" for r in reasons))
         return self
 
+    def at_home(self) -> Sensor:
+        """Wait for the first looks at the host, which cost more than later ones, but not for that at all files."""
+
+        def looked() -> bool:
+            now = self.report()
+            eyes = [one for one in now.collectors if one.cadence_s] if now else []
+            return bool(eyes) and all(
+                one.looks or one.id == "suid_files" or one.state == "absent" for one in eyes
+            )
+
+        self.ready().wait(looked, "a first look did not end")
+        return self
+
     def settled(self) -> SensorHealth:
         """A report that was made after everything that happened before this call was drained."""
         after_ns = clock.realtime_ns() + DRAINED_WITHIN_NS
