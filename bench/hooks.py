@@ -140,7 +140,7 @@ def _range(costs: list[float]) -> str:
 
 def _line(bare: float, idle: float) -> str:
     return (
-        f"*ns*: one record, as `python -m bench.hooks --write` measured it on Linux {os.uname().release}, where a"
+        f"*ns*: one record, as `python -m bench.hooks --write` measured it on Linux {os.uname().release.split('-')[0]}, where a"
         f" bare getppid() from Python took {bare:,.0f} ns and a call that nobody wants cost {idle:,.0f} ns more; the"
         " kernel's run statistics, which were on, are in it. Where a hook is refused there, its fallback was"
         " measured; –: neither could be."
