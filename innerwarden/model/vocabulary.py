@@ -232,9 +232,9 @@ _WIRE: dict[str, tuple[str | None, dict[str, tuple[str, ...]]]] = {
     "host_name": ("host.name", {}),
     "program": ("process.name", {}),
     "user": ("user.name", {}),
-    "method": (None, {}),
+    "method": (None, {"USER": ("sudo",)}),
     "reason": ("event.reason", {}),
-    "command": ("process.command_line", {}),
+    "command": ("process.command_line", {"COMMAND": ("sudo",)}),
     "message": ("message", {}),
     "src_host": ("source.domain", {}),
 }

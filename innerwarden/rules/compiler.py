@@ -25,13 +25,23 @@ from innerwarden.rules.program import CompiledCorrelation, CompiledRule, RuleSou
 from innerwarden.rules.sigma_file import LEVELS, Document, Extension, read
 
 
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a document was not compiled, and the way out."""
+
+    file: str
+    line: int
+    reason: str
+    remedy: str
+
+
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
-    """What a set of sources became; `problems` are `file:line: text` of what was refused."""
+    """What a set of sources became; `problems` are `file:line: text` of what was refused, `refusals` their parts."""
 
     rules: tuple[CompiledRule, ...] = ()
     correlations: tuple[CompiledCorrelation, ...] = ()
     specs: tuple[DetectorSpec, ...] = ()
     problems: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
 
 
 class Named(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +55,7 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
 
 def compile_sources(sources: Iterable[RuleSource]) -> Compiled:
     """Compile everything that can be; a refused document never takes another one with it."""
-    problems: list[str] = []
+    problems: list[RuleError] = []
     rules: list[CompiledRule] = []
     specs: list[DetectorSpec] = []
     named: dict[str, Named] = {}
@@ -77,16 +87,28 @@ def compile_sources(sources: Iterable[RuleSource]) -> Compiled:
             compiled.append(one)
             specs.append(spec)
     return Compiled(
-        rules=tuple(rules), correlations=tuple(compiled), specs=tuple(specs), problems=tuple(problems)
+        rules=tuple(rules),
+        correlations=tuple(compiled),
+        specs=tuple(specs),
+        problems=tuple(map(str, problems)),
+        refusals=tuple(map(_refusal, problems)),
     )
 
 
 @contextmanager
-def _collect(problems: list[str]) -> Iterator[None]:
+def _collect(problems: list[RuleError]) -> Iterator[None]:
     try:
         yield
     except RuleError as error:
-        problems.append(str(error))
+        problems.append(error)
+
+
+def _refusal(error: RuleError) -> Refusal:
+    found = re.match(r"(.*?):(\d+): ", error.problem)
+    if found is None:
+        return Refusal(file="", line=0, reason=error.problem, remedy=error.remedy)
+    reason = error.problem[found.end() :]
+    return Refusal(file=found[1], line=int(found[2]), reason=reason, remedy=error.remedy)
 
 
 @contextmanager
@@ -156,6 +178,12 @@ def _word(problem: str) -> str | None:
     return problem.split("'")[1].strip() if problem.count("'") > 1 else None
 
 
+_OTHER_DOCUMENTS = {
+    "filter": "a Sigma filter changes other rules, and is not applied here",
+    "action": "documents that change the ones after them are no longer Sigma",
+}
+
+
 def parts_of(correlations: Iterable[Document]) -> frozenset[str]:
     """Names of the rules that are parts of correlations only: Sigma's `generate` is false unless it is given."""
     names: set[str] = set()
@@ -173,6 +201,9 @@ def _rule(document: Document, parts: frozenset[str]) -> Named:
     if emit is None:
         emit = not parts & document.names
     with located(document):
+        for key, what in _OTHER_DOCUMENTS.items():
+            if key in document.tree:
+                raise RuleError(f"{key!r}: {what}", "Put what it says into the rules themselves")
         sigma = SigmaRule.from_dict(document.tree, policy=POLICY)
         log = sigma.logsource
         source = source_of(log.category, log.product, log.service)

@@ -65,6 +65,10 @@ SERVICES: dict[str, tuple[str, ...]] = {
     "sudo": ("sudo.command", "auth.failed"),
     "auth": tuple(sorted(LOG_KINDS)),
 }
+#: Services of Sigma's taxonomy for Linux that nothing here reads.
+UNREAD_SERVICES = ("auditd", "clamav", "cron", "guacamole", "syslog", "vsftpd")
+#: Kinds that no collector gives yet.
+UNREAD = {"log.line": "the log parser keeps no line that it does not know"}
 
 #: Sigma fields that are the same for every event of a category here.
 CONSTANTS = {("network_connection", "Initiated"): "true"}
@@ -92,7 +96,7 @@ NUMBER_NAMES: dict[str, dict[str, int]] = {
 
 @dataclass(frozen=True)
 class Source:
-    """Where a rule's events come from. `category` is None for log services and bare kinds."""
+    """Where a rule's events come from. `category` is Sigma's category or service, None for bare kinds."""
 
     kinds: tuple[str, ...]
     guard: Expression = TRUE
@@ -109,10 +113,16 @@ def source_of(category: str | None, product: str | None, service: str | None) ->
         kinds, guard = CATEGORIES[category]
         return Source(kinds, guard, category)
     if service is None:
-        raise RuleError("the log source names no category and no service", "Add one of them")
+        if product is None:
+            raise RuleError("the log source names no category, no product and no service", "Add one of them")
+        return Source(SERVICES["auth"])  # any log of the host: those that are read
+    if service in UNREAD_SERVICES:
+        raise RuleError(
+            f"nothing reads log service {service!r} here", "Leave the rule out; it could not fire"
+        )
     if service not in SERVICES:
         raise RuleError(f"unknown log source service {service!r}", suggest(service, SERVICES))
-    return Source(SERVICES[service])
+    return Source(SERVICES[service], category=service)
 
 
 def source_of_kinds(kinds: tuple[str, ...], base: Source | None = None) -> Source:

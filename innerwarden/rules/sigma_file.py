@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -118,15 +118,24 @@ def read(text: str, name: str, stem: str) -> list[Document]:
         raise RuleError(f"{name}:1: {error}", "Correct the YAML") from error
     if not out:
         raise RuleError(f"{name}:1: the file holds no Sigma document", "Add one or remove the file")
-    if len(out) == 1 and out[0].extension.id is None:
-        return out
-    missing = [d for d in out if d.extension.id is None]
-    if missing:
-        raise RuleError(
-            f"{missing[0].at()}: a file with several documents needs innerwarden.id in each",
-            "Add it; the detector's own is the file's name",
-        )
-    return out
+    return out if len(out) == 1 else [_with_owner(document, stem, out) for document in out]
+
+
+def _with_owner(document: Document, stem: str, others: list[Document]) -> Document:
+    """A document of several without `innerwarden.id`: the only correlation has the file's name, a rule its own."""
+    if document.extension.id is not None:
+        return document
+    if document.is_correlation and sum(other.is_correlation for other in others) == 1:
+        return document
+    name, uuid = str(document.tree.get("name", "")), str(document.tree.get("id", ""))
+    if re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        return replace(document, owner=name)
+    if re.fullmatch(r"[0-9a-fA-F]{8}-.*", uuid):
+        return replace(document, owner=f"{stem}_{uuid[:8].lower()}")
+    raise RuleError(
+        f"{document.at()}: one of several documents of a file has no innerwarden.id, name or id",
+        "Add one; it names the detector",
+    )
 
 
 def _document(tree: Any, text: str, name: str, stem: str, span: tuple[int, int]) -> Document:
