@@ -15,7 +15,8 @@ ABI_VERSION: int
 FIELDS: dict[str, int]
 """Field name -> field id. Wire members (see iw_event.h) and the derived fields:
 command_line (argv joined by one space), exe_name, parent_exe_path, parent_command_line, parent_comm,
-parent_uid, parent_exe_name, grandparent_exe_path, file_name (last component of `path`), kind_name."""
+parent_uid, parent_exe_name, grandparent_exe_path, file_name (last component of `path`), kind_name,
+arg0 to arg9 (one argument each)."""
 OPERATORS: dict[str, int]
 """Predicate operator -> code: equals, contains, startswith, endswith, glob, cidr, exists, is_null,
 eq, ne, lt, le, gt, ge (numbers), bit_all, bit_any (masks), field_equals, field_contains,

@@ -38,7 +38,8 @@ cdef extern from *:
     #define IW_DERIVED_CONTAINER_ID (IW_FIELD_COUNT + 10)
     #define IW_DERIVED_CONTAINER_RUNTIME (IW_FIELD_COUNT + 11)
     #define IW_DERIVED_POD_UID (IW_FIELD_COUNT + 12)
-    #define IW_FIELD_TOTAL (IW_FIELD_COUNT + 13)
+    #define IW_DERIVED_ARG0 (IW_FIELD_COUNT + 13) /* and the nine that follow: one argument each */
+    #define IW_FIELD_TOTAL (IW_FIELD_COUNT + 23)
 
     /* Callers have checked kind <= IW_KIND_TOP and field < IW_FIELD_COUNT. */
     static inline struct iw_field_place iw_place(uint32_t kind, uint32_t field)
@@ -67,6 +68,7 @@ cdef extern from *:
         IW_DERIVED_CONTAINER_ID
         IW_DERIVED_CONTAINER_RUNTIME
         IW_DERIVED_POD_UID
+        IW_DERIVED_ARG0
         IW_FIELD_TOTAL
     iw_field_place iw_place(uint32_t kind, uint32_t field) noexcept nogil
     uint32_t iw_fixed_size(uint32_t kind) noexcept nogil

@@ -14,6 +14,7 @@ FIELDS = {iw_field_name(i).decode(): i for i in range(IW_FIELD_COUNT)}
 DERIVED = (
     "command_line", "exe_name", "parent_exe_path", "parent_command_line", "parent_comm", "parent_uid",
     "parent_exe_name", "grandparent_exe_path", "file_name", "kind_name", "container_id", "container_runtime", "pod_uid",
+    *(f"arg{number}" for number in range(10)),
 )
 FIELDS.update({name: IW_FIELD_COUNT + i for i, name in enumerate(DERIVED)})
 if len(FIELDS) != IW_FIELD_TOTAL:

@@ -111,6 +111,22 @@ cdef void join(iw_view *view, const iw_value *argv, iw_value *out) noexcept nogi
     set_text(out, place, size)
 
 
+cdef void set_argument(const iw_value *argv, uint32_t number, iw_value *out) noexcept nogil:
+    """One argument, without its terminator; absent when there are fewer."""
+    cdef uint32_t at = 0, end
+    if argv.shape != IW_SHAPE_STR:
+        return
+    while at < argv.size:
+        end = at
+        while end < argv.size and argv.data[end]:
+            end += 1
+        if number == 0:
+            set_text(out, argv.data + at, end - at)
+            return
+        number -= 1
+        at = end + 1
+
+
 cdef void from_table(iw_view *view, uint32_t field, iw_value *out) noexcept nogil:
     """A wire field that the record lacks and the acting process has."""
     cdef iw_process *actor
@@ -169,6 +185,8 @@ cdef void view_resolve(iw_view *view, uint32_t field, iw_cell *cell) noexcept no
         set_base(view_get(view, IW_FIELD_PATH), out)
     elif field == IW_DERIVED_KIND_NAME:
         set_text(out, <const uint8_t *>iw_kind_name(kind), <uint32_t>strlen(iw_kind_name(kind)))
+    elif field >= IW_DERIVED_ARG0:
+        set_argument(view_get(view, IW_FIELD_ARGV), field - IW_DERIVED_ARG0, out)
     elif field >= IW_DERIVED_CONTAINER_ID:
         resolve_container(view, field, out)
     elif view_parent(view) != NULL:

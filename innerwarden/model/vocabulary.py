@@ -302,6 +302,16 @@ _DERIVED: dict[str, tuple[FieldType, str, str | None, dict[str, tuple[str, ...]]
     ),
     "pod_uid": (FieldType.STRING, "uid of the Kubernetes pod", None, {}, TASK_KINDS),
     "kind_name": (FieldType.STRING, "dotted kind of the record", "event.action", {}, frozenset(KINDS)),
+    **{
+        f"arg{number}": (
+            FieldType.STRING,
+            f"argument {number} of the acting process; 0 is what it calls itself",
+            None,
+            {f"a{number}": ("auditd",)},
+            TASK_KINDS,
+        )
+        for number in range(10)
+    },
 }
 
 #: Fields that the process table supplies on every record of a task, besides the records that carry them.

@@ -163,6 +163,20 @@ def _broken_item(tree: object) -> str | None:
     return None
 
 
+def _audit_records(detections: SigmaDetections) -> None:
+    """Refuse what is about other records of auditd than EXECVE."""
+    types = [(name, item) for name, item in items_of(detections) if item.field == "type"]
+    if not types:
+        raise RuleError("an auditd rule without `type: EXECVE` is about other records too", "Add it")
+    for name, item in types:
+        for value in item.value:
+            if str(value).upper() != "EXECVE":
+                problem = f"auditd records of type {value} have no counterpart here, only EXECVE has"
+                error = FieldError(RuleError(problem, "Use process_creation or file_event"), "type")
+                error.lies_in(name, item)
+                raise error
+
+
 def _modifiers_agree(detections: SigmaDetections) -> None:
     """Refuse what pySigma takes and forgets."""
     for name, item in items_of(detections):
@@ -210,6 +224,8 @@ def _rule(document: Document, parts: frozenset[str]) -> Named:
         extension = document.extension
         if extension.kinds:
             source = source_of_kinds(extension.kinds, source)
+        if source.category == "auditd":
+            _audit_records(sigma.detection)
         expression = expression_of(sigma.detection, source)
         _detections_exist(sigma.detection, document)
         _modifiers_agree(sigma.detection)

@@ -64,14 +64,16 @@ SERVICES: dict[str, tuple[str, ...]] = {
     "sshd": ("ssh.login_failed", "ssh.login_success", "ssh.probe", "ssh.disconnect"),
     "sudo": ("sudo.command", "auth.failed"),
     "auth": tuple(sorted(LOG_KINDS)),
+    "auditd": ("process.exec",),
 }
 #: Services of Sigma's taxonomy for Linux that nothing here reads.
-UNREAD_SERVICES = ("auditd", "clamav", "cron", "guacamole", "syslog", "vsftpd")
+UNREAD_SERVICES = ("clamav", "cron", "guacamole", "syslog", "vsftpd")
 #: Kinds that no collector gives yet.
 UNREAD = {"log.line": "the log parser keeps no line that it does not know"}
 
-#: Sigma fields that are the same for every event of a category here.
-CONSTANTS = {("network_connection", "Initiated"): "true"}
+#: Sigma fields that are the same for every event of a category here. Of auditd's records only EXECVE, whose fields are
+#: the arguments as they were, has an event that means the same; what the others tell of is up to auditd's own rules.
+CONSTANTS = {("network_connection", "Initiated"): "true", ("auditd", "type"): "execve"}
 
 _CALLS = {hook.name.lower(): int(hook) for hook in HookId}
 

@@ -86,7 +86,7 @@ def test_fields_of_the_acting_process_are_there_on_every_record_of_a_task(kind: 
     ]
     engine.configure(rules, [], [])
     container = f"kubepods/pod{'0123456789abcdef' * 2}/{'4f3c' * 16}"
-    program = {"argv": ["a", "b"], "cwd": "/root", "exe_path": "/usr/bin/a", "cgroup_path": container}
+    program = {"argv": list("abcdefghij"), "cwd": "/root", "exe_path": "/usr/bin/a", "cgroup_path": container}
     for pid, ppid in ((20, 1), (21, 20), (22, 21)):
         engine.feed(encode("process.exec", pid=pid, ppid=ppid, **program))
     names = {"path": "/etc/x"} if "path" in {n for n, _, _ in LAYOUT[RECORD_OF[KINDS[kind]]]} else {}

@@ -194,6 +194,30 @@ def test_derived_fields_of_other_kinds_come_from_the_process_table() -> None:
     assert [h.owner for h in unknown] == ["file_name", "kind_name"]
 
 
+@pytest.mark.parametrize(
+    ("argv", "number", "expected"),
+    [
+        (["a", "b"], 0, "a"),
+        (["a", "b"], 1, "b"),
+        (["a", "b"], 2, None),
+        (["a", "", "c"], 1, ""),
+        (["a", "", "c"], 2, "c"),
+        ([str(n) for n in range(12)], 9, "9"),
+        ([], 0, None),
+    ],
+)
+def test_single_arguments(argv: list[str], number: int, expected: str | None) -> None:
+    def hits(predicate: Predicate) -> int:
+        engine = Engine()
+        engine.configure([Rule("r", [int(Kind.PROCESS_EXEC)], [predicate], [(0, -1, -2)])], [], [])
+        return len(engine.feed(encode("process.exec", argv=argv)))
+
+    field = FIELDS[f"arg{number}"]
+    assert hits(Predicate(field, OPERATORS["exists"], [])) == (expected is not None)
+    if expected is not None:
+        assert hits(Predicate(field, OPERATORS["equals"], [expected.encode()])) == 1
+
+
 def test_rules_only_see_their_kinds() -> None:
     engine = Engine()
     always = Predicate(FIELDS["pid"], OPERATORS["exists"], [])

@@ -59,12 +59,10 @@ PROCESS, FILE = {"category": "process_creation"}, {"category": "file_event"}
         ({"service": "auth"}, ["pkexec"], IN_PART, "no events of log.line"),
         ({}, ["/dev/tcp/"], IN_PART, "no events of log.line"),
         ({"service": "cron"}, ["REPLACE"], REFUSED, "nothing reads log service 'cron'"),
-        (
-            {"service": "auditd"},
-            {"type": "PATH", "name": "/x"},
-            REFUSED,
-            "nothing reads log service 'auditd'",
-        ),
+        ({"service": "auditd"}, {"type": "PATH", "name": "/x"}, REFUSED, "type PATH have no counterpart"),
+        ({"service": "auditd"}, {"type": "EXECVE", "a0|contains": "x", "a1|startswith": "-i"}, FIRES, ""),
+        ({"service": "auditd"}, {"a0": "x", "a9": "y"}, REFUSED, "without `type: EXECVE`"),
+        ({"service": "auditd"}, {"type": "EXECVE", "a10": "y"}, REFUSED, "unknown field 'a10'"),
         ({"service": "nosuch"}, ["x"], REFUSED, "unknown log source service"),
     ],
 )
