@@ -11,9 +11,10 @@ import msgspec
 
 from innerwarden.errors import RuleError
 from innerwarden.rules.backend import FILE_KINDS
-from innerwarden.rules.compiler import Compiled, Refusal, compile_sources
+from innerwarden.rules.compiler import Compiled, compile_sources
 from innerwarden.rules.pipeline import UNREAD
 from innerwarden.rules.program import CompiledRule, RuleSource
+from innerwarden.rules.refusals import Refusal
 from innerwarden.rules.sigma_file import Document, read
 from innerwarden.rules.watch import names_of, watch_of
 

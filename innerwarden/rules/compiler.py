@@ -4,34 +4,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 import yaml
 from sigma.correlations import SigmaCorrelationRule
-from sigma.exceptions import SigmaError
-from sigma.modifiers import SigmaCaseSensitiveModifier, SigmaFieldReferenceModifier
-from sigma.rule import SigmaDetectionItem, SigmaDetections, SigmaRule
+from sigma.rule import SigmaDetections, SigmaRule
 
 from innerwarden.errors import RuleError
 from innerwarden.model.detector import MATURITIES, DetectorSpec, check_templates
 from innerwarden.model.severity import Severity
-from innerwarden.rules.backend import POLICY, FieldError, compile_rule, expression_of, items_of
-from innerwarden.rules.correlation import CorrelationError, compile_correlation
+from innerwarden.rules.backend import POLICY, compile_rule, expression_of
+from innerwarden.rules.correlation import compile_correlation
+from innerwarden.rules.lint import audit_records_have_events, detections_are_used, modifiers_agree, one_rule
 from innerwarden.rules.pipeline import Source, resolve, source_of, source_of_kinds
 from innerwarden.rules.program import CompiledCorrelation, CompiledRule, RuleSource
+from innerwarden.rules.refusals import Refusal, collected, located, refusal_of
 from innerwarden.rules.sigma_file import LEVELS, Document, Extension, read
-
-
-class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a document was not compiled, and the way out."""
-
-    file: str
-    line: int
-    reason: str
-    remedy: str
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,17 +53,17 @@ def compile_sources(sources: Iterable[RuleSource]) -> Compiled:
     correlations: list[tuple[RuleSource, Document]] = []
     for text in sources:
         if text.kinds:
-            with _collect(problems):
+            with collected(problems):
                 rules.append(compile_prefilter(text))
             continue
         documents: list[Document] = []
-        with _collect(problems):
+        with collected(problems):
             documents = read(text.text, text.name, text.stem)
         for document in documents:
             (correlations if document.is_correlation else single).append((text, document))
     parts = parts_of(document for _, document in correlations)
     for text, document in single:
-        with _collect(problems):
+        with collected(problems):
             entry = _rule(document, parts)
             rules.append(entry.rule)
             _name(entry, named)
@@ -82,7 +72,7 @@ def compile_sources(sources: Iterable[RuleSource]) -> Compiled:
     compiled = []
     taken = frozenset(name for _, document in correlations for name in document.names)
     for text, document in correlations:
-        with _collect(problems):
+        with collected(problems):
             one, spec = _correlation(document, named, text.module, taken)
             compiled.append(one)
             specs.append(spec)
@@ -91,111 +81,8 @@ def compile_sources(sources: Iterable[RuleSource]) -> Compiled:
         correlations=tuple(compiled),
         specs=tuple(specs),
         problems=tuple(map(str, problems)),
-        refusals=tuple(map(_refusal, problems)),
+        refusals=tuple(map(refusal_of, problems)),
     )
-
-
-@contextmanager
-def _collect(problems: list[RuleError]) -> Iterator[None]:
-    try:
-        yield
-    except RuleError as error:
-        problems.append(error)
-
-
-def _refusal(error: RuleError) -> Refusal:
-    found = re.match(r"(.*?):(\d+): ", error.problem)
-    if found is None:
-        return Refusal(file="", line=0, reason=error.problem, remedy=error.remedy)
-    reason = error.problem[found.end() :]
-    return Refusal(file=found[1], line=int(found[2]), reason=reason, remedy=error.remedy)
-
-
-@contextmanager
-def located(document: Document) -> Iterator[None]:
-    """Give errors of pySigma and of ours the file and line of the key they name."""
-    try:
-        yield
-    except RuleError as error:
-        if error.problem.startswith(f"{document.name}:"):
-            raise
-        if isinstance(error, FieldError):
-            place = document.at(error.key, below=error.below)
-        elif isinstance(error, CorrelationError):
-            place = document.at(error.key, below="correlation")
-        else:
-            place = document.at(_word(error.problem))
-        raise RuleError(f"{place}: {error.problem}", error.remedy) from error
-    except (SigmaError, ValueError, TypeError, AttributeError, KeyError) as error:
-        text = str(error).split(" in /")[0]
-        below = "correlation" if document.is_correlation else None
-        key = _broken_item(document.tree.get("detection")) or _word(text)
-        if below and key is None:
-            key = next((key for word, key in _CORRELATION_WORDS.items() if word in text.lower()), None)
-        raise RuleError(f"{document.at(key, below=below)}: {text}", "Correct the rule there") from error
-
-
-#: Words of pySigma's errors about a correlation -> the key that they are about.
-_CORRELATION_WORDS = {
-    "field reference": "condition",
-    "condition": "condition",
-    "timespan": "timespan",
-    "type": "type",
-    "group": "group-by",
-    "alias": "aliases",
-    "rule": "rules",
-}
-
-
-def _broken_item(tree: object) -> str | None:
-    """The `field|modifiers` that pySigma refuses; its errors do not say."""
-    if isinstance(tree, dict):
-        for key, value in tree.items():
-            if isinstance(value, dict | list) and (inner := _broken_item(value)):
-                return inner
-            if "|" in str(key):
-                try:
-                    SigmaDetectionItem.from_mapping(key, value, policy=POLICY)
-                except (SigmaError, ValueError, TypeError, AttributeError):
-                    return str(key)
-    if isinstance(tree, list):
-        return next((inner for item in tree if (inner := _broken_item(item))), None)
-    return None
-
-
-def _audit_records(detections: SigmaDetections) -> None:
-    """Refuse what is about other records of auditd than EXECVE."""
-    types = [(name, item) for name, item in items_of(detections) if item.field == "type"]
-    if not types:
-        raise RuleError("an auditd rule without `type: EXECVE` is about other records too", "Add it")
-    for name, item in types:
-        for value in item.value:
-            if str(value).upper() != "EXECVE":
-                problem = f"auditd records of type {value} have no counterpart here, only EXECVE has"
-                error = FieldError(RuleError(problem, "Use process_creation or file_event"), "type")
-                error.lies_in(name, item)
-                raise error
-
-
-def _modifiers_agree(detections: SigmaDetections) -> None:
-    """Refuse what pySigma takes and forgets."""
-    for name, item in items_of(detections):
-        if {SigmaCaseSensitiveModifier, SigmaFieldReferenceModifier} <= set(item.modifiers):
-            problem = f"{item.field}: a field reference has no case to heed"
-            error = FieldError(RuleError(problem, "Remove cased"), str(item.field))
-            error.lies_in(name, item)
-            raise error
-
-
-def _word(problem: str) -> str | None:
-    """The key an error speaks of: the first quoted word."""
-    return problem.split("'")[1].strip() if problem.count("'") > 1 else None
-
-
-_OTHER_DOCUMENTS = {
-    "filter": "a Sigma filter changes other rules, and is not applied here",
-    "action": "documents that change the ones after them are no longer Sigma",
-}
 
 
 def parts_of(correlations: Iterable[Document]) -> frozenset[str]:
@@ -215,9 +102,7 @@ def _rule(document: Document, parts: frozenset[str]) -> Named:
     if emit is None:
         emit = not parts & document.names
     with located(document):
-        for key, what in _OTHER_DOCUMENTS.items():
-            if key in document.tree:
-                raise RuleError(f"{key!r}: {what}", "Put what it says into the rules themselves")
+        one_rule(document)
         sigma = SigmaRule.from_dict(document.tree, policy=POLICY)
         log = sigma.logsource
         source = source_of(log.category, log.product, log.service)
@@ -225,10 +110,10 @@ def _rule(document: Document, parts: frozenset[str]) -> Named:
         if extension.kinds:
             source = source_of_kinds(extension.kinds, source)
         if source.category == "auditd":
-            _audit_records(sigma.detection)
+            audit_records_have_events(sigma.detection)
         expression = expression_of(sigma.detection, source)
-        _detections_exist(sigma.detection, document)
-        _modifiers_agree(sigma.detection)
+        detections_are_used(sigma.detection, document)
+        modifiers_agree(sigma.detection)
         rule = compile_rule(
             document.owner,
             expression,
@@ -238,16 +123,6 @@ def _rule(document: Document, parts: frozenset[str]) -> Named:
             emit=emit,
         )
         return Named(document=document, sigma=sigma, source=source, rule=rule)
-
-
-def _detections_exist(detections: SigmaDetections, document: Document) -> None:
-    """Refuse a named search that no condition uses: it is most often a misspelt condition."""
-    used = " ".join(detections.condition)
-    for name in detections.detections:
-        covered = name in used.replace("(", " ").replace(")", " ").split() or "them" in used.split()
-        patterns = [word.rstrip("*") for word in used.replace(")", " ").split() if word.endswith("*")]
-        if not covered and not any(name.startswith(pattern) for pattern in patterns):
-            raise RuleError(f"{document.at(name)}: no condition uses {name!r}", "Use it or remove it")
 
 
 def _name(entry: Named, named: dict[str, Named]) -> None:
@@ -269,8 +144,8 @@ def compile_prefilter(source: RuleSource) -> CompiledRule:
         where = source_of_kinds(source.kinds)
         detections = SigmaDetections.from_dict(tree, policy=POLICY)
         expression = expression_of(detections, where)
-        _detections_exist(detections, document)
-        _modifiers_agree(detections)
+        detections_are_used(detections, document)
+        modifiers_agree(detections)
         return compile_rule(source.stem, expression, where)
 
 
