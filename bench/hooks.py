@@ -139,11 +139,12 @@ def _range(costs: list[float]) -> str:
 
 
 def _line(bare: float, idle: float) -> str:
+    version = os.uname().release.split("-")[0]
     return (
-        f"*ns*: one record, as `python -m bench.hooks --write` measured it on Linux {os.uname().release.split('-')[0]}, where a"
-        f" bare getppid() from Python took {bare:,.0f} ns and a call that nobody wants cost {idle:,.0f} ns more; the"
-        " kernel's run statistics, which were on, are in it. Where a hook is refused there, its fallback was"
-        " measured; –: neither could be."
+        f"*ns*: one record, as `python -m bench.hooks --write` measured it on Linux {version}, where a bare getppid()"
+        f" from Python took {bare:,.0f} ns and a call that nobody wants cost {idle:,.0f} ns more; the kernel's run"
+        " statistics, which were on, are in it. Where a hook is refused there, its fallback was measured; –: neither"
+        " could be."
     )
 
 
