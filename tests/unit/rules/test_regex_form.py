@@ -8,10 +8,10 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from innerwarden.rules.regex_tree import Flags
 
 from innerwarden.errors import RuleError
 from innerwarden.rules.regex_form import engine_pattern
+from innerwarden.rules.regex_tree import Flags
 from tests.unit.rules.test_regex import PATTERNS
 
 
