@@ -186,6 +186,10 @@ class ModulesConfig(Section, frozen=True):
     disabled: tuple[str, ...] = ()
 
 
+class RulesConfig(Section, frozen=True):
+    directories: tuple[str, ...] = ()
+
+
 class Config(Section, frozen=True):
     host: str = ""
     collectors: CollectorsConfig = CollectorsConfig()
@@ -195,6 +199,7 @@ class Config(Section, frozen=True):
     dashboard: DashboardConfig = DashboardConfig()
     responder: ResponderConfig = ResponderConfig()
     modules: ModulesConfig = ModulesConfig()
+    rules: RulesConfig = RulesConfig()
 
     def host_name(self) -> str:
         return self.host or socket.gethostname()

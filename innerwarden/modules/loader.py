@@ -21,6 +21,7 @@ from innerwarden.modules.manifest import Manifest
 from innerwarden.modules.native import NativeSpec, build, read_native
 from innerwarden.modules.python import PythonModule, load_python
 from innerwarden.rules.compiled import Saved, compile_or_load
+from innerwarden.rules.files import sources_below
 from innerwarden.rules.program import CompiledCorrelation, CompiledRule, RuleSource
 from innerwarden.rules.watch import Watch, watch_of
 
@@ -86,8 +87,21 @@ def load_modules(
                 continue
             seen.add(directory.name)
             _scan(directory, root.resolve() in trust, found)
+    for name in config.rules.directories:
+        _scan_rules(Path(name), found)
     saved = compile_or_load(found.sources, cache)
     return _assemble(found, saved, config)
+
+
+def _scan_rules(directory: Path, found: _Found) -> None:
+    where = "configuration: rules.directories"
+    if not directory.is_dir():
+        found.problems.append(f"{where}: {directory} is no directory; correct or remove it")
+        return
+    try:
+        found.sources += sources_below(directory)
+    except OSError as error:
+        found.problems.append(f"{where}: {error}")
 
 
 def _scan(directory: Path, python_allowed: bool, found: _Found) -> None:
@@ -143,8 +157,9 @@ def _read(path: Path, module: str, python_allowed: bool, found: _Found) -> None:
 def _assemble(found: _Found, saved: Saved, config: Config) -> ModuleSet:
     problems = [*found.problems, *saved.problems]
     specs: dict[str, DetectorSpec] = {}
-    candidates = [*saved.specs, *(n.spec for n in found.natives.values())]
-    candidates += [p.spec for p in found.python.values()]
+    # Native and Python detectors come first: a rule that took their place would be one of their form to the host.
+    candidates = [n.spec for n in found.natives.values()]
+    candidates += [*(p.spec for p in found.python.values()), *saved.specs]
     for spec in candidates:
         if spec.id in specs:
             problems.append(
@@ -159,10 +174,16 @@ def _assemble(found: _Found, saved: Saved, config: Config) -> ModuleSet:
     for name in sorted(set(config.detectors) - set(specs)):
         problems.append(f"configuration: detectors.{name}: no such detector")
     specs = {spec.id: one for spec in specs.values() if (one := _override(spec, config, problems))}
-    correlations = tuple(_tuned(c, specs[c.owner]) for c in saved.correlations if c.owner in specs)
+    correlations = tuple(
+        _tuned(c, specs[c.owner])
+        for c in saved.correlations
+        if c.owner in specs and specs[c.owner].form == "sigma"
+    )
     used = {name for correlation in correlations for name in correlation.rules}
     rules = tuple(
-        _rule(rule, specs, used) for rule in saved.rules if rule.owner in specs or rule.owner in used
+        _rule(rule, specs, used)
+        for rule in saved.rules
+        if (rule.owner in specs or rule.owner in used) and rule.owner not in found.natives
     )
     python, natives = {}, []
     for name, spec in specs.items():

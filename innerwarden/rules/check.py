@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -51,17 +50,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def totals(self) -> Counter[str]:
         return Counter(rule.state for rule in self.rules)
-
-
-def sources_below(directory: Path) -> list[RuleSource]:
-    """Every .yml and .yaml file below a directory, or the file itself; names are relative to the directory."""
-    paths = [directory] if directory.is_file() else sorted(directory.rglob("*.y*ml"))
-    root = directory.parent if directory.is_file() else directory
-    return [
-        RuleSource(name=str(path.relative_to(root)), stem=path.stem, text=path.read_text("utf-8", "replace"))
-        for path in paths
-        if path.suffix in (".yml", ".yaml") and path.is_file()
-    ]
 
 
 def check(sources: Sequence[RuleSource]) -> Report:
@@ -142,9 +130,12 @@ def _limits(owner: str, compiled: Compiled) -> Iterable[str]:
     for correlation in compiled.correlations:
         if correlation.owner == owner:
             parts = set(correlation.rules)
+    used = {name for correlation in compiled.correlations for name in correlation.rules}
     for rule in compiled.rules:
         if rule.owner in parts:
             yield from limits_of(rule)
+            if not rule.emit and rule.owner not in used:
+                yield "says nothing itself, and no correlation that compiles is made of it"
 
 
 def limits_of(rule: CompiledRule) -> Iterable[str]:

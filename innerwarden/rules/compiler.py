@@ -49,24 +49,29 @@ def compile_sources(sources: Iterable[RuleSource]) -> Compiled:
     rules: list[CompiledRule] = []
     specs: list[DetectorSpec] = []
     named: dict[str, Named] = {}
+    owners: dict[str, str] = {}
+    parts: set[str] = set()
     single: list[tuple[RuleSource, Document]] = []
     correlations: list[tuple[RuleSource, Document]] = []
     for text in sources:
         if text.kinds:
             with collected(problems):
+                _claim(text.stem, f"{text.name}:1", owners)
                 rules.append(compile_prefilter(text))
             continue
         documents: list[Document] = []
         with collected(problems):
             documents = read(text.text, text.name, text.stem)
+        parts |= parts_of(documents)
         for document in documents:
-            (correlations if document.is_correlation else single).append((text, document))
-    parts = parts_of(document for _, document in correlations)
+            with collected(problems):
+                _claim(document.owner, document.at(), owners)
+                (correlations if document.is_correlation else single).append((text, document))
     for text, document in single:
         with collected(problems):
             entry = _rule(document, parts)
-            rules.append(entry.rule)
             _name(entry, named)
+            rules.append(entry.rule)
             if entry.rule.emit:
                 specs.append(_rule_spec(entry, text.module))
     compiled = []
@@ -85,19 +90,22 @@ def compile_sources(sources: Iterable[RuleSource]) -> Compiled:
     )
 
 
-def parts_of(correlations: Iterable[Document]) -> frozenset[str]:
-    """Names of the rules that are parts of correlations only: Sigma's `generate` is false unless it is given."""
+def parts_of(documents: Iterable[Document]) -> set[str]:
+    """Names of the rules that are parts of correlations only: Sigma's `generate` is false unless it is given.
+
+    They stay so when their correlation is refused: they were never written to be told of one by one.
+    """
     names: set[str] = set()
-    for document in correlations:
+    for document in documents:
         tree = document.tree.get("correlation")
         if isinstance(tree, dict) and tree.get("generate") is not True:
             condition = tree.get("condition")
             rules = tree.get("rules") or (re.findall(r"\w+", condition) if isinstance(condition, str) else [])
             names.update(map(str, rules if isinstance(rules, list) else [rules]))
-    return frozenset(names)
+    return names
 
 
-def _rule(document: Document, parts: frozenset[str]) -> Named:
+def _rule(document: Document, parts: set[str]) -> Named:
     emit = document.extension.emit
     if emit is None:
         emit = not parts & document.names
@@ -123,6 +131,16 @@ def _rule(document: Document, parts: frozenset[str]) -> Named:
             emit=emit,
         )
         return Named(document=document, sigma=sigma, source=source, rule=rule)
+
+
+def _claim(owner: str, place: str, owners: dict[str, str]) -> None:
+    """One detector to an id, the first: two would be one to the engine."""
+    if owner in owners:
+        raise RuleError(
+            f"{place}: the id {owner!r} is taken by {owners[owner]}",
+            "Rename the file, or give innerwarden.id",
+        )
+    owners[owner] = place
 
 
 def _name(entry: Named, named: dict[str, Named]) -> None:

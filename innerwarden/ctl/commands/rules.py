@@ -35,11 +35,12 @@ def check_(
 ) -> None:
     """How many rules compile, how many can fire with the events there are, and why not (exit code 1: some refused)."""
     from innerwarden.errors import UsageError
-    from innerwarden.rules.check import FIRES, IN_PART, REFUSED, check, sources_below
+    from innerwarden.rules.check import FIRES, IN_PART, REFUSED, check
+    from innerwarden.rules.files import sources_below
 
     if not directory.exists():
         raise UsageError(f"there is no {directory}", "Give a directory of Sigma files")
-    report = check(sources_below(directory))
+    report = check(sources_below(directory, relative=True))
     if not report.rules:
         raise UsageError(f"{directory} holds no .yml or .yaml file", "Give a directory of Sigma files")
     totals = report.totals

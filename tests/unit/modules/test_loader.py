@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 from innerwarden import paths
-from innerwarden.config import Config, DetectorConfig, ModulesConfig
+from innerwarden.config import Config, DetectorConfig, ModulesConfig, RulesConfig
 from innerwarden.model.severity import Severity
 from innerwarden.modules.loader import load_modules
 from tests.unit.modules.sample import write_module
@@ -142,3 +144,54 @@ def test_with_a_cache_no_parser_is_imported(tmp_path: Path) -> None:
 
     assert run() == "['sigma', 'yaml', 'pyparsing']"
     assert run() == "[]"
+
+
+RULE = """\
+title: {title}
+logsource: {{product: linux, category: process_creation}}
+detection:
+  s: {{Image: /{title}}}
+  condition: s
+level: low
+"""
+
+
+def test_directories_of_rules_load_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    for place, title in (("one.yml", "one"), ("below/two.yaml", "two"), ("broken.yml", "{"), ("no.txt", "x")):
+        (tmp_path / place).write_text(RULE.format(title=title))
+    config = Config(rules=RulesConfig(directories=(str(tmp_path), str(tmp_path / "nosuch"))))
+    modules = load_modules([], config)
+    assert {(spec.id, spec.module) for spec in modules.specs.values()} == {("one", "rules"), ("two", "rules")}
+    assert {rule.owner for rule in modules.compiled_rules} == {"one", "two"}
+    first, second = modules.problems
+    assert first.startswith("configuration: rules.directories: ") and "nosuch is no directory" in first
+    assert second.startswith(f"{tmp_path}/broken.yml:3: ")
+
+
+def test_a_rule_never_takes_the_id_of_another_detector(tmp_path: Path) -> None:
+    """Of whatever form: a module's comes first, and the rule is left out whole."""
+    taken = ("crypto_miner", "ssh_bruteforce", "kernel_module_load", "reverse_shell")
+    for name in taken:
+        (tmp_path / f"{name}.yml").write_text(RULE.format(title="one"))
+    alone = load_modules(SHIPPED, Config())
+    modules = load_modules(SHIPPED, Config(rules=RulesConfig(directories=(str(tmp_path),))))
+    assert len(modules.problems) == len(taken)
+    for name in taken:
+        assert sum(name in problem for problem in modules.problems) == 1, name
+    assert modules.compiled_rules == alone.compiled_rules
+    assert modules.compiled_correlations == alone.compiled_correlations
+    assert modules.specs == alone.specs
+
+
+def test_a_correlation_never_takes_the_id_of_another_detector(tmp_path: Path) -> None:
+    for name in ("reverse_shell", "kernel_module_load", "crypto_miner", "ssh_bruteforce"):
+        body = {"type": "temporal", "rules": [f"{name}_a", f"{name}_b"], "timespan": "1m"}
+        documents = [yaml.safe_load(RULE.format(title=t)) | {"name": t} for t in body["rules"]]
+        documents.append({"title": "t", "correlation": body, "level": "low"})
+        (tmp_path / f"{name}.yml").write_text(yaml.safe_dump_all(documents))
+    alone = load_modules(SHIPPED, Config())
+    modules = load_modules(SHIPPED, Config(rules=RulesConfig(directories=(str(tmp_path),))))
+    assert len(modules.problems) == 4
+    assert modules.specs == alone.specs
+    assert modules.compiled_correlations == alone.compiled_correlations

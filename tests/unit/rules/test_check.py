@@ -11,8 +11,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from innerwarden.rules.check import FIRES, IN_PART, REFUSED, Checked, check, sources_below
+from innerwarden.rules.check import FIRES, IN_PART, REFUSED, Checked, check
 from innerwarden.rules.compiler import compile_sources
+from innerwarden.rules.files import sources_below
 from innerwarden.rules.program import RuleSource
 
 UUID = "0b7f4a52-2c55-4c4e-8f6e-0d7b8f3a9c11"
@@ -120,6 +121,15 @@ def test_a_refused_document_leaves_the_others_of_its_file(broken: int) -> None:
     assert [row.state for row in rows] == [REFUSED if i == broken else FIRES for i in (0, 1)]
 
 
+def test_a_part_of_a_refused_correlation_is_worth_little() -> None:
+    rule = document(PROCESS, {"s": {"Image": "/a"}, "condition": "s"}, name="part")
+    correlation = {"type": "event_count", "rules": ["part"], "timespan": "1m", "condition": {"lt": 2}}
+    text = yaml.safe_dump_all([rule, {"title": "c", "correlation": correlation, "level": "high"}])
+    rows = check([RuleSource(name="c.yml", stem="c", text=text)]).rules
+    assert [row.state for row in rows] == [IN_PART, REFUSED]
+    assert "no correlation that compiles" in rows[0].reasons[0]
+
+
 def test_several_nameless_documents_are_refused() -> None:
     rule = document(PROCESS, {"s": {"Image": "/a"}, "condition": "s"})
     del rule["id"]
@@ -152,8 +162,9 @@ def test_files_below_a_directory(tmp_path: Path) -> None:
     (tmp_path / "deep/er").mkdir(parents=True)
     for name in ("b.yml", "deep/er/a.yaml", "deep/x.txt", "deep/y.yml.bak"):
         (tmp_path / name).write_bytes(b"title: \xff\n")
-    assert [source.name for source in sources_below(tmp_path)] == ["b.yml", "deep/er/a.yaml"]
-    assert [source.name for source in sources_below(tmp_path / "b.yml")] == ["b.yml"]
+    assert [source.name for source in sources_below(tmp_path, relative=True)] == ["b.yml", "deep/er/a.yaml"]
+    assert [source.name for source in sources_below(tmp_path / "b.yml", relative=True)] == ["b.yml"]
+    assert sources_below(tmp_path)[0].name == str(tmp_path / "b.yml")
     assert [row.state for row in check(sources_below(tmp_path)).rules] == [REFUSED, REFUSED]
 
 
