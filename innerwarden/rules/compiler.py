@@ -16,7 +16,7 @@ from innerwarden.errors import RuleError
 from innerwarden.model.detector import MATURITIES, DetectorSpec, check_templates
 from innerwarden.model.severity import Severity
 from innerwarden.rules.backend import POLICY, compile_rule, expression_of
-from innerwarden.rules.correlation import compile_correlation
+from innerwarden.rules.correlation import Known, compile_correlation, references_of
 from innerwarden.rules.lint import audit_records_have_events, detections_are_used, modifiers_agree, one_rule
 from innerwarden.rules.pipeline import Source, resolve, source_of, source_of_kinds
 from innerwarden.rules.program import CompiledCorrelation, CompiledRule, RuleSource
@@ -75,10 +75,14 @@ def compile_sources(sources: Iterable[RuleSource]) -> Compiled:
             if entry.rule.emit:
                 specs.append(_rule_spec(entry, text.module))
     compiled = []
-    taken = frozenset(name for _, document in correlations for name in document.names)
+    known = Known(
+        parts={key: (entry.document.owner, entry.source) for key, entry in named.items()},
+        correlations=frozenset(name for _, document in correlations for name in document.names),
+        refused=frozenset(name for _, document in single for name in document.names) - set(named),
+    )
     for text, document in correlations:
         with collected(problems):
-            one, spec = _correlation(document, named, text.module, taken)
+            one, spec = _correlation(document, named, text.module, known)
             compiled.append(one)
             specs.append(spec)
     return Compiled(
@@ -175,15 +179,14 @@ def _rule_spec(entry: Named, module: str) -> DetectorSpec:
 
 
 def _correlation(
-    document: Document, named: dict[str, Named], module: str, taken: frozenset[str]
+    document: Document, named: dict[str, Named], module: str, known: Known
 ) -> tuple[CompiledCorrelation, DetectorSpec]:
     with located(document):
         sigma = SigmaCorrelationRule.from_dict(document.tree)
-        parts = {key: (entry.document.owner, entry.source) for key, entry in named.items()}
-        compiled = compile_correlation(sigma, document.owner, parts, document.extension, taken)
+        compiled = compile_correlation(sigma, document.owner, known, document.extension)
         kinds: dict[str, None] = {}
-        for reference in sigma.rules or ():
-            kinds.update(dict.fromkeys(named[reference.reference].rule.kinds))
+        for name in references_of(sigma):
+            kinds.update(dict.fromkeys(named[name].rule.kinds))
         parameters = {"timespan_s": compiled.timespan_s}
         if compiled.kind in ("event_count", "value_count"):
             parameters["threshold_count"] = compiled.threshold

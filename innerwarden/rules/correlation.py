@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sigma.correlations import (
     CorrelationConditionAND,
@@ -38,6 +39,15 @@ Parts = Mapping[str, tuple[str, Source]]
 """Name that a correlation may use -> (owner, source) of the rule behind it."""
 
 
+@dataclass(frozen=True)
+class Known:
+    """What the names in a correlation may mean: rules, and what is none that can be used."""
+
+    parts: Parts
+    correlations: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+
+
 class CorrelationError(RuleError):
     """A refusal that knows the key of the correlation that it is about."""
 
@@ -47,11 +57,7 @@ class CorrelationError(RuleError):
 
 
 def compile_correlation(
-    sigma: SigmaCorrelationRule,
-    owner: str,
-    parts: Parts,
-    extension: Extension,
-    correlations: frozenset[str] = frozenset(),
+    sigma: SigmaCorrelationRule, owner: str, known: Known, extension: Extension
 ) -> CompiledCorrelation:
     """Raises RuleError for a form that a stream of events can not decide exactly."""
     if sigma.type not in (*_COUNTED, *_SEQUENCES):
@@ -60,10 +66,15 @@ def compile_correlation(
             f"correlation type {sigma.type.name.lower()} is not supported",
             "Use event_count, value_count, temporal or temporal_ordered",
         )
-    references = [reference.reference for reference in sigma.rules or _named(sigma)]
+    parts = known.parts
+    references = references_of(sigma)
     for name in references:
-        if name in correlations:
+        if name in known.correlations:
             raise RuleError(f"{name!r} is a correlation itself", "Name the rules that it is made of")
+        if name in known.refused:
+            raise RuleError(
+                f"the rule {name!r} that the correlation is made of is refused", "Correct it first"
+            )
         if name not in parts:
             raise RuleError(f"correlation names an unknown rule {name!r}", suggest(name, parts))
     rules = tuple(parts[name][0] for name in references)
@@ -110,12 +121,14 @@ def _group(sigma: SigmaCorrelationRule, reference: str, source: Source) -> tuple
     return tuple(fields)
 
 
-def _named(sigma: SigmaCorrelationRule) -> list[SigmaRuleReference]:
-    """The rules that a condition in words names, where there is no list of them."""
+def references_of(sigma: SigmaCorrelationRule) -> list[str]:
+    """The names of its rules, from the list or from a condition in words."""
+    if sigma.rules:
+        return [reference.reference for reference in sigma.rules]
     condition = sigma.condition
     if not isinstance(condition, SigmaExtendedCorrelationCondition):
         return []
-    return [SigmaRuleReference(name) for name in condition.get_referenced_rules()]
+    return list(condition.get_referenced_rules())
 
 
 def _threshold(sigma: SigmaCorrelationRule, rule_count: int) -> tuple[str, int]:

@@ -36,6 +36,7 @@ def documents(correlation: dict[str, Any], rules: int, **extension: Any) -> str:
         for name in NAMES[:rules]
     ]
     inner = {"rules": list(NAMES[:rules]), "group-by": ["who"], **correlation}
+    inner = {key: value for key, value in inner.items() if value is not None}
     inner.setdefault("aliases", {"who": dict(zip(NAMES[:rules], ("uid", "gid", "euid"), strict=False))})
     own = {"id": "both", "cooldown_s": 0, **extension}
     out.append({"title": "t", "correlation": inner, "level": "high", "innerwarden": own})
@@ -129,6 +130,7 @@ SHAPES: list[tuple[dict[str, Any], list[int], list[int]]] = [
     ({"type": "value_count", "condition": {"gte": 2, "field": "Image"}}, [0, 0, 1], [0, 0, 0]),
     ({"type": "temporal"}, [2, 0, 1], [0, 1, 1]),
     ({"type": "temporal", "condition": "first and second and third"}, [2, 0, 1], [0, 1, 1]),
+    ({"type": "temporal", "rules": None, "condition": "first and second and third"}, [2, 0, 1], [0, 1, 1]),
     ({"type": "temporal", "condition": {"gte": 2}}, [2, 2, 1], [1, 1, 1]),
     ({"type": "temporal_ordered"}, [0, 1, 2], [0, 2, 1]),
     ({"type": "temporal_ordered", "condition": {"eq": 3}}, [0, 1, 0, 2], [2, 1, 0]),
@@ -142,6 +144,8 @@ def test_each_type_fires_and_nearly_fires(shape: dict[str, Any], fires: list[int
         events = [Event(5, (100 + i) * NS, step) for i, step in enumerate(steps)]
         assert sum(len(engine.feed(record(event))) for event in events) == expected
         engine = engine_of(compiled(documents({"timespan": "1m", **shape}, 3)))
+        (spec,) = compiled(documents({"timespan": "1m", **shape}, 3)).specs
+        assert (spec.id, spec.kinds) == ("both", ("process.exec",))
         apart = [replace(event, ts_ns=event.ts_ns * 61) for event in events]
         assert not any(engine.feed(record(event)) for event in apart), "61 seconds and more apart"
 
@@ -203,6 +207,15 @@ def test_what_a_stream_cannot_decide_is_refused_at_its_line(
         line = int(result.problems[0].split(":")[1])
         assert key in lines[line - 1], (line, lines[line - 1], result.problems)
         assert line > lines.index("correlation:")
+
+
+def test_a_correlation_of_a_refused_rule_says_so() -> None:
+    text = documents({"type": "temporal", "timespan": "1m"}, 2).replace(
+        "Image|endswith: /second", "Imagee: /a"
+    )
+    first, second = compiled(text).problems
+    assert "unknown field 'Imagee'" in first
+    assert "the rule 'second' that the correlation is made of is refused" in second
 
 
 def test_an_order_of_some_rules_is_refused() -> None:
