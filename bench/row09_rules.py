@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import yaml
-from innerwarden_core import Engine
+from innerwarden_core import Engine, Rule
 from innerwarden_core.regex import Regex
 
 from bench.measure import Result, interleaved, median, on_cpu, spread
@@ -27,8 +27,8 @@ from innerwarden.rules.regex_tree import Flags
 FEW = 10
 
 
-def engine(trees: Sequence[Tree]) -> Engine:
-    """The rules as a person would load them: text, compiler, engine."""
+def native_rules(trees: Sequence[Tree]) -> list[Rule]:
+    """The rules as a person would load them: text, compiler, the engine's own objects."""
     sources = []
     for number, tree in enumerate(trees):
         document = {
@@ -43,8 +43,12 @@ def engine(trees: Sequence[Tree]) -> Engine:
     compiled = compile_sources(sources)
     if compiled.problems:
         raise AssertionError(compiled.problems[0])
+    return [one.native() for one in compiled.rules]
+
+
+def engine(trees: Sequence[Tree]) -> Engine:
     made = Engine(max_hits=65536)
-    made.configure([one.native() for one in compiled.rules], [], [])
+    made.configure(native_rules(trees), [], [])
     return made
 
 

@@ -140,6 +140,8 @@ def source_of_kinds(kinds: tuple[str, ...], base: Source | None = None) -> Sourc
 def resolve(name: str, source: Source) -> Field:
     """The vocabulary field that `name` means in this source. Raises RuleError when nothing carries it."""
     field = VOCABULARY.get(name) or by_sigma_name(name, source.category)
+    if field is None and source.category is None:
+        field = _by_kinds(name, source)
     if field is None:
         sigma = [n for f in VOCABULARY.values() for n, on in f.sigma.items() if source.category in on]
         here = [f.name for f in VOCABULARY.values() if f.kinds & set(source.kinds)]
@@ -150,6 +152,17 @@ def resolve(name: str, source: Source) -> Field:
             f"It exists on {', '.join(sorted(field.kinds))}",
         )
     return field
+
+
+def _by_kinds(name: str, source: Source) -> Field | None:
+    """Sigma's name where kinds stand for the log source: the one field that it means in categories of these kinds."""
+    kinds_of = {category: kinds for category, (kinds, _) in CATEGORIES.items()} | SERVICES
+    found = [
+        field
+        for field in VOCABULARY.values()
+        if any(set(kinds_of[category]) & set(source.kinds) for category in field.sigma.get(name, ()))
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def suggest(name: str, known: object) -> str:

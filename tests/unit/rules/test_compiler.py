@@ -201,3 +201,26 @@ innerwarden: {id: two, summary: s}
     assert not result.problems, result.problems
     assert result.correlations[0].group_by == (("pid",), ("ppid",))
     assert result.correlations[0].kind == "temporal_ordered"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "test", "field"),
+    [
+        (("process.exec",), "Image|endswith: /a", "exe_path"),
+        (("process.exec", "file.open"), "CommandLine: a", "command_line"),
+        (("file.delete",), "TargetFilename: /a", "path"),
+        (("network.connect",), "DestinationPort: 22", "dst_port"),
+        (("sudo.command",), "USER: root", "method"),
+        (("process.exec",), "TargetFilename: /a", None),
+        (("ssh.login_failed",), "Image: /a", None),
+    ],
+)
+def test_a_prefilter_knows_sigmas_names_by_its_kinds(
+    kinds: tuple[str, ...], test: str, field: str | None
+) -> None:
+    source = RuleSource(name="d.py", stem="d", text=f"s:\n  {test}\ncondition: s\n", kinds=kinds)
+    result = compile_sources([source])
+    if field is None:
+        assert "unknown field" in result.problems[0]
+    else:
+        assert [p.field for p in result.rules[0].predicates] == [field], result.problems
