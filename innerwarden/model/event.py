@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -52,9 +52,13 @@ def from_record(
     boot_to_realtime_ns: int = 0,
     actor: ProcessInfo | None = None,
     ancestors: Sequence[ProcessInfo] = (),
+    fields: Mapping[str, Any] | None = None,
 ) -> Event:
-    """The event that a record stands for; boot-clock times are moved to the epoch by the offset."""
-    fields = record.to_dict()
+    """The event that a record stands for; boot-clock times are moved to the epoch by the offset.
+
+    `fields` is what `record.to_dict()` gave, where the caller has it.
+    """
+    fields = record.to_dict() if fields is None else fields
     kind = DOTTED[record.kind]
     flags = fields.get("flags") or 0
     ts_ns = int(fields["ts_ns"]) + (0 if flags & Flag.REALTIME else boot_to_realtime_ns)
@@ -108,7 +112,7 @@ def _source(kind: int) -> str:
     return "log" if kind >= FIRST_LOG_KIND else "kernel"
 
 
-def _entities(fields: dict[str, object]) -> tuple[EntityRef, ...]:
+def _entities(fields: Mapping[str, object]) -> tuple[EntityRef, ...]:
     refs = [EntityRef.ip(str(fields[name])) for name in ("src_ip", "dst_ip") if fields.get(name)]
     if fields.get("user"):
         refs.append(EntityRef.user(str(fields["user"])))

@@ -105,6 +105,7 @@ class DetectionHost:
             boot_to_realtime_ns=self._offset_ns,
             actor=scene.actor,
             ancestors=scene.ancestors,
+            fields=scene.fields,
         )
         try:
             judged = self._python[spec.id].process(event)

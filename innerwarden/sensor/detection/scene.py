@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -65,16 +66,17 @@ class Scene:
             self.actor = engine.process(self.pid, self.start_ns)
             self.ancestors = engine.ancestors(self.pid, self.start_ns, MAX_ANCESTORS)
         self.related = engine.process(*hit.related) if hit.related else None
-        self.process = None if from_log else self._process()
-        self.values = self._values()
+        self._from_log = from_log
 
     def realtime(self, ts_ns: int) -> int:
         """A stamp of this hit's clock as realtime ns; 0 stays 0 (absent)."""
         return ts_ns if self._is_realtime or not ts_ns else ts_ns + self._offset_ns
 
-    def _process(self) -> Process | None:
+    # PERF: made when somebody asks; a Python detector mostly says nothing, and then nobody does. Row 10.
+    @cached_property
+    def process(self) -> Process | None:
         """The acting process; at exec the record itself is fresher than the table."""
-        if not self.pid:
+        if self._from_log or not self.pid:
             return None
         if self.actor is not None:
             process = process_of(self.actor, self.ancestors)
@@ -107,7 +109,9 @@ class Scene:
         user = self._users.name(process.uid) if process.uid is not None else None
         return msgspec.structs.replace(process, user=user, login_uid=login_uid)
 
-    def _values(self) -> dict[str, Any]:
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """The record's fields, with what the process table adds."""
         values = dict(self.fields)
         if self.kind == "file.open":
             writes = (self.fields.get("open_flags") or 0) & OpenFlag.WRITE
