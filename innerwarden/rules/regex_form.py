@@ -36,7 +36,8 @@ def engine_pattern(pattern: str, flags: Flags) -> tuple[bytes, tuple[bytes, ...]
     except ValueError as error:
         reason = str(error).rpartition(": ")[2]
         raise RuleError(
-            f"regular expression {pattern!r} is too large: {reason}", "Make it smaller"
+            f"regular expression {pattern!r} is too large: {reason}",
+            "Make its repetitions smaller; how long a command line is, argv_len tells",
         ) from error
     exact, needed = _texts(tree)
     best = _better(exact, needed)

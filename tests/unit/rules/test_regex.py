@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import time
 from typing import Any
@@ -105,6 +106,8 @@ def test_a_pattern_its_match_and_its_near_miss(modifiers: str, pattern: str, yes
         ("a{2000}", "repetitions"),
         ("a{3,2}", "repetitions"),
         ("((a{500}){500}){500}", "too large"),
+        ("x.{0,1000}y", "steps for each character are more than 2000"),
+        (".{1000,}", "argv_len tells"),
         ("[[:alpha:]]", "POSIX"),
         (r"a\Z", "read differently"),
         (r"\pL", "read differently"),
@@ -159,3 +162,11 @@ def test_time_is_linear_in_the_text() -> None:
             assert verdict(rule(pattern), EXEC, record) is False
             spent.append(time.process_time() - began)
         assert spent[1] < 1, (pattern, spent)
+
+
+def test_the_widest_pattern_on_the_longest_text_takes_part_of_a_second() -> None:
+    """Neighbouring choices that no automaton of bounded size can follow: the text and the pattern are made for it."""
+    record = {"exe_path": "".join(random.Random(1).choices("xz", k=60_000))}
+    began = time.process_time()
+    assert verdict(rule("x.{0,200}y"), EXEC, record) is False
+    assert time.process_time() - began < 2, "twice, alone and among others; 0.1 s each"
