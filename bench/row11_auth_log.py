@@ -99,7 +99,7 @@ def run(quick: bool) -> list[dict[str, object]]:
         with whole.open("rb", buffering=0) as file:
             while block := file.read(CHUNK_BYTES):
                 chunk = rest + block
-                hits, used = engine.feed_auth_lines(chunk, parser)
+                hits, used = engine.feed_lines(chunk, parser)
                 rest = chunk[used:]
                 findings += len(host.findings(hits))
         taken = time.perf_counter_ns() - began

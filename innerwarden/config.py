@@ -44,8 +44,39 @@ class JournaldConfig(Section, frozen=True):
     enabled: bool = True
     identifiers: tuple[str, ...] = (
         "sshd", "sshd-session", "sshd-auth", "sudo", "su", "login", "passwd", "chpasswd", "gpasswd",
-        "useradd", "userdel", "usermod", "groupadd", "groupdel",
+        "useradd", "userdel", "usermod", "groupadd", "groupdel", "kernel",
     )  # fmt: skip
+
+
+class LogFilesConfig(Section, frozen=True):
+    """`paths` are absolute and may have wildcards in the last component."""
+
+    enabled: bool = True
+    paths: tuple[str, ...] = ()
+
+
+class NginxAccessConfig(LogFilesConfig, frozen=True):
+    paths: tuple[str, ...] = ("/var/log/nginx/*access.log",)
+
+
+class ApacheAccessConfig(LogFilesConfig, frozen=True):
+    """By Debian's and by Red Hat's names."""
+
+    paths: tuple[str, ...] = ("/var/log/apache2/*access.log", "/var/log/httpd/*access_log")
+
+
+class NginxErrorConfig(LogFilesConfig, frozen=True):
+    paths: tuple[str, ...] = ("/var/log/nginx/*error.log",)
+
+
+class ApacheErrorConfig(LogFilesConfig, frozen=True):
+    paths: tuple[str, ...] = ("/var/log/apache2/*error.log", "/var/log/httpd/*error_log")
+
+
+class KernelLogConfig(LogFilesConfig, frozen=True):
+    """A file that only the kernel's own messages reach: a line in another one may be anybody's."""
+
+    paths: tuple[str, ...] = ("/var/log/kern.log",)
 
 
 class HiddenProcessesConfig(Section, frozen=True):
@@ -115,6 +146,11 @@ class CollectorsConfig(Section, frozen=True):
     kernel: KernelConfig = KernelConfig()
     auth_log: AuthLogConfig = AuthLogConfig()
     journald: JournaldConfig = JournaldConfig()
+    nginx_access: NginxAccessConfig = NginxAccessConfig()
+    apache_access: ApacheAccessConfig = ApacheAccessConfig()
+    nginx_error: NginxErrorConfig = NginxErrorConfig()
+    apache_error: ApacheErrorConfig = ApacheErrorConfig()
+    kernel_log: KernelLogConfig = KernelLogConfig()
     inventory: InventoryConfig = InventoryConfig()
 
 
@@ -240,6 +276,20 @@ def parse(text: str, name: str) -> Config:
     return config
 
 
+def _check_paths(collectors: CollectorsConfig) -> list[str]:
+    """Of the collectors that read log files by patterns."""
+    problems = []
+    for name in collectors.__struct_fields__:
+        section = getattr(collectors, name)
+        for path in section.paths if isinstance(section, LogFilesConfig) else ():
+            parent = path.rpartition("/")[0]
+            if not path.startswith("/") or path.endswith("/") or set(parent) & set("*?["):
+                problems.append(
+                    f"collectors.{name}.paths has {path!r}; a path is absolute, with wildcards in its name only"
+                )
+    return problems
+
+
 def _check(config: Config) -> list[str]:
     problems = []
     kernel = config.collectors.kernel
@@ -261,6 +311,7 @@ def _check(config: Config) -> list[str]:
         cadence_s = getattr(inventory, name).cadence_s
         if not 1 <= cadence_s <= 86400:
             problems.append(f"collectors.inventory.{name}.cadence_s is {cadence_s}; it must lie in 1..86400")
+    problems += _check_paths(config.collectors)
     for path in (*inventory.suid_files.roots, *inventory.service_units.directories):
         if not path.startswith("/"):
             problems.append(f"collectors.inventory: {path!r} is not an absolute path")

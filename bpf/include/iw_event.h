@@ -81,6 +81,10 @@ enum iw_kind {
 	IW_KIND_AUTH_FAILED = 70,         /* auth.failed: iw_log */
 	IW_KIND_USER_CHANGE = 71,         /* user.change: iw_log */
 	IW_KIND_LOG_LINE = 72,            /* log.line: iw_log */
+	IW_KIND_WEB_REQUEST = 73,         /* web.request */
+	IW_KIND_WEB_ERROR = 74,           /* web.error */
+	IW_KIND_FIREWALL_PACKET = 75,     /* firewall.packet */
+	IW_KIND_KERNEL_LOG = 76,          /* kernel.log */
 	IW_KIND_HOST_HIDDEN_PROCESS = 128, /* host.hidden_process: iw_host_fact */
 	IW_KIND_HOST_MEMORY_MAP = 129,    /* host.memory_map: iw_host_fact */
 	IW_KIND_HOST_SUID_FILE = 130,     /* host.suid_file: iw_host_fact */
@@ -775,6 +779,95 @@ struct iw_log {
 	struct iw_str command;   /* sudo: the command line */
 	struct iw_str message;   /* text after the tag, at most 8 KiB */
 	struct iw_str src_host;  /* client's host name, when the line gives a name instead of an address */
+};
+
+/*
+ * One line of a web server's access log. Begins like iw_log, whose repeat_count the engine reads of every record
+ * that comes from a log.
+ */
+struct iw_web_request {
+	struct iw_header h;        /* pid: the logging daemon's when the line came through syslog; ts_ns: CLOCK_REALTIME */
+	iw_u8 src_ip[16];          /* client address, v4 in v4-mapped form; zero when none */
+	iw_u16 src_port;           /* zero: access logs do not say it */
+	iw_u16 family;             /* AF_INET, AF_INET6; 0 when the line has no address */
+	iw_u32 repeat_count;       /* 1 */
+	iw_u32 source_id;          /* collector that read the line */
+	iw_u32 http_status;        /* answer's status code */
+	iw_u64 bytes_sent;         /* as the log has them: with nginx without the answer's header */
+	struct iw_str host_name;   /* host named in a syslog frame */
+	struct iw_str program;     /* syslog tag */
+	struct iw_str user;        /* name that the client authenticated with, or tried to */
+	struct iw_str message;     /* the line without a syslog frame, at most 8 KiB */
+	struct iw_str src_host;    /* client's host name, when the line gives a name instead of an address */
+	struct iw_str http_method; /* absent when the request line is none (TLS on a plain port, scanners) */
+	struct iw_str http_version; /* e.g. 1.1; absent in HTTP/0.9 */
+	struct iw_str http_host;   /* virtual host of the vhost_combined format, with its port */
+	struct iw_str url;         /* request target as logged */
+	struct iw_str url_path;    /* of the url, before the first '?' */
+	struct iw_str url_query;   /* of the url, after it */
+	struct iw_str url_decoded; /* url without the log's escapes and up to three layers of percent-encoding */
+	struct iw_str referer;     /* as the client sent it, in the log's escapes */
+	struct iw_str user_agent;  /* as the client sent it, in the log's escapes */
+};
+
+/* One line of a web server's error log that is about a client. Begins like iw_log. */
+struct iw_web_error {
+	struct iw_header h;        /* pid: the server's; ts_ns: CLOCK_REALTIME */
+	iw_u8 src_ip[16];          /* client address, v4 in v4-mapped form; zero when none */
+	iw_u16 src_port;           /* client port; 0 when none */
+	iw_u16 family;             /* AF_INET, AF_INET6; 0 when the line has no address, or two that disagree */
+	iw_u32 repeat_count;       /* 1 */
+	iw_u32 source_id;          /* collector that read the line */
+	iw_u32 reserved0;          /* zero */
+	struct iw_str host_name;   /* host named in a syslog frame */
+	struct iw_str program;     /* syslog tag */
+	struct iw_str user;        /* name that the client tried */
+	struct iw_str message;     /* what the server says, without its prefix, at most 8 KiB */
+	struct iw_str src_host;    /* client's host name, when the line gives a name instead of an address */
+	struct iw_str reason;      /* not_found, forbidden, unknown_user, modsecurity, ...; absent when none of ours */
+	struct iw_str log_level;   /* error, warn, ... */
+	struct iw_str path;        /* file that was refused or is not there */
+	struct iw_str http_method; /* of the request that nginx adds */
+	struct iw_str http_host;   /* the client's Host header, which nginx adds */
+	struct iw_str url;         /* request target as logged */
+	struct iw_str url_path;    /* of the url, before the first '?' */
+	struct iw_str url_decoded; /* url without the log's escapes and up to three layers of percent-encoding */
+	struct iw_str rule_id;     /* of the ModSecurity rule */
+	struct iw_str rule_message; /* what that rule says it found */
+};
+
+/* One packet that the kernel's firewall logged. Begins like iw_log. */
+struct iw_firewall_packet {
+	struct iw_header h;          /* pid 0; ts_ns: CLOCK_REALTIME */
+	iw_u8 src_ip[16];            /* the packet's source, v4 in v4-mapped form */
+	iw_u16 src_port;             /* 0 when the protocol has none */
+	iw_u16 family;               /* AF_INET or AF_INET6 */
+	iw_u32 repeat_count;         /* times the line stands for ("message repeated"); 1 normally */
+	iw_u32 source_id;            /* collector that read the line */
+	iw_u16 dst_port;             /* 0 when the protocol has none */
+	iw_u16 protocol;             /* IPPROTO_*; 65535 for a name that is not known */
+	iw_u8 dst_ip[16];            /* the packet's destination, v4 in v4-mapped form */
+	struct iw_str host_name;     /* host named in the line */
+	struct iw_str message;       /* the kernel's words, without its time */
+	struct iw_str action;        /* block, allow, or log where the rule's prefix says neither */
+	struct iw_str log_prefix;    /* what the rule puts before the packet, e.g. [UFW BLOCK] */
+	struct iw_str in_interface;  /* absent for packets of this host */
+	struct iw_str out_interface; /* absent for packets to this host */
+	struct iw_str tcp_flags;     /* SYN, ACK PSH, ... in the kernel's order; absent when none is set */
+};
+
+/* What the kernel complained of. Lies as iw_log does up to source_id. */
+struct iw_kernel_log {
+	struct iw_header h;      /* pid: of the process that the message is about, 0 without; ts_ns: CLOCK_REALTIME */
+	iw_u8 reserved0[16];     /* zero */
+	iw_u32 reserved1;        /* zero */
+	iw_u32 repeat_count;     /* times the line stands for ("message repeated"); 1 normally */
+	iw_u32 source_id;        /* collector that read the line */
+	iw_u32 reserved2;        /* zero */
+	struct iw_str host_name; /* host named in the line */
+	struct iw_str message;   /* the kernel's words, without its time */
+	struct iw_str reason;    /* crash, oom_kill, usb_device, module_taint or promiscuous */
+	struct iw_str name;      /* of the process (its task name), the module, the interface; USB: vendor and product */
 };
 
 /* One shape for what looking at the host found; strings that do not apply have length 0. */

@@ -7,9 +7,11 @@ try:
     from innerwarden_core.detectors import NATIVE_DETECTORS
     from innerwarden_core.engine import Engine
     from innerwarden_core.hits import Hit
+    from innerwarden_core.lines import LineParser
     from innerwarden_core.process_info import ProcessInfo
     from innerwarden_core.ring import MemoryRing, Ring
     from innerwarden_core.rules import FIELDS, OPERATORS, Correlation, NativeDetector, Predicate, Rule
+    from innerwarden_core.weblog import WebParser
 except ModuleNotFoundError as error:
     if error.name is None or not error.name.startswith("innerwarden_core"):
         raise
@@ -29,6 +31,7 @@ __all__ = [
     "Correlation",
     "Engine",
     "Hit",
+    "LineParser",
     "MemoryRing",
     "NativeDetector",
     "Predicate",
@@ -36,4 +39,5 @@ __all__ = [
     "Record",
     "Ring",
     "Rule",
+    "WebParser",
 ]

@@ -10,6 +10,8 @@ from typing import Any, final
 
 from innerwarden_core.authlog import AuthDedup as AuthDedup
 from innerwarden_core.authlog import AuthParser as AuthParser
+from innerwarden_core.lines import LineParser as LineParser
+from innerwarden_core.weblog import WebParser as WebParser
 
 ABI_VERSION: int
 FIELDS: dict[str, int]
@@ -231,7 +233,7 @@ class Engine:
         caller holds the process unreaped meanwhile, so that its pid is no other's."""
     def feed(self, records: bytes | bytearray | memoryview) -> list[Hit]:
         """Run contiguous records, each 8-aligned, header first, through the same path as the ring."""
-    def feed_auth_lines(self, chunk: bytes | memoryview, parser: AuthParser) -> tuple[list[Hit], int]:
+    def feed_lines(self, chunk: bytes | memoryview, parser: LineParser) -> tuple[list[Hit], int]:
         """Parse whole lines natively and run their records; returns hits and bytes consumed."""
     def seed_process(
         self,

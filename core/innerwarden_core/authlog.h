@@ -4,6 +4,7 @@
 #define IW_AUTHLOG_H
 
 #include "authlog_dedup.h"
+#include "authlog_kernel.h"
 #include "authlog_local.h"
 #include "authlog_other.h"
 #include "authlog_record.h"
@@ -47,8 +48,14 @@ static inline void iw_judge(struct iw_auth *auth, struct iw_line *l)
 	l->repeat = l->told = 1;
 	if (s.len > 20 && s.at[0] == 'm')
 		s = iw_unrepeat(l, s);
+	if (iw_is(p, "kernel"))
+		s = iw_kernel_text(s);
 	l->said = s;
-	if (iw_starts(s, "pam_")) {
+	if (iw_is(p, "kernel")) {
+		iw_firewall(l, s);
+		if (!l->kind)
+			iw_kernel_fact(l, s);
+	} else if (iw_starts(s, "pam_")) {
 		iw_pam(l, s);
 	} else if (s.len && s.at[0] == 'P' && iw_pam_more(l, s)) {
 		return;
@@ -179,7 +186,12 @@ static inline size_t iw_finish(struct iw_auth *auth, struct iw_line *l, char *ou
 		else if (fresh < l->told)
 			l->repeat = fresh;
 	}
-	written = l->kind ? iw_write(auth, l, out, room) : 0;
+	if (l->kind == IW_KIND_FIREWALL_PACKET)
+		written = iw_write_firewall(auth, l, out, room);
+	else if (l->kind == IW_KIND_KERNEL_LOG)
+		written = iw_write_kernel(auth, l, out, room);
+	else
+		written = l->kind ? iw_write(auth, l, out, room) : 0;
 	if (written)
 		auth->matched++;
 	else

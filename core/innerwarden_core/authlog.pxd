@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from innerwarden_core.lines cimport LineParser
+
 cdef extern from "authlog_base.h" nogil:
     struct iw_dedup:
         uint64_t duplicates
@@ -22,10 +24,7 @@ cdef class AuthDedup:
     cdef iw_dedup table
 
 
-cdef class AuthParser:
+cdef class AuthParser(LineParser):
     cdef iw_auth auth
     cdef AuthDedup shared  # keeps what auth.dedup points into alive
     cdef char *scratch
-    # One line without its newline -> bytes written at `out`, 0 when the line says nothing. `out` must be
-    # 8-aligned; room of IW_RECORD_MAX always suffices.
-    cdef size_t parse_into(self, const char* line, size_t length, char* out, size_t room) noexcept nogil

@@ -6,6 +6,8 @@ The docstring of authlog.pyx lists which line is which kind.
 
 from typing import final
 
+from innerwarden_core.lines import LineParser
+
 @final
 class AuthDedup:
     """What two parsers of the same messages share, so that each message counts once (authlog_dedup.h).
@@ -18,8 +20,8 @@ class AuthDedup:
         """duplicates (messages not counted again), evicted (messages that may count twice)."""
 
 @final
-class AuthParser:
-    """sshd, PAM, sudo, su, dropbear and account-tool lines -> log records.
+class AuthParser(LineParser):
+    """sshd, PAM, sudo, su, dropbear, account-tool and the kernel's firewall lines -> log records.
 
     Reads syslog lines in RFC 3164, RFC 3339 and RFC 5424 form. `now_s` and `utc_offset_s` complete RFC 3164
     times: the newest year that is not in the future. With `dedup` two parsers, one of them `second`, drop

@@ -20,6 +20,9 @@ auth.failed        what accompanies an attempt or is no guess of a secret: PAM's
 auth.session       PAM "session opened|closed for user"
 sudo.command       sudo's command lines
 user.change        useradd, usermod, groupadd, passwd and their kin
+firewall.packet    packets that the kernel's firewall logged (iptables, nftables, ufw), authlog_kernel.h
+kernel.log         what the kernel complains of: crashes, processes killed for memory, USB devices, modules that
+                   taint it, interfaces that listen to everything
 =================  =====================================================================================
 
 `repeat_count` is the N of "message repeated N times", "PAM N more authentication failures" and sudo's
@@ -66,7 +69,7 @@ cdef class AuthDedup:
         return {"duplicates": self.table.duplicates, "evicted": self.table.evicted}
 
 
-cdef class AuthParser:
+cdef class AuthParser(LineParser):
     """sshd, PAM, sudo, su and account-tool lines -> log records; the module's docstring says which.
 
     `now_s` and `utc_offset_s` complete RFC 3164 times: the newest year that is not in the future. With `dedup`

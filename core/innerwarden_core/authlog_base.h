@@ -39,6 +39,13 @@ struct iw_line {
 	uint16_t family;
 	uint8_t preauth;
 	uint8_t ip[16];
+	/* Of a packet that the kernel's firewall logged. */
+	uint8_t dst_ip[16];
+	uint16_t dst_port;
+	uint16_t dst_family;
+	uint16_t protocol;
+	struct iw_span action, prefix, in, out, flags;
+	struct iw_span name; /* what another line of the kernel is about */
 };
 
 enum iw_connection_flag {

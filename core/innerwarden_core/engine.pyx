@@ -13,12 +13,12 @@ from libc.string cimport memchr, memcpy, memset
 import os
 from threading import RLock
 
-from innerwarden_core.authlog cimport AuthParser
 from innerwarden_core.chunks cimport chunks_free
 from innerwarden_core.decode cimport JOINED_MAX
 from innerwarden_core.detector cimport Detector
 from innerwarden_core.drain cimport buffer_walk, rings_collect, rings_drain, rings_open, rings_wait
 from innerwarden_core.lifecycle cimport table_seed
+from innerwarden_core.lines cimport LineParser
 from innerwarden_core.hits cimport hits_free, hits_full, hits_init, hits_take
 from innerwarden_core.payload cimport iw_payloads_free, iw_payloads_new, payload_stats
 from innerwarden_core.pipeline cimport MAX_DETECTORS, iw_pipeline, pipeline_plan, pipeline_tick
@@ -209,7 +209,7 @@ cdef class Engine:
             free(copy)
         return hits
 
-    def feed_auth_lines(self, const uint8_t[::1] chunk not None, AuthParser parser not None):
+    def feed_lines(self, const uint8_t[::1] chunk not None, LineParser parser not None):
         """Parse whole lines and run their records; returns hits and bytes consumed (whole lines only)."""
         cdef size_t size = <size_t>chunk.shape[0], at = 0
         cdef size_t written

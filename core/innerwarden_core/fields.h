@@ -11,7 +11,7 @@
 #define IW_SHAPE_IP 4
 #define IW_SHAPE_COMM 5
 #define IW_SHAPE_STR 6
-#define IW_FIELD_COUNT 153
+#define IW_FIELD_COUNT 172
 #define IW_KIND_TOP 136
 
 #define IW_FIELD_CPU 0
@@ -162,11 +162,30 @@
 #define IW_FIELD_COMMAND 145
 #define IW_FIELD_MESSAGE 146
 #define IW_FIELD_SRC_HOST 147
-#define IW_FIELD_CHANGE 148
-#define IW_FIELD_PROGRAM_ID 149
-#define IW_FIELD_VALUE 150
-#define IW_FIELD_OLD_VALUE 151
-#define IW_FIELD_SHA256 152
+#define IW_FIELD_HTTP_STATUS 148
+#define IW_FIELD_BYTES_SENT 149
+#define IW_FIELD_HTTP_METHOD 150
+#define IW_FIELD_HTTP_VERSION 151
+#define IW_FIELD_HTTP_HOST 152
+#define IW_FIELD_URL 153
+#define IW_FIELD_URL_PATH 154
+#define IW_FIELD_URL_QUERY 155
+#define IW_FIELD_URL_DECODED 156
+#define IW_FIELD_REFERER 157
+#define IW_FIELD_USER_AGENT 158
+#define IW_FIELD_LOG_LEVEL 159
+#define IW_FIELD_RULE_ID 160
+#define IW_FIELD_RULE_MESSAGE 161
+#define IW_FIELD_ACTION 162
+#define IW_FIELD_LOG_PREFIX 163
+#define IW_FIELD_IN_INTERFACE 164
+#define IW_FIELD_OUT_INTERFACE 165
+#define IW_FIELD_TCP_FLAGS 166
+#define IW_FIELD_CHANGE 167
+#define IW_FIELD_PROGRAM_ID 168
+#define IW_FIELD_VALUE 169
+#define IW_FIELD_OLD_VALUE 170
+#define IW_FIELD_SHA256 171
 
 /* Where a field lies in a record of a kind; shape 0: the kind has no such field. */
 struct iw_field_place { iw_u16 offset; iw_u8 shape; iw_u8 reserved0; };
@@ -320,6 +339,25 @@ static const char *const iw_field_names[IW_FIELD_COUNT] = {
 	"command",
 	"message",
 	"src_host",
+	"http_status",
+	"bytes_sent",
+	"http_method",
+	"http_version",
+	"http_host",
+	"url",
+	"url_path",
+	"url_query",
+	"url_decoded",
+	"referer",
+	"user_agent",
+	"log_level",
+	"rule_id",
+	"rule_message",
+	"action",
+	"log_prefix",
+	"in_interface",
+	"out_interface",
+	"tcp_flags",
 	"change",
 	"program_id",
 	"value",
@@ -379,6 +417,10 @@ static const iw_u16 iw_kind_size[IW_KIND_TOP + 1] = {
 	[IW_KIND_AUTH_FAILED] = sizeof(struct iw_log),
 	[IW_KIND_USER_CHANGE] = sizeof(struct iw_log),
 	[IW_KIND_LOG_LINE] = sizeof(struct iw_log),
+	[IW_KIND_WEB_REQUEST] = sizeof(struct iw_web_request),
+	[IW_KIND_WEB_ERROR] = sizeof(struct iw_web_error),
+	[IW_KIND_FIREWALL_PACKET] = sizeof(struct iw_firewall_packet),
+	[IW_KIND_KERNEL_LOG] = sizeof(struct iw_kernel_log),
 	[IW_KIND_HOST_HIDDEN_PROCESS] = sizeof(struct iw_host_fact),
 	[IW_KIND_HOST_MEMORY_MAP] = sizeof(struct iw_host_fact),
 	[IW_KIND_HOST_SUID_FILE] = sizeof(struct iw_host_fact),
@@ -442,6 +484,10 @@ static const char *const iw_kind_names[IW_KIND_TOP + 1] = {
 	[IW_KIND_AUTH_FAILED] = "auth.failed",
 	[IW_KIND_USER_CHANGE] = "user.change",
 	[IW_KIND_LOG_LINE] = "log.line",
+	[IW_KIND_WEB_REQUEST] = "web.request",
+	[IW_KIND_WEB_ERROR] = "web.error",
+	[IW_KIND_FIREWALL_PACKET] = "firewall.packet",
+	[IW_KIND_KERNEL_LOG] = "kernel.log",
 	[IW_KIND_HOST_HIDDEN_PROCESS] = "host.hidden_process",
 	[IW_KIND_HOST_MEMORY_MAP] = "host.memory_map",
 	[IW_KIND_HOST_SUID_FILE] = "host.suid_file",
@@ -454,7 +500,7 @@ static const char *const iw_kind_names[IW_KIND_TOP + 1] = {
 };
 
 /* Offsets of a kind's strings, ended by 0: what a consumer has to check. */
-#define IW_STRINGS_MAX 9
+#define IW_STRINGS_MAX 16
 static const iw_u16 iw_kind_strings[IW_KIND_TOP + 1][IW_STRINGS_MAX] = {
 	[IW_KIND_PROCESS_EXEC] = {offsetof(struct iw_process_exec, exe_path), offsetof(struct iw_process_exec, filename), offsetof(struct iw_process_exec, argv), offsetof(struct iw_process_exec, cwd), offsetof(struct iw_process_exec, cgroup_path), 0},
 	[IW_KIND_PROCESS_EXEC_ARGV] = {offsetof(struct iw_process_exec_argv, argv), 0},
@@ -507,6 +553,10 @@ static const iw_u16 iw_kind_strings[IW_KIND_TOP + 1][IW_STRINGS_MAX] = {
 	[IW_KIND_AUTH_FAILED] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
 	[IW_KIND_USER_CHANGE] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
 	[IW_KIND_LOG_LINE] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
+	[IW_KIND_WEB_REQUEST] = {offsetof(struct iw_web_request, host_name), offsetof(struct iw_web_request, program), offsetof(struct iw_web_request, user), offsetof(struct iw_web_request, message), offsetof(struct iw_web_request, src_host), offsetof(struct iw_web_request, http_method), offsetof(struct iw_web_request, http_version), offsetof(struct iw_web_request, http_host), offsetof(struct iw_web_request, url), offsetof(struct iw_web_request, url_path), offsetof(struct iw_web_request, url_query), offsetof(struct iw_web_request, url_decoded), offsetof(struct iw_web_request, referer), offsetof(struct iw_web_request, user_agent), 0},
+	[IW_KIND_WEB_ERROR] = {offsetof(struct iw_web_error, host_name), offsetof(struct iw_web_error, program), offsetof(struct iw_web_error, user), offsetof(struct iw_web_error, message), offsetof(struct iw_web_error, src_host), offsetof(struct iw_web_error, reason), offsetof(struct iw_web_error, log_level), offsetof(struct iw_web_error, path), offsetof(struct iw_web_error, http_method), offsetof(struct iw_web_error, http_host), offsetof(struct iw_web_error, url), offsetof(struct iw_web_error, url_path), offsetof(struct iw_web_error, url_decoded), offsetof(struct iw_web_error, rule_id), offsetof(struct iw_web_error, rule_message), 0},
+	[IW_KIND_FIREWALL_PACKET] = {offsetof(struct iw_firewall_packet, host_name), offsetof(struct iw_firewall_packet, message), offsetof(struct iw_firewall_packet, action), offsetof(struct iw_firewall_packet, log_prefix), offsetof(struct iw_firewall_packet, in_interface), offsetof(struct iw_firewall_packet, out_interface), offsetof(struct iw_firewall_packet, tcp_flags), 0},
+	[IW_KIND_KERNEL_LOG] = {offsetof(struct iw_kernel_log, host_name), offsetof(struct iw_kernel_log, message), offsetof(struct iw_kernel_log, reason), offsetof(struct iw_kernel_log, name), 0},
 	[IW_KIND_HOST_HIDDEN_PROCESS] = {offsetof(struct iw_host_fact, name), offsetof(struct iw_host_fact, path), offsetof(struct iw_host_fact, value), offsetof(struct iw_host_fact, old_value), offsetof(struct iw_host_fact, sha256), offsetof(struct iw_host_fact, reason), 0},
 	[IW_KIND_HOST_MEMORY_MAP] = {offsetof(struct iw_host_fact, name), offsetof(struct iw_host_fact, path), offsetof(struct iw_host_fact, value), offsetof(struct iw_host_fact, old_value), offsetof(struct iw_host_fact, sha256), offsetof(struct iw_host_fact, reason), 0},
 	[IW_KIND_HOST_SUID_FILE] = {offsetof(struct iw_host_fact, name), offsetof(struct iw_host_fact, path), offsetof(struct iw_host_fact, value), offsetof(struct iw_host_fact, old_value), offsetof(struct iw_host_fact, sha256), offsetof(struct iw_host_fact, reason), 0},
@@ -570,6 +620,10 @@ static const char *const iw_kind_structs[IW_KIND_TOP + 1] = {
 	[IW_KIND_AUTH_FAILED] = "iw_log",
 	[IW_KIND_USER_CHANGE] = "iw_log",
 	[IW_KIND_LOG_LINE] = "iw_log",
+	[IW_KIND_WEB_REQUEST] = "iw_web_request",
+	[IW_KIND_WEB_ERROR] = "iw_web_error",
+	[IW_KIND_FIREWALL_PACKET] = "iw_firewall_packet",
+	[IW_KIND_KERNEL_LOG] = "iw_kernel_log",
 	[IW_KIND_HOST_HIDDEN_PROCESS] = "iw_host_fact",
 	[IW_KIND_HOST_MEMORY_MAP] = "iw_host_fact",
 	[IW_KIND_HOST_SUID_FILE] = "iw_host_fact",
@@ -1822,6 +1876,140 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_COMMAND] = {offsetof(struct iw_log, command), 6, 0},
 		[IW_FIELD_MESSAGE] = {offsetof(struct iw_log, message), 6, 0},
 		[IW_FIELD_SRC_HOST] = {offsetof(struct iw_log, src_host), 6, 0},
+	},
+	[IW_KIND_WEB_REQUEST] = {
+		[IW_FIELD_CPU] = {offsetof(struct iw_web_request, h.cpu), 1, 0},
+		[IW_FIELD_FLAGS] = {offsetof(struct iw_web_request, h.flags), 2, 0},
+		[IW_FIELD_SEQUENCE] = {offsetof(struct iw_web_request, h.sequence), 2, 0},
+		[IW_FIELD_TS_NS] = {offsetof(struct iw_web_request, h.ts_ns), 3, 0},
+		[IW_FIELD_START_NS] = {offsetof(struct iw_web_request, h.start_ns), 3, 0},
+		[IW_FIELD_PARENT_START_NS] = {offsetof(struct iw_web_request, h.parent_start_ns), 3, 0},
+		[IW_FIELD_CGROUP_ID] = {offsetof(struct iw_web_request, h.cgroup_id), 3, 0},
+		[IW_FIELD_PID] = {offsetof(struct iw_web_request, h.pid), 2, 0},
+		[IW_FIELD_TID] = {offsetof(struct iw_web_request, h.tid), 2, 0},
+		[IW_FIELD_PPID] = {offsetof(struct iw_web_request, h.ppid), 2, 0},
+		[IW_FIELD_UID] = {offsetof(struct iw_web_request, h.uid), 2, 0},
+		[IW_FIELD_GID] = {offsetof(struct iw_web_request, h.gid), 2, 0},
+		[IW_FIELD_EUID] = {offsetof(struct iw_web_request, h.euid), 2, 0},
+		[IW_FIELD_MNT_NS] = {offsetof(struct iw_web_request, h.mnt_ns), 2, 0},
+		[IW_FIELD_PID_NS] = {offsetof(struct iw_web_request, h.pid_ns), 2, 0},
+		[IW_FIELD_COMM] = {offsetof(struct iw_web_request, h.comm), 5, 0},
+		[IW_FIELD_SRC_IP] = {offsetof(struct iw_web_request, src_ip), 4, 0},
+		[IW_FIELD_SRC_PORT] = {offsetof(struct iw_web_request, src_port), 1, 0},
+		[IW_FIELD_FAMILY] = {offsetof(struct iw_web_request, family), 1, 0},
+		[IW_FIELD_REPEAT_COUNT] = {offsetof(struct iw_web_request, repeat_count), 2, 0},
+		[IW_FIELD_SOURCE_ID] = {offsetof(struct iw_web_request, source_id), 2, 0},
+		[IW_FIELD_HTTP_STATUS] = {offsetof(struct iw_web_request, http_status), 2, 0},
+		[IW_FIELD_BYTES_SENT] = {offsetof(struct iw_web_request, bytes_sent), 3, 0},
+		[IW_FIELD_HOST_NAME] = {offsetof(struct iw_web_request, host_name), 6, 0},
+		[IW_FIELD_PROGRAM] = {offsetof(struct iw_web_request, program), 6, 0},
+		[IW_FIELD_USER] = {offsetof(struct iw_web_request, user), 6, 0},
+		[IW_FIELD_MESSAGE] = {offsetof(struct iw_web_request, message), 6, 0},
+		[IW_FIELD_SRC_HOST] = {offsetof(struct iw_web_request, src_host), 6, 0},
+		[IW_FIELD_HTTP_METHOD] = {offsetof(struct iw_web_request, http_method), 6, 0},
+		[IW_FIELD_HTTP_VERSION] = {offsetof(struct iw_web_request, http_version), 6, 0},
+		[IW_FIELD_HTTP_HOST] = {offsetof(struct iw_web_request, http_host), 6, 0},
+		[IW_FIELD_URL] = {offsetof(struct iw_web_request, url), 6, 0},
+		[IW_FIELD_URL_PATH] = {offsetof(struct iw_web_request, url_path), 6, 0},
+		[IW_FIELD_URL_QUERY] = {offsetof(struct iw_web_request, url_query), 6, 0},
+		[IW_FIELD_URL_DECODED] = {offsetof(struct iw_web_request, url_decoded), 6, 0},
+		[IW_FIELD_REFERER] = {offsetof(struct iw_web_request, referer), 6, 0},
+		[IW_FIELD_USER_AGENT] = {offsetof(struct iw_web_request, user_agent), 6, 0},
+	},
+	[IW_KIND_WEB_ERROR] = {
+		[IW_FIELD_CPU] = {offsetof(struct iw_web_error, h.cpu), 1, 0},
+		[IW_FIELD_FLAGS] = {offsetof(struct iw_web_error, h.flags), 2, 0},
+		[IW_FIELD_SEQUENCE] = {offsetof(struct iw_web_error, h.sequence), 2, 0},
+		[IW_FIELD_TS_NS] = {offsetof(struct iw_web_error, h.ts_ns), 3, 0},
+		[IW_FIELD_START_NS] = {offsetof(struct iw_web_error, h.start_ns), 3, 0},
+		[IW_FIELD_PARENT_START_NS] = {offsetof(struct iw_web_error, h.parent_start_ns), 3, 0},
+		[IW_FIELD_CGROUP_ID] = {offsetof(struct iw_web_error, h.cgroup_id), 3, 0},
+		[IW_FIELD_PID] = {offsetof(struct iw_web_error, h.pid), 2, 0},
+		[IW_FIELD_TID] = {offsetof(struct iw_web_error, h.tid), 2, 0},
+		[IW_FIELD_PPID] = {offsetof(struct iw_web_error, h.ppid), 2, 0},
+		[IW_FIELD_UID] = {offsetof(struct iw_web_error, h.uid), 2, 0},
+		[IW_FIELD_GID] = {offsetof(struct iw_web_error, h.gid), 2, 0},
+		[IW_FIELD_EUID] = {offsetof(struct iw_web_error, h.euid), 2, 0},
+		[IW_FIELD_MNT_NS] = {offsetof(struct iw_web_error, h.mnt_ns), 2, 0},
+		[IW_FIELD_PID_NS] = {offsetof(struct iw_web_error, h.pid_ns), 2, 0},
+		[IW_FIELD_COMM] = {offsetof(struct iw_web_error, h.comm), 5, 0},
+		[IW_FIELD_SRC_IP] = {offsetof(struct iw_web_error, src_ip), 4, 0},
+		[IW_FIELD_SRC_PORT] = {offsetof(struct iw_web_error, src_port), 1, 0},
+		[IW_FIELD_FAMILY] = {offsetof(struct iw_web_error, family), 1, 0},
+		[IW_FIELD_REPEAT_COUNT] = {offsetof(struct iw_web_error, repeat_count), 2, 0},
+		[IW_FIELD_SOURCE_ID] = {offsetof(struct iw_web_error, source_id), 2, 0},
+		[IW_FIELD_HOST_NAME] = {offsetof(struct iw_web_error, host_name), 6, 0},
+		[IW_FIELD_PROGRAM] = {offsetof(struct iw_web_error, program), 6, 0},
+		[IW_FIELD_USER] = {offsetof(struct iw_web_error, user), 6, 0},
+		[IW_FIELD_MESSAGE] = {offsetof(struct iw_web_error, message), 6, 0},
+		[IW_FIELD_SRC_HOST] = {offsetof(struct iw_web_error, src_host), 6, 0},
+		[IW_FIELD_REASON] = {offsetof(struct iw_web_error, reason), 6, 0},
+		[IW_FIELD_LOG_LEVEL] = {offsetof(struct iw_web_error, log_level), 6, 0},
+		[IW_FIELD_PATH] = {offsetof(struct iw_web_error, path), 6, 0},
+		[IW_FIELD_HTTP_METHOD] = {offsetof(struct iw_web_error, http_method), 6, 0},
+		[IW_FIELD_HTTP_HOST] = {offsetof(struct iw_web_error, http_host), 6, 0},
+		[IW_FIELD_URL] = {offsetof(struct iw_web_error, url), 6, 0},
+		[IW_FIELD_URL_PATH] = {offsetof(struct iw_web_error, url_path), 6, 0},
+		[IW_FIELD_URL_DECODED] = {offsetof(struct iw_web_error, url_decoded), 6, 0},
+		[IW_FIELD_RULE_ID] = {offsetof(struct iw_web_error, rule_id), 6, 0},
+		[IW_FIELD_RULE_MESSAGE] = {offsetof(struct iw_web_error, rule_message), 6, 0},
+	},
+	[IW_KIND_FIREWALL_PACKET] = {
+		[IW_FIELD_CPU] = {offsetof(struct iw_firewall_packet, h.cpu), 1, 0},
+		[IW_FIELD_FLAGS] = {offsetof(struct iw_firewall_packet, h.flags), 2, 0},
+		[IW_FIELD_SEQUENCE] = {offsetof(struct iw_firewall_packet, h.sequence), 2, 0},
+		[IW_FIELD_TS_NS] = {offsetof(struct iw_firewall_packet, h.ts_ns), 3, 0},
+		[IW_FIELD_START_NS] = {offsetof(struct iw_firewall_packet, h.start_ns), 3, 0},
+		[IW_FIELD_PARENT_START_NS] = {offsetof(struct iw_firewall_packet, h.parent_start_ns), 3, 0},
+		[IW_FIELD_CGROUP_ID] = {offsetof(struct iw_firewall_packet, h.cgroup_id), 3, 0},
+		[IW_FIELD_PID] = {offsetof(struct iw_firewall_packet, h.pid), 2, 0},
+		[IW_FIELD_TID] = {offsetof(struct iw_firewall_packet, h.tid), 2, 0},
+		[IW_FIELD_PPID] = {offsetof(struct iw_firewall_packet, h.ppid), 2, 0},
+		[IW_FIELD_UID] = {offsetof(struct iw_firewall_packet, h.uid), 2, 0},
+		[IW_FIELD_GID] = {offsetof(struct iw_firewall_packet, h.gid), 2, 0},
+		[IW_FIELD_EUID] = {offsetof(struct iw_firewall_packet, h.euid), 2, 0},
+		[IW_FIELD_MNT_NS] = {offsetof(struct iw_firewall_packet, h.mnt_ns), 2, 0},
+		[IW_FIELD_PID_NS] = {offsetof(struct iw_firewall_packet, h.pid_ns), 2, 0},
+		[IW_FIELD_COMM] = {offsetof(struct iw_firewall_packet, h.comm), 5, 0},
+		[IW_FIELD_SRC_IP] = {offsetof(struct iw_firewall_packet, src_ip), 4, 0},
+		[IW_FIELD_SRC_PORT] = {offsetof(struct iw_firewall_packet, src_port), 1, 0},
+		[IW_FIELD_FAMILY] = {offsetof(struct iw_firewall_packet, family), 1, 0},
+		[IW_FIELD_REPEAT_COUNT] = {offsetof(struct iw_firewall_packet, repeat_count), 2, 0},
+		[IW_FIELD_SOURCE_ID] = {offsetof(struct iw_firewall_packet, source_id), 2, 0},
+		[IW_FIELD_DST_PORT] = {offsetof(struct iw_firewall_packet, dst_port), 1, 0},
+		[IW_FIELD_PROTOCOL] = {offsetof(struct iw_firewall_packet, protocol), 1, 0},
+		[IW_FIELD_DST_IP] = {offsetof(struct iw_firewall_packet, dst_ip), 4, 0},
+		[IW_FIELD_HOST_NAME] = {offsetof(struct iw_firewall_packet, host_name), 6, 0},
+		[IW_FIELD_MESSAGE] = {offsetof(struct iw_firewall_packet, message), 6, 0},
+		[IW_FIELD_ACTION] = {offsetof(struct iw_firewall_packet, action), 6, 0},
+		[IW_FIELD_LOG_PREFIX] = {offsetof(struct iw_firewall_packet, log_prefix), 6, 0},
+		[IW_FIELD_IN_INTERFACE] = {offsetof(struct iw_firewall_packet, in_interface), 6, 0},
+		[IW_FIELD_OUT_INTERFACE] = {offsetof(struct iw_firewall_packet, out_interface), 6, 0},
+		[IW_FIELD_TCP_FLAGS] = {offsetof(struct iw_firewall_packet, tcp_flags), 6, 0},
+	},
+	[IW_KIND_KERNEL_LOG] = {
+		[IW_FIELD_CPU] = {offsetof(struct iw_kernel_log, h.cpu), 1, 0},
+		[IW_FIELD_FLAGS] = {offsetof(struct iw_kernel_log, h.flags), 2, 0},
+		[IW_FIELD_SEQUENCE] = {offsetof(struct iw_kernel_log, h.sequence), 2, 0},
+		[IW_FIELD_TS_NS] = {offsetof(struct iw_kernel_log, h.ts_ns), 3, 0},
+		[IW_FIELD_START_NS] = {offsetof(struct iw_kernel_log, h.start_ns), 3, 0},
+		[IW_FIELD_PARENT_START_NS] = {offsetof(struct iw_kernel_log, h.parent_start_ns), 3, 0},
+		[IW_FIELD_CGROUP_ID] = {offsetof(struct iw_kernel_log, h.cgroup_id), 3, 0},
+		[IW_FIELD_PID] = {offsetof(struct iw_kernel_log, h.pid), 2, 0},
+		[IW_FIELD_TID] = {offsetof(struct iw_kernel_log, h.tid), 2, 0},
+		[IW_FIELD_PPID] = {offsetof(struct iw_kernel_log, h.ppid), 2, 0},
+		[IW_FIELD_UID] = {offsetof(struct iw_kernel_log, h.uid), 2, 0},
+		[IW_FIELD_GID] = {offsetof(struct iw_kernel_log, h.gid), 2, 0},
+		[IW_FIELD_EUID] = {offsetof(struct iw_kernel_log, h.euid), 2, 0},
+		[IW_FIELD_MNT_NS] = {offsetof(struct iw_kernel_log, h.mnt_ns), 2, 0},
+		[IW_FIELD_PID_NS] = {offsetof(struct iw_kernel_log, h.pid_ns), 2, 0},
+		[IW_FIELD_COMM] = {offsetof(struct iw_kernel_log, h.comm), 5, 0},
+		[IW_FIELD_REPEAT_COUNT] = {offsetof(struct iw_kernel_log, repeat_count), 2, 0},
+		[IW_FIELD_SOURCE_ID] = {offsetof(struct iw_kernel_log, source_id), 2, 0},
+		[IW_FIELD_HOST_NAME] = {offsetof(struct iw_kernel_log, host_name), 6, 0},
+		[IW_FIELD_MESSAGE] = {offsetof(struct iw_kernel_log, message), 6, 0},
+		[IW_FIELD_REASON] = {offsetof(struct iw_kernel_log, reason), 6, 0},
+		[IW_FIELD_NAME] = {offsetof(struct iw_kernel_log, name), 6, 0},
 	},
 	[IW_KIND_HOST_HIDDEN_PROCESS] = {
 		[IW_FIELD_CPU] = {offsetof(struct iw_host_fact, h.cpu), 1, 0},

@@ -64,6 +64,10 @@ cdef extern from "iw_event.h" nogil:
         IW_KIND_AUTH_FAILED
         IW_KIND_USER_CHANGE
         IW_KIND_LOG_LINE
+        IW_KIND_WEB_REQUEST
+        IW_KIND_WEB_ERROR
+        IW_KIND_FIREWALL_PACKET
+        IW_KIND_KERNEL_LOG
         IW_KIND_HOST_HIDDEN_PROCESS
         IW_KIND_HOST_MEMORY_MAP
         IW_KIND_HOST_SUID_FILE
@@ -629,6 +633,80 @@ cdef extern from "iw_event.h" nogil:
         iw_str command
         iw_str message
         iw_str src_host
+    struct iw_web_request:
+        iw_header h
+        iw_u8 src_ip[16]
+        iw_u16 src_port
+        iw_u16 family
+        iw_u32 repeat_count
+        iw_u32 source_id
+        iw_u32 http_status
+        iw_u64 bytes_sent
+        iw_str host_name
+        iw_str program
+        iw_str user
+        iw_str message
+        iw_str src_host
+        iw_str http_method
+        iw_str http_version
+        iw_str http_host
+        iw_str url
+        iw_str url_path
+        iw_str url_query
+        iw_str url_decoded
+        iw_str referer
+        iw_str user_agent
+    struct iw_web_error:
+        iw_header h
+        iw_u8 src_ip[16]
+        iw_u16 src_port
+        iw_u16 family
+        iw_u32 repeat_count
+        iw_u32 source_id
+        iw_u32 reserved0
+        iw_str host_name
+        iw_str program
+        iw_str user
+        iw_str message
+        iw_str src_host
+        iw_str reason
+        iw_str log_level
+        iw_str path
+        iw_str http_method
+        iw_str http_host
+        iw_str url
+        iw_str url_path
+        iw_str url_decoded
+        iw_str rule_id
+        iw_str rule_message
+    struct iw_firewall_packet:
+        iw_header h
+        iw_u8 src_ip[16]
+        iw_u16 src_port
+        iw_u16 family
+        iw_u32 repeat_count
+        iw_u32 source_id
+        iw_u16 dst_port
+        iw_u16 protocol
+        iw_u8 dst_ip[16]
+        iw_str host_name
+        iw_str message
+        iw_str action
+        iw_str log_prefix
+        iw_str in_interface
+        iw_str out_interface
+        iw_str tcp_flags
+    struct iw_kernel_log:
+        iw_header h
+        iw_u8 reserved0[16]
+        iw_u32 reserved1
+        iw_u32 repeat_count
+        iw_u32 source_id
+        iw_u32 reserved2
+        iw_str host_name
+        iw_str message
+        iw_str reason
+        iw_str name
     struct iw_host_fact:
         iw_header h
         iw_u8 src_ip[16]

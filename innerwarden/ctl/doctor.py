@@ -40,6 +40,8 @@ from innerwarden.sensor.capabilities import Capability, probe
 WAIT_S = 5.0
 START_S = 20.0
 LOW_DISK_BYTES = 256 << 20
+#: Log sources into which a line of our own can be put, through /dev/log.
+CONTROLLED = ("auth_log", "journald")
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -180,6 +182,9 @@ def _collector(one: CollectorHealth, old: CollectorHealth | None, log_reason: st
         result, reason = "absent", one.reason or "it could not be opened"
     elif moved > 0:
         result, reason = "working", f"{moved} lines arrived after our own"
+    elif one.id not in CONTROLLED:
+        read = f"{one.lines} lines since the start of the sensor"
+        result, reason = one.state, one.reason or f"{read}; no line of our own could be put there"
     return Proof(source=one.id, kind="log", result=result, reason=reason)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from innerwarden import paths
-from innerwarden.config import Config
+from innerwarden.config import Config, LogFilesConfig
 from innerwarden.libbpf.libc import find_libbpf
 
 BTF = Path("/sys/kernel/btf/vmlinux")
@@ -77,7 +77,26 @@ def sources(config: Config) -> list[Source]:
         found.append(_auth_log(Path(config.collectors.auth_log.path)))
     if config.collectors.journald.enabled:
         found.append(_journald())
+    found += [
+        _files(name, section)
+        for name in config.collectors.__struct_fields__
+        if isinstance(section := getattr(config.collectors, name), LogFilesConfig)
+        and section.enabled
+        and any(Path(pattern).parent.is_dir() for pattern in section.paths)
+    ]
     return found
+
+
+def _files(name: str, config: LogFilesConfig) -> Source:
+    """A source of files by patterns, on a machine that has the directory."""
+    files = [path for pattern in config.paths for path in Path(pattern).parent.glob(Path(pattern).name)]
+    if not files:
+        detail = f"no file matches {', '.join(config.paths)} yet; one is read as soon as it appears"
+        return Source(name=name, usable=False, detail=detail)
+    readable = [path for path in files if os.access(path, os.R_OK)]
+    if not readable:
+        return Source(name=name, usable=False, detail=f"{files[0]} may not be read by this user")
+    return Source(name=name, usable=True, detail=", ".join(map(str, readable)))
 
 
 def _auth_log(path: Path) -> Source:

@@ -374,6 +374,80 @@ class Log(Header, frozen=True, kw_only=True, omit_defaults=True):
     src_host: str | None = None  # client's host name, when the line gives a name instead of an address
 
 
+class WebRequest(Header, frozen=True, kw_only=True, omit_defaults=True):
+    src_ip: str | None = None  # client address, v4 in v4-mapped form; zero when none
+    src_port: int | None = None  # zero: access logs do not say it
+    family: int | None = None  # AF_INET, AF_INET6; 0 when the line has no address
+    repeat_count: int | None = None  # 1
+    source_id: int | None = None  # collector that read the line
+    http_status: int | None = None  # answer's status code
+    bytes_sent: int | None = None  # as the log has them: with nginx without the answer's header
+    host_name: str | None = None  # host named in a syslog frame
+    program: str | None = None  # syslog tag
+    user: str | None = None  # name that the client authenticated with, or tried to
+    message: str | None = None  # the line without a syslog frame, at most 8 KiB
+    src_host: str | None = None  # client's host name, when the line gives a name instead of an address
+    http_method: str | None = None  # absent when the request line is none (TLS on a plain port, scanners)
+    http_version: str | None = None  # e.g. 1.1; absent in HTTP/0.9
+    http_host: str | None = None  # virtual host of the vhost_combined format, with its port
+    url: str | None = None  # request target as logged
+    url_path: str | None = None  # of the url, before the first '?'
+    url_query: str | None = None  # of the url, after it
+    url_decoded: str | None = None  # url without the log's escapes and up to three layers of percent-encoding
+    referer: str | None = None  # as the client sent it, in the log's escapes
+    user_agent: str | None = None  # as the client sent it, in the log's escapes
+
+
+class WebError(Header, frozen=True, kw_only=True, omit_defaults=True):
+    src_ip: str | None = None  # client address, v4 in v4-mapped form; zero when none
+    src_port: int | None = None  # client port; 0 when none
+    family: int | None = None  # AF_INET, AF_INET6; 0 when the line has no address, or two that disagree
+    repeat_count: int | None = None  # 1
+    source_id: int | None = None  # collector that read the line
+    host_name: str | None = None  # host named in a syslog frame
+    program: str | None = None  # syslog tag
+    user: str | None = None  # name that the client tried
+    message: str | None = None  # what the server says, without its prefix, at most 8 KiB
+    src_host: str | None = None  # client's host name, when the line gives a name instead of an address
+    reason: str | None = None  # not_found, forbidden, unknown_user, modsecurity, ...; absent when none of ours
+    log_level: str | None = None  # error, warn, ...
+    path: str | None = None  # file that was refused or is not there
+    http_method: str | None = None  # of the request that nginx adds
+    http_host: str | None = None  # the client's Host header, which nginx adds
+    url: str | None = None  # request target as logged
+    url_path: str | None = None  # of the url, before the first '?'
+    url_decoded: str | None = None  # url without the log's escapes and up to three layers of percent-encoding
+    rule_id: str | None = None  # of the ModSecurity rule
+    rule_message: str | None = None  # what that rule says it found
+
+
+class FirewallPacket(Header, frozen=True, kw_only=True, omit_defaults=True):
+    src_ip: str | None = None  # the packet's source, v4 in v4-mapped form
+    src_port: int | None = None  # 0 when the protocol has none
+    family: int | None = None  # AF_INET or AF_INET6
+    repeat_count: int | None = None  # times the line stands for ("message repeated"); 1 normally
+    source_id: int | None = None  # collector that read the line
+    dst_port: int | None = None  # 0 when the protocol has none
+    protocol: int | None = None  # IPPROTO_*; 65535 for a name that is not known
+    dst_ip: str | None = None  # the packet's destination, v4 in v4-mapped form
+    host_name: str | None = None  # host named in the line
+    message: str | None = None  # the kernel's words, without its time
+    action: str | None = None  # block, allow, or log where the rule's prefix says neither
+    log_prefix: str | None = None  # what the rule puts before the packet, e.g. [UFW BLOCK]
+    in_interface: str | None = None  # absent for packets of this host
+    out_interface: str | None = None  # absent for packets to this host
+    tcp_flags: str | None = None  # SYN, ACK PSH, ... in the kernel's order; absent when none is set
+
+
+class KernelLog(Header, frozen=True, kw_only=True, omit_defaults=True):
+    repeat_count: int | None = None  # times the line stands for ("message repeated"); 1 normally
+    source_id: int | None = None  # collector that read the line
+    host_name: str | None = None  # host named in the line
+    message: str | None = None  # the kernel's words, without its time
+    reason: str | None = None  # crash, oom_kill, usb_device, module_taint or promiscuous
+    name: str | None = None  # of the process (its task name), the module, the interface; USB: vendor and product
+
+
 class HostFact(Header, frozen=True, kw_only=True, omit_defaults=True):
     src_ip: str | None = None  # listener: address bound, v4 in v4-mapped form
     inode: int | None = None  # of the file concerned
@@ -448,6 +522,10 @@ DETAILS: dict[str, type[Header]] = {
     "auth.failed": Log,
     "user.change": Log,
     "log.line": Log,
+    "web.request": WebRequest,
+    "web.error": WebError,
+    "firewall.packet": FirewallPacket,
+    "kernel.log": KernelLog,
     "host.hidden_process": HostFact,
     "host.memory_map": HostFact,
     "host.suid_file": HostFact,

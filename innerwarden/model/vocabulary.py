@@ -54,6 +54,7 @@ TASK_KINDS = KERNEL_KINDS - {"network.xdp_drop"}
 _PROCESS = ("process_creation", "process_termination")
 _FILE = ("file_event", "file_change", "file_access", "file_delete", "file_rename")
 _NET = ("network_connection",)
+_WEB = ("webserver",)
 _ACTOR = (*_PROCESS, *_FILE, *_NET)
 
 _FLAGS: dict[str, dict[str, int]] = {
@@ -125,7 +126,7 @@ _WIRE: dict[str, tuple[str | None, dict[str, tuple[str, ...]]]] = {
     "child_pid": (None, {}),
     "exit_code": ("process.exit_code", {}),
     "exit_signal": (None, {}),
-    "src_ip": ("source.ip", {"SourceIp": _NET}),
+    "src_ip": ("source.ip", {"SourceIp": _NET, "c-ip": _WEB}),
     "dst_ip": ("destination.ip", {"DestinationIp": _NET}),
     "src_port": ("source.port", {"SourcePort": _NET}),
     "dst_port": ("destination.port", {"DestinationPort": _NET}),
@@ -231,12 +232,32 @@ _WIRE: dict[str, tuple[str | None, dict[str, tuple[str, ...]]]] = {
     "source_id": (None, {}),
     "host_name": ("host.name", {}),
     "program": ("process.name", {}),
-    "user": ("user.name", {}),
+    "user": ("user.name", {"cs-username": _WEB}),
     "method": (None, {"USER": ("sudo",)}),
     "reason": ("event.reason", {}),
     "command": ("process.command_line", {"COMMAND": ("sudo",)}),
     "message": ("message", {}),
     "src_host": ("source.domain", {}),
+    "http_status": ("http.response.status_code", {"sc-status": _WEB}),
+    "bytes_sent": ("http.response.bytes", {"sc-bytes": _WEB}),
+    "http_method": ("http.request.method", {"cs-method": _WEB}),
+    "http_version": ("http.version", {"cs-version": _WEB}),
+    "http_host": ("url.domain", {"cs-host": _WEB}),
+    # Rules in the field look for paths in cs-uri-query, so it means the whole target here, never less.
+    "url": ("url.original", {"cs-uri": _WEB, "c-uri": _WEB, "cs-uri-query": _WEB}),
+    "url_path": ("url.path", {"cs-uri-stem": _WEB}),
+    "url_query": ("url.query", {}),
+    "url_decoded": (None, {}),
+    "referer": ("http.request.referrer", {"cs-referer": _WEB, "cs-referrer": _WEB}),
+    "action": ("event.action", {}),
+    "log_prefix": ("rule.name", {}),
+    "in_interface": ("observer.ingress.interface.name", {}),
+    "out_interface": ("observer.egress.interface.name", {}),
+    "tcp_flags": (None, {}),
+    "log_level": ("log.level", {}),
+    "rule_id": ("rule.id", {}),
+    "rule_message": ("rule.description", {}),
+    "user_agent": ("user_agent.original", {"cs-user-agent": _WEB, "c-useragent": _WEB}),
 }
 
 #: Derived field -> (type, meaning, ECS name, {Sigma name: categories}, kinds).

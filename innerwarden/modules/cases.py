@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from innerwarden_core import AuthParser, Engine, Hit, Record
+from innerwarden_core import Engine, Hit, Record
 
 from innerwarden.errors import InnerWardenError, ModuleError, UsageError
 from innerwarden.model.detector import Detector, DetectorSpec
 from innerwarden.model.event import Event, from_record
 from innerwarden.modules.factory import BOOT_BASE_NS, REAL_BASE_NS, encode
 from innerwarden.modules.loader import ModuleSet
+from innerwarden.modules.log_sources import parser_of
 from innerwarden.modules.manifest import line_of, toml_line
 
 NS = 1_000_000_000
@@ -90,11 +91,9 @@ def run_case(modules: ModuleSet, spec: DetectorSpec, case: Case) -> Result:
     engine.configure(modules.rules, modules.correlations, modules.natives)
     hits: list[Hit] = []
     if case.lines:
-        if case.source != "auth_log":
-            raise UsageError(f"case {case.name!r}: unknown source {case.source!r}", "There is auth_log")
-        parser = AuthParser(now_s=int(datetime.now(UTC).timestamp()))
+        parser = parser_of(case.source, int(datetime.now(UTC).timestamp()))
         chunk = "".join(line + "\n" for line in case.lines).encode()
-        hits += engine.feed_auth_lines(chunk, parser)[0]
+        hits += engine.feed_lines(chunk, parser)[0]
     python = {name: type(one)(one.parameters) for name, one in modules.python.items()}
     mine: list[Hit] = []
     others: dict[str, int] = {}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from innerwarden.errors import RuleError
 from innerwarden.model._wire import (
     KINDS,
+    RECORD_OF,
     Access,
     Attribute,
     Change,
@@ -51,6 +52,10 @@ CATEGORIES: dict[str, tuple[tuple[str, ...], Expression]] = {
     "mount": (("filesystem.mount",), TRUE),
     "bpf": (("kernel.bpf",), TRUE),
     "dns_query": (("network.dns",), TRUE),
+    "webserver": (("web.request",), TRUE),
+    "webserver_error": (("web.error",), TRUE),
+    "firewall": (("firewall.packet",), TRUE),
+    "kernel_log": (("kernel.log",), TRUE),
 }
 #: Every other kind is its own category: `kernel.module_load` is `category: kernel_module_load`.
 CATEGORIES |= {
@@ -63,7 +68,7 @@ CATEGORIES |= {
 SERVICES: dict[str, tuple[str, ...]] = {
     "sshd": ("ssh.login_failed", "ssh.login_success", "ssh.probe", "ssh.disconnect"),
     "sudo": ("sudo.command", "auth.failed"),
-    "auth": tuple(sorted(LOG_KINDS)),
+    "auth": tuple(sorted(kind for kind in LOG_KINDS if RECORD_OF[KINDS[kind]] == "iw_log")),
     "auditd": ("process.exec",),
 }
 #: Services of Sigma's taxonomy for Linux that nothing here reads.

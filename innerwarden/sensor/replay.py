@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import msgspec
-from innerwarden_core import AuthParser, Engine, Hit
+from innerwarden_core import AuthParser, Engine, Hit, LineParser
 
 from innerwarden import paths as places
 from innerwarden.config import Config
 from innerwarden.errors import UnavailableError, UsageError
 from innerwarden.model.finding import Finding
 from innerwarden.modules.loader import load_modules
+from innerwarden.modules.log_sources import PARSERS, parser_of
 from innerwarden.sensor.collectors.base import utc_offset_s
 from innerwarden.sensor.collectors.journal_entry import decode_entry
 from innerwarden.sensor.detection.host import DetectionHost, acting_rules_of
@@ -33,7 +34,7 @@ LINE_MAX_BYTES = 128 << 10
 #: Lines that are looked at to find out when a file begins.
 PROBE_LINES = 2000
 
-SOURCES = ("auth_log", "journald", "events")
+SOURCES = (*PARSERS, "journald", "events")
 
 #: Called with (bytes read, bytes of all files as they lie on disk) now and then.
 Progress = Callable[[int, int], None]
@@ -98,12 +99,15 @@ def replay(
         for path in paths:
             yield from _events(path, engine, count, meter)
         return
-    read = _journal if source == "journald" else _auth_log
-    parser = AuthParser(now_s=0)
+    journal = AuthParser(now_s=0)
+    parser = journal if source == "journald" else parser_of(source, 0)
     for path in _by_time(paths, source):
         modified = int(path.stat().st_mtime)
         parser.set_now(modified, utc_offset_s(modified))
-        yield from read(path, engine, parser, meter, count)
+        if source == "journald":
+            yield from _journal(path, engine, journal, meter, count)
+        else:
+            yield from _log_file(path, engine, parser, meter)
     stats = parser.stats()
     count.lines += stats["lines"]
     count.matched += stats["matched"]
@@ -168,11 +172,9 @@ def _whole_lines(path: Path, meter: _Meter) -> Iterator[bytes]:
         yield rest + b"\n"
 
 
-def _auth_log(
-    path: Path, engine: Engine, parser: AuthParser, meter: _Meter, _count: _Count
-) -> Iterator[list[Hit]]:
+def _log_file(path: Path, engine: Engine, parser: LineParser, meter: _Meter) -> Iterator[list[Hit]]:
     for chunk in _whole_lines(path, meter):
-        yield engine.feed_auth_lines(chunk, parser)[0]
+        yield engine.feed_lines(chunk, parser)[0]
 
 
 def _journal(
@@ -213,7 +215,8 @@ def _by_time(paths: list[Path], source: str) -> list[Path]:
 
 def _first_ns(path: Path, source: str) -> int:
     status = path.stat()
-    parser = AuthParser(now_s=int(status.st_mtime), utc_offset_s=utc_offset_s(status.st_mtime))
+    kind = "auth_log" if source == "journald" else source
+    parser = parser_of(kind, int(status.st_mtime), utc_offset_s(status.st_mtime))
     seen = 0
     for chunk in _whole_lines(path, _Meter([], None)):
         for line in chunk.split(b"\n")[:-1]:

@@ -13,7 +13,7 @@ from innerwarden.config import Config
 from innerwarden.model.severity import Severity
 
 #: Kinds that come from a log line or from looking at the host: they name no acting process.
-_LOG_KINDS = ("ssh.", "sudo.", "auth.", "user.", "log.", "host.")
+_LOG_KINDS = ("ssh.", "sudo.", "auth.", "user.", "log.", "web.", "firewall.", "kernel.log", "host.")
 
 
 class Spec(Protocol):

@@ -26,7 +26,9 @@ def register(app: typer.Typer) -> None:
 
 def replay(
     files: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, plain or gzip.")],
-    source: Annotated[str, typer.Option(help="What they are: auth_log, journald or events.")] = "auth_log",
+    source: Annotated[
+        str, typer.Option(help="What they are: auth_log, nginx_access, journald, events ...")
+    ] = "auth_log",
     config: ConfigFile = None,
     json: Annotated[bool, typer.Option("--json", help="One finding a line, as in findings.jsonl.")] = False,
 ) -> None:

@@ -61,11 +61,13 @@ class CollectorSet:
         return hits
 
     def health(self) -> list[CollectorHealth]:
-        return [self._health(collector) for collector in self.collectors]
+        """Of the sources that this machine has."""
+        reports = (self._health(collector) for collector in self.collectors)
+        return [report for report in reports if report is not None]
 
-    def _health(self, collector: Collector) -> CollectorHealth:
+    def _health(self, collector: Collector) -> CollectorHealth | None:
         report = collector.health()
-        if collector.id in self._given_up:
+        if report is not None and collector.id in self._given_up:
             return msgspec.structs.replace(report, state="absent", reason=self._given_up[collector.id])
         return report
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from innerwarden_core import Engine, Hit
 
 from innerwarden.model.health import CollectorHealth
-from innerwarden.sensor.collectors.base import SOURCE_AUTH_LOG, Clocked, Context, decode_cursor
+from innerwarden.sensor.collectors.base import SOURCE_AUTH_LOG, Context, auth_parser, decode_cursor
 from innerwarden.sensor.collectors.tail import Cursor, Tail
 
 ID = "auth_log"
@@ -23,7 +23,7 @@ class AuthLog:
 
     def __init__(self, path: Path, context: Context) -> None:
         self.tail = Tail(path, decode_cursor(context.cursor, Cursor), monotonic=context.monotonic)
-        self._clock = Clocked(SOURCE_AUTH_LOG, context)
+        self._clock = auth_parser(SOURCE_AUTH_LOG, context)
         self._warm: dict[str, int] = {}
 
     def warm_up(self, engine: Engine) -> None:
@@ -34,14 +34,14 @@ class AuthLog:
         """
         parser = self._clock.refresh()
         for chunk in self.tail.before(WARM_BYTES):
-            engine.feed_auth_lines(chunk, parser)
+            engine.feed_lines(chunk, parser)
         self._warm = parser.stats()
 
     def poll(self, engine: Engine) -> list[Hit]:
         hits: list[Hit] = []
         parser = self._clock.refresh()
         for chunk in self.tail.chunks():
-            found, _consumed = engine.feed_auth_lines(chunk, parser)
+            found, _consumed = engine.feed_lines(chunk, parser)
             hits += found
         return hits
 

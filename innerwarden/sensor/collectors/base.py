@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
-from innerwarden_core import AuthDedup, AuthParser, Engine, Hit
+from innerwarden_core import AuthDedup, AuthParser, Engine, Hit, LineParser, WebParser
 
 from innerwarden.config import CollectorsConfig
 from innerwarden.model.health import CollectorHealth
 
 C = TypeVar("C", bound=msgspec.Struct)
+P = TypeVar("P", bound=LineParser)
 
 #: `source_id` of records, by collector.
 SOURCE_AUTH_LOG = 1
 SOURCE_JOURNALD = 2
+SOURCE_NGINX_ACCESS = 3
+SOURCE_APACHE_ACCESS = 4
+SOURCE_NGINX_ERROR = 5
+SOURCE_APACHE_ERROR = 6
+SOURCE_KERNEL_LOG = 7
 
 
 class Collector(Protocol):
@@ -35,8 +41,8 @@ class Collector(Protocol):
     def poll(self, engine: Engine) -> list[Hit]:
         """Read what is new and run it through the engine."""
 
-    def health(self) -> CollectorHealth:
-        """Never guesses: working only after a line arrived."""
+    def health(self) -> CollectorHealth | None:
+        """Never guesses: working only after a line arrived. None: this machine has nothing of the kind."""
 
     def cursor(self) -> msgspec.Struct | None:
         """Where to go on after a restart; None before there is such a place."""
@@ -70,27 +76,31 @@ def utc_offset_s(at_s: float) -> int:
     return time.localtime(at_s).tm_gmtoff
 
 
-class Clocked:
-    """An AuthParser whose year guess and zone follow the wall clock, checked once a minute."""
+class Clocked(Generic[P]):
+    """A parser whose year guess and zone follow the wall clock, checked once a minute."""
 
     PERIOD_S = 60.0
 
-    def __init__(self, source_id: int, context: Context, *, second: bool = False) -> None:
-        now = time.time()
-        self.parser = AuthParser(
-            now_s=int(now),
-            utc_offset_s=utc_offset_s(now),
-            source_id=source_id,
-            dedup=context.dedup,
-            second=second,
-        )
+    def __init__(self, parser: P, context: Context) -> None:
+        self.parser = parser
         self._monotonic = context.monotonic
-        self._next = context.monotonic() + self.PERIOD_S
+        self._next = context.monotonic()
+        self.refresh()
 
-    def refresh(self) -> AuthParser:
+    def refresh(self) -> P:
         """The parser, with the time of now."""
         if self._monotonic() >= self._next:
             self._next = self._monotonic() + self.PERIOD_S
             now = time.time()
             self.parser.set_now(int(now), utc_offset_s(now))
         return self.parser
+
+
+def auth_parser(source_id: int, context: Context, *, second: bool = False) -> Clocked[AuthParser]:
+    """For a source of syslog messages; those that another source tells too count once."""
+    parser = AuthParser(now_s=0, source_id=source_id, dedup=context.dedup, second=second)
+    return Clocked(parser, context)
+
+
+def web_parser(source_id: int, context: Context) -> Clocked[WebParser]:
+    return Clocked(WebParser(now_s=0, source_id=source_id), context)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-FIELDS = "MESSAGE,SYSLOG_IDENTIFIER,SYSLOG_PID,_PID,_HOSTNAME"
+FIELDS = "MESSAGE,SYSLOG_IDENTIFIER,SYSLOG_PID,_PID,_HOSTNAME,_TRANSPORT"
 
 Value = str | list[int] | list[str | list[int]] | None
 
@@ -36,6 +36,7 @@ class _Raw(
         "syslog_pid": "SYSLOG_PID",
         "pid": "_PID",
         "host": "_HOSTNAME",
+        "transport": "_TRANSPORT",
     },
 ):
     ts: str
@@ -45,6 +46,7 @@ class _Raw(
     syslog_pid: msgspec.Raw = msgspec.Raw(b"null")
     pid: msgspec.Raw = msgspec.Raw(b"null")
     host: msgspec.Raw = msgspec.Raw(b"null")
+    transport: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _decoder = msgspec.json.Decoder(_Raw)
@@ -59,6 +61,8 @@ def decode_entry(line: bytes) -> Entry | None:
         program = _text(raw.identifier)
         if message is None or program is None or not raw.ts.isascii() or not raw.ts.isdigit():
             return None
+        if program == b"kernel" and _text(raw.transport) != b"kernel":
+            program = b""  # anybody may call himself so; journald alone says how a message came
         microseconds = int(raw.ts)
         if microseconds > TS_MAX_US:
             return None

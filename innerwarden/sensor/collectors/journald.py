@@ -20,7 +20,7 @@ from innerwarden_core import Engine, Hit
 
 from innerwarden.log import safe
 from innerwarden.model.health import CollectorHealth
-from innerwarden.sensor.collectors.base import SOURCE_JOURNALD, Clocked, Context, decode_cursor
+from innerwarden.sensor.collectors.base import SOURCE_JOURNALD, Context, auth_parser, decode_cursor
 from innerwarden.sensor.collectors.journal_entry import FIELDS, decode_entry
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Journal:
         self._directory = directory
         self._program = program
         self._monotonic: Callable[[], float] = context.monotonic
-        self._clock = Clocked(SOURCE_JOURNALD, context, second=True)
+        self._clock = auth_parser(SOURCE_JOURNALD, context, second=True)
         saved = decode_cursor(context.cursor, Cursor)
         self._cursor = saved.cursor if saved else None
         self._began_s = int(time.time())

@@ -63,6 +63,11 @@ SENTENCES: dict[str, str] = {
     "auth.failed": "authentication of {user} failed in {program}: {message}",
     "user.change": "{program}: {message}",
     "log.line": "{program}: {message}",
+    "kernel.log": "the kernel said: {message}",
+    "firewall.packet": "the firewall logged ({action}) a packet of {src_ip} port {src_port} "
+    "to {dst_ip} port {dst_port}, protocol {protocol}",
+    "web.error": "the web server says of {src_ip}: {message}",
+    "web.request": "{src_ip} asked for {url} by {http_method}, answered with {http_status}: {message}",
     **dict.fromkeys(sorted(HOST_KINDS), "{name}: {reason}"),
 }
 

@@ -158,12 +158,12 @@ def test_log_text_runs_whole_lines_only() -> None:
     line = "Nov  2 10:00:0{} web sshd[5]: Failed password for root from 192.0.2.{} port 4000{} ssh2\n"
     text = "".join(line.format(i, i, i) for i in range(9)).encode()
     parser = AuthParser(now_s=REAL_BASE_NS // NS)
-    hits, done = engine.feed_auth_lines(text[:-10], parser)
+    hits, done = engine.feed_lines(text[:-10], parser)
     assert done == text[:-1].rindex(b"\n") + 1
-    more, rest = engine.feed_auth_lines(text[done:], parser)
+    more, rest = engine.feed_lines(text[done:], parser)
     assert rest == len(text) - done
     assert [h.group for h in hits + more] == [(f"192.0.2.{i}", "root") for i in range(9)]
-    assert engine.feed_auth_lines(b"", parser) == ([], 0)
+    assert engine.feed_lines(b"", parser) == ([], 0)
 
 
 def test_two_detectors_of_one_kind_both_fire() -> None:

@@ -37,6 +37,8 @@ def report(totals: dict[str, int], fires: dict[str, int] | None = None) -> Senso
         CollectorHealth(id="kernel", state="working"),
         CollectorHealth(id="journald", state="absent", reason="no journal"),
         CollectorHealth(id="sysctls", state="working", cadence_s=60, looks=3),
+        CollectorHealth(id="nginx_access", state="working", lines=7),
+        CollectorHealth(id="kernel_log", state="unconfirmed", reason="no line since the start"),
         CollectorHealth(
             id="suid_files", state="unconfirmed", reason="the first look is not over", cadence_s=60
         ),
@@ -100,6 +102,12 @@ def test_each_source_gets_the_result_that_it_earned(reporting: Path) -> None:
     assert (results["bpf"].result, results["bpf"].reason) == ("absent", "no tracepoint")
     assert results["unknown_hook"].result == "unconfirmed"
     assert results["journald"].result == "absent"
+    assert results["nginx_access"].result == "working"
+    assert "7 lines since the start" in results["nginx_access"].reason, (
+        "nobody can put a line of his own there"
+    )
+    assert results["kernel_log"].result == "unconfirmed"
+    assert results["kernel_log"].reason == "no line since the start"
     assert (results["sysctls"].result, results["sysctls"].reason) == ("working", "3 looks, every 60 s")
     assert results["suid_files"].result == "unconfirmed"
     assert results["suid_files"].reason == "the first look is not over"

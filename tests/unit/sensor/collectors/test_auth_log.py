@@ -11,7 +11,16 @@ import pytest
 from innerwarden_core import AuthDedup, AuthParser, Engine, Hit, Record
 
 from innerwarden import paths
-from innerwarden.config import AuthLogConfig, CollectorsConfig, JournaldConfig
+from innerwarden.config import (
+    ApacheAccessConfig,
+    ApacheErrorConfig,
+    AuthLogConfig,
+    CollectorsConfig,
+    JournaldConfig,
+    KernelLogConfig,
+    NginxAccessConfig,
+    NginxErrorConfig,
+)
 from innerwarden.model.health import CollectorHealth
 from innerwarden.sensor import collectors
 
@@ -33,7 +42,13 @@ class Source:
 
     def start(self) -> collectors.CollectorSet:
         config = CollectorsConfig(
-            auth_log=AuthLogConfig(path=str(self.log)), journald=JournaldConfig(enabled=False)
+            auth_log=AuthLogConfig(path=str(self.log)),
+            journald=JournaldConfig(enabled=False),
+            nginx_access=NginxAccessConfig(enabled=False),
+            nginx_error=NginxErrorConfig(enabled=False),
+            kernel_log=KernelLogConfig(enabled=False),
+            apache_access=ApacheAccessConfig(enabled=False),
+            apache_error=ApacheErrorConfig(enabled=False),
         )
         self.set = collectors.load(config, self.directory, self.engine)
         self.warmed = self._taken()
@@ -113,7 +128,15 @@ def test_an_absent_file_says_so_and_is_used_when_it_appears(tmp_path: Path) -> N
 
 
 def test_every_collector_is_found_by_scanning() -> None:
-    assert list(collectors.modules()) == ["auth_log", "journald"]
+    assert list(collectors.modules()) == [
+        "apache_access",
+        "apache_error",
+        "auth_log",
+        "journald",
+        "kernel_log",
+        "nginx_access",
+        "nginx_error",
+    ]
 
 
 class Broken:

@@ -95,3 +95,13 @@ json_values = st.recursive(
 @given(st.dictionaries(st.sampled_from(sorted(GOOD)), json_values))
 def test_strange_fields_never_raise(fields: dict[str, Any]) -> None:
     decode_entry(json.dumps({**GOOD, **fields}).encode())
+
+
+@pytest.mark.parametrize(
+    ("transport", "program"),
+    [("kernel", b"kernel"), ("syslog", b""), ("stdout", b""), (None, b""), (["kernel", "x"], b"kernel")],
+)
+def test_only_what_the_kernel_wrote_is_the_kernels(transport: Any, program: bytes) -> None:
+    """Anybody may send a message with that identifier: logger -t kernel."""
+    entry = decode_entry(line(SYSLOG_IDENTIFIER="kernel", _TRANSPORT=transport))
+    assert entry is not None and entry.program == program
