@@ -220,7 +220,7 @@ static inline int iw_kernel_word_before(struct iw_line *l, struct iw_span s, str
 	long at = iw_find(s, mark, 0);
 	size_t n;
 
-	if (at <= 0)
+	if (at < 0)
 		return 0;
 	for (n = (size_t)at; n && s.at[n - 1] != ' '; n--)
 		;
