@@ -52,9 +52,12 @@ static inline void iw_web_split_url(struct iw_web *r)
  */
 static inline void iw_web_request_line(struct iw_web *r, struct iw_span s)
 {
-	struct iw_span method = iw_until(s, ' '), target, version = { 0, 0 };
+	struct iw_span method, target, version = { 0, 0 };
 	long at;
 
+	if (!s.len)
+		return;
+	method = iw_until(s, ' ');
 	if (method.len == s.len || !iw_web_is_method(method))
 		return;
 	target = iw_span_from(s, method.len + 1);
