@@ -27,8 +27,14 @@ RECORDS = 28_000
 DETECTORS = 80
 NS = 1_000_000_000
 KEYS = ("pid", "uid", "cgroup_id", "ppid")
-#: Kinds that fit the record and whose arrival changes nothing but the windows.
-STRUCTURAL = (Kind.PROCESS_EXEC, Kind.PROCESS_EXEC_ARGV, Kind.PROCESS_FORK, Kind.PROCESS_EXIT)
+#: Kinds whose arrival changes more than the windows.
+STRUCTURAL = (
+    Kind.PROCESS_EXEC,
+    Kind.PROCESS_EXEC_ARGV,
+    Kind.PROCESS_FORK,
+    Kind.PROCESS_EXIT,
+    Kind.NETWORK_PAYLOAD,  # the engine makes other kinds of it
+)
 WIRE_KINDS = [kind for kind in Kind if kind not in STRUCTURAL]
 GROUPS = 3
 FORMATS = {"u16": "H", "u32": "I", "u64": "Q"}
