@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The mutation tool makes the faults that it names, and tells cases that notice from cases that do not."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.mutation import condition
+from tests.mutation.runner import MODULES, BaselineError, outcomes_of
+from tests.mutation.sigma import mutations
+
+RULE = """
+detection:
+  a:
+    path|startswith: [/etc/, /root/]
+    uid|gt: 5
+  b:
+    - exe_path: /bin/x
+    - exe_path: /bin/y
+  condition: a and not b
+"""
+CORRELATION = """
+correlation:
+  type: event_count
+  rules: [one]
+  group-by: [src_ip, user]
+  timespan: 5m
+  condition:
+    gte: 3
+"""
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "not a", "a and b", "(a or b) and not c", "not (a and b)", "1 of a* or all of them"]
+)
+def test_a_condition_is_read_as_it_is_written(text: str) -> None:
+    assert condition.render(condition.parse(text)) == text
+
+
+def test_and_binds_closer_than_or() -> None:
+    assert condition.render(condition.parse("a or b and c")) == "a or (b and c)"
+
+
+@pytest.mark.parametrize("text", ["", "a and", "(a", "a b"])
+def test_what_is_no_condition_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        condition.parse(text)
+
+
+def test_faults_of_a_condition() -> None:
+    made = [condition.render(tree) for _, _, tree in condition.mutants(condition.parse("a and not b"))]
+    assert made == ["not (a and not b)", "not b", "not a and not b", "a", "a and b"]
+
+
+def test_faults_of_a_rule() -> None:
+    made = list(mutations(yaml.safe_load(RULE)))
+    texts = {mutation.what for mutation in made}
+    assert {
+        "condition: and not b dropped",
+        "a: uid|gt dropped",
+        "a: uid|gt becomes uid|gte",
+        "a: path|startswith becomes path|contains",
+        "a: path|startswith becomes path|endswith",
+        "a.path|startswith: '/etc/' dropped",
+        "b: alternative 2 dropped",
+    } <= texts
+    by_text = {mutation.what: mutation.tree["detection"] for mutation in made}
+    assert "b" not in by_text["condition: and not b dropped"]
+    assert by_text["a.path|startswith: '/etc/' dropped"]["a"]["path|startswith"] == ["/root/"]
+    assert len(texts) == len(made)
+
+
+def test_faults_of_a_correlation() -> None:
+    made = [(m.kind, m.what) for m in mutations(yaml.safe_load(CORRELATION))]
+    assert made == [
+        ("timespan", "timespan 4m"),
+        ("timespan", "timespan 6m"),
+        ("threshold", "condition gte: 2"),
+        ("threshold", "condition gte: 4"),
+        ("compared", "condition gte becomes gt"),
+        ("group", "group-by: src_ip dropped"),
+        ("group", "group-by: user dropped"),
+    ]
+
+
+def test_a_small_module_is_held_by_its_cases() -> None:
+    outcomes = list(outcomes_of(MODULES / "enforcement"))
+    assert len(outcomes) > 10
+    assert sum(outcome.killed for outcome in outcomes) >= 0.9 * len(outcomes)
+
+
+def test_without_its_cases_nothing_holds_a_module(tmp_path: Path) -> None:
+    """A survivor is told as one: a case with nothing in it notices no missing clause."""
+    module = tmp_path / "enforcement"
+    shutil.copytree(MODULES / "enforcement", module)
+    for path in (module / "tests").glob("*.toml"):
+        path.write_text("[[case]]\nname = 'nothing'\nexpect = 0\nlines = ['nothing']\n", "utf-8")
+    outcomes = list(outcomes_of(module))
+    assert outcomes
+    assert not any(outcome.killed for outcome in outcomes if outcome.kind in ("clause", "value"))
+
+
+def test_cases_that_fail_already_are_refused(tmp_path: Path) -> None:
+    module = tmp_path / "enforcement"
+    shutil.copytree(MODULES / "enforcement", module)
+    path = module / "tests" / "enforcement_bpf.toml"
+    path.write_text(path.read_text("utf-8").replace("expect = 1", "expect = 2"), "utf-8")
+    with pytest.raises(BaselineError):
+        list(outcomes_of(module))

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m tests.mutation [MODULE ...] [--json]`: which small faults in the detectors their cases notice."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from innerwarden.modules.manifest import FILE
+from tests.mutation.runner import MODULES, BaselineError, Outcome, outcomes_of
+
+
+def share(outcomes: list[Outcome]) -> str:
+    killed = sum(outcome.killed for outcome in outcomes)
+    return f"{killed:5} of {len(outcomes):5} killed, {100 * killed / max(1, len(outcomes)):5.1f} %"
+
+
+def measured(directories: list[Path], jobs: int) -> list[Outcome]:
+    """Module by module, `jobs` at a time, in the order given."""
+    with ProcessPoolExecutor(jobs) as pool:
+        return [outcome for found in pool.map(_of_one, directories) for outcome in found]
+
+
+def _of_one(directory: Path) -> list[Outcome]:
+    return list(outcomes_of(directory))
+
+
+def told(outcomes: list[Outcome]) -> str:
+    """Survivors, then the share of each module and kind, then of all."""
+    lines = [f"survived  {o.file}  [{o.kind}] {o.mutant}" for o in outcomes if not o.killed]
+    for title, key in (("module", "module"), ("kind", "kind")):
+        lines.append("")
+        for name in sorted(Counter(getattr(o, key) for o in outcomes)):
+            group = [o for o in outcomes if getattr(o, key) == name]
+            lines.append(f"{title} {name:22} {share(group)}")
+    return "\n".join([*lines, "", f"{'all':29} {share(outcomes)}"])
+
+
+def as_json(outcomes: list[Outcome]) -> str:
+    return json.dumps(
+        {
+            "mutants": len(outcomes),
+            "killed": sum(o.killed for o in outcomes),
+            "outcomes": [msgspec.to_builtins(o) for o in outcomes],
+        },
+        indent=2,
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("module", nargs="*", help="ids of modules; all of them without")
+    parser.add_argument("--json", action="store_true", help="every mutant, for a program to read")
+    parser.add_argument("--jobs", type=int, default=2, help="modules at a time (2)")
+    parser.add_argument(
+        "--at-least", type=float, default=0.0, help="percentage below which the exit code is 1"
+    )
+    chosen = parser.parse_args()
+    names = chosen.module or sorted(path.parent.name for path in MODULES.glob(f"*/{FILE}"))
+    try:
+        outcomes = measured([MODULES / name for name in names], chosen.jobs)
+    except BaselineError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(as_json(outcomes) if chosen.json else told(outcomes))
+    killed = sum(o.killed for o in outcomes)
+    return 0 if outcomes and 100 * killed >= chosen.at_least * len(outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
