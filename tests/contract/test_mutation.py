@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from innerwarden.rules.program import CompiledPredicate
 from tests.mutation import condition
-from tests.mutation.runner import MODULES, BaselineError, outcomes_of
+from tests.mutation.runner import MODULES, BaselineError, least, outcomes_of
 from tests.mutation.sigma import mutations
 
 RULE = """
@@ -85,6 +86,24 @@ def test_faults_of_a_correlation() -> None:
         ("group", "group-by: src_ip dropped"),
         ("group", "group-by: user dropped"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("operator", "cased", "literals", "kept"),
+    [
+        ("contains", False, (b" -o", b" -O", b" -o -"), (b" -o",)),
+        ("contains", True, (b" -o", b" -O"), (b" -O", b" -o")),
+        ("startswith", False, (b"/etc/", b"/etc/cron", b"x/etc/"), (b"/etc/", b"x/etc/")),
+        ("endswith", False, (b"/nc", b"x/nc", b"nc.old"), (b"/nc", b"nc.old")),
+        ("equals", False, (b"/bin/a", b"/bin/ab", b"/bin/A"), (b"/bin/a", b"/bin/ab")),
+        ("glob", False, (b"a*", b"ab*"), (b"a*", b"ab*")),
+    ],
+)
+def test_literals_that_another_one_covers_do_not_count(
+    operator: str, cased: bool, literals: tuple[bytes, ...], kept: tuple[bytes, ...]
+) -> None:
+    predicate = CompiledPredicate("path", operator, literals, cased)
+    assert least(predicate).literals == kept
 
 
 def test_a_small_module_is_held_by_its_cases() -> None:

@@ -18,10 +18,18 @@ from innerwarden.modules.loader import ModuleSet, load_modules
 from innerwarden.modules.manifest import FILE
 from innerwarden.modules.native import build, read_native
 from innerwarden.rules.compiler import Compiled, compile_sources
-from innerwarden.rules.program import RuleSource
+from innerwarden.rules.program import CompiledPredicate, RuleSource
 from tests.mutation.sigma import mutations
 
 MODULES = paths.REPOSITORY / "modules"
+
+#: Whether a text that matches because of the first literal matches because of the second as well.
+_COVERS: dict[str, Callable[[bytes, bytes], bool]] = {
+    "equals": bytes.__eq__,
+    "contains": bytes.__contains__,
+    "startswith": bytes.startswith,
+    "endswith": bytes.endswith,
+}
 
 #: The set of one detector file, for a spec with other parameters.
 Prepare = Callable[[DetectorSpec], ModuleSet]
@@ -143,7 +151,24 @@ def _owner(document: Any, path: Path) -> str:
 
 def _program(compiled: Compiled) -> bytes:
     """What the engine would run, to tell mutants that change nothing from others."""
-    return msgspec.msgpack.encode((compiled.rules, compiled.correlations))
+    rules = [
+        msgspec.structs.replace(rule, predicates=tuple(map(least, rule.predicates)), watched=())
+        for rule in compiled.rules
+    ]
+    return msgspec.msgpack.encode((rules, compiled.correlations))
+
+
+def least(predicate: CompiledPredicate) -> CompiledPredicate:
+    """Without the literals that another one covers: `contains` of ab is true wherever that of abc is."""
+    covers = _COVERS.get(predicate.operator)
+    if covers is None or not all(isinstance(literal, bytes) for literal in predicate.literals):
+        return predicate
+    texts = [literal for literal in predicate.literals if isinstance(literal, bytes)]
+    if not predicate.cased:
+        texts = [text.lower() for text in texts]
+    texts = sorted(set(texts))
+    kept = [text for text in texts if not any(covers(text, other) for other in texts if other != text)]
+    return msgspec.structs.replace(predicate, literals=tuple(kept))
 
 
 def _cases(path: Path, detectors: list[str]) -> list[tuple[str, Case]]:
