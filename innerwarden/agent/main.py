@@ -21,6 +21,7 @@ from innerwarden.agent.slow_loop import TICK_S, SlowLoop, TaskContext, find_task
 from innerwarden.agent.state.writer import StorageError, Writer
 from innerwarden.config import Config
 from innerwarden.errors import UnavailableError
+from innerwarden.stopping import Stop
 from innerwarden.users import Users
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def run(
     """
     with ExitStack() as stack:
         if stop is None:
-            stop = threading.Event()
+            stop = Stop()
             stack.enter_context(_Signals(stop))
         stack.callback(os.close, lock(data_dir))
         writer = Writer(paths.state_db(data_dir))

@@ -22,6 +22,7 @@ from innerwarden.ctl.options import listen_of
 from innerwarden.ctl.output import SEVERITY_STYLE, console, shown
 from innerwarden.ctl.sources import sources
 from innerwarden.errors import StateError, UnavailableError
+from innerwarden.stopping import Stop
 
 if TYPE_CHECKING:
     from innerwarden.agent.state.read import Reader
@@ -40,7 +41,7 @@ class Foreground:
         self._config = config
         self._data_dir = data_dir
         self._listen = listen
-        self._stop = threading.Event()
+        self._stop = Stop()
         self._print_lock = threading.Lock()
         self._last_id = 0
         self._reader: Reader | None = None

@@ -39,6 +39,7 @@ from innerwarden.sensor.losses import SKIPPED, LossLedger
 from innerwarden.sensor.sinks.events import EventsSink
 from innerwarden.sensor.sinks.findings import FindingsSink
 from innerwarden.sensor.watching import watched_names
+from innerwarden.stopping import Stop
 
 logger = logging.getLogger("innerwarden.sensor")
 
@@ -291,7 +292,7 @@ def run(config: Config, data_dir: Path, stop_after_s: float | None = None) -> in
         raise UnavailableError(
             f"cannot create the data directory {data_dir}: {error}", "Give --data-dir a writable one"
         ) from error
-    stop = threading.Event()
+    stop = Stop()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with exclusive(data_dir):
