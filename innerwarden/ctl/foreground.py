@@ -110,12 +110,18 @@ class Foreground:
             report = read(paths.sensor_health(self._data_dir))
             if report is not None and report.pid == self._sensor.pid:
                 attached = sum(hook.state == "attached" for hook in report.hooks)
+                replaced = [hook for hook in report.hooks if hook.state != "attached" and hook.stand_in]
                 self._say(
                     f"sensor: {attached} of {len(report.hooks)} kernel hooks attached, "
                     f"{report.detectors.loaded} detectors loaded"
                 )
+                if replaced:
+                    self._say(
+                        f"sensor: in place of {len(replaced)} hooks that this kernel refuses others see the same"
+                        f" (innerwarden doctor); the first: {shown(replaced[0].reason)}"
+                    )
                 for hook in report.hooks:
-                    if hook.state != "attached":
+                    if hook.state != "attached" and not hook.stand_in:
                         self._say(
                             f"sensor: hook {hook.name} ({hook.kind}) {hook.state}: {shown(hook.reason)}"
                         )
