@@ -17,6 +17,7 @@ cdef extern from "fields.h" nogil:
         IW_FIELD_CWD
         IW_FIELD_CGROUP_PATH
         IW_FIELD_PATH
+        IW_FIELD_SRC_IP
     struct iw_field_place:
         uint16_t offset
         uint8_t shape
@@ -38,8 +39,9 @@ cdef extern from *:
     #define IW_DERIVED_CONTAINER_ID (IW_FIELD_COUNT + 10)
     #define IW_DERIVED_CONTAINER_RUNTIME (IW_FIELD_COUNT + 11)
     #define IW_DERIVED_POD_UID (IW_FIELD_COUNT + 12)
-    #define IW_DERIVED_ARG0 (IW_FIELD_COUNT + 13) /* and the nine that follow: one argument each */
-    #define IW_FIELD_TOTAL (IW_FIELD_COUNT + 23)
+    #define IW_DERIVED_SRC_NETWORK (IW_FIELD_COUNT + 13)
+    #define IW_DERIVED_ARG0 (IW_FIELD_COUNT + 14) /* and the nine that follow: one argument each */
+    #define IW_FIELD_TOTAL (IW_FIELD_COUNT + 24)
 
     /* Callers have checked kind <= IW_KIND_TOP and field < IW_FIELD_COUNT. */
     static inline struct iw_field_place iw_place(uint32_t kind, uint32_t field)
@@ -68,6 +70,7 @@ cdef extern from *:
         IW_DERIVED_CONTAINER_ID
         IW_DERIVED_CONTAINER_RUNTIME
         IW_DERIVED_POD_UID
+        IW_DERIVED_SRC_NETWORK
         IW_DERIVED_ARG0
         IW_FIELD_TOTAL
     iw_field_place iw_place(uint32_t kind, uint32_t field) noexcept nogil

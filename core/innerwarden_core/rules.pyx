@@ -4,7 +4,7 @@
 import ipaddress
 
 from innerwarden_core.fields cimport (
-    IW_DERIVED_PARENT_UID, IW_FIELD_COUNT, IW_FIELD_TOTAL, IW_KIND_TOP, IW_SHAPE_COMM, IW_SHAPE_IP,
+    IW_DERIVED_PARENT_UID, IW_DERIVED_SRC_NETWORK, IW_FIELD_COUNT, IW_FIELD_TOTAL, IW_KIND_TOP, IW_SHAPE_COMM, IW_SHAPE_IP,
     IW_SHAPE_STR, iw_field_name, iw_fixed_size, iw_place,
 )
 
@@ -14,6 +14,7 @@ FIELDS = {iw_field_name(i).decode(): i for i in range(IW_FIELD_COUNT)}
 DERIVED = (
     "command_line", "exe_name", "parent_exe_path", "parent_command_line", "parent_comm", "parent_uid",
     "parent_exe_name", "grandparent_exe_path", "file_name", "kind_name", "container_id", "container_runtime", "pod_uid",
+    "src_network",
     *(f"arg{number}" for number in range(10)),
 )
 FIELDS.update({name: IW_FIELD_COUNT + i for i, name in enumerate(DERIVED)})
@@ -42,6 +43,8 @@ def field_shape(int field):
     """"text", "ip" or "number": what the field holds in every kind that has it."""
     cdef uint32_t kind
     if field >= IW_FIELD_COUNT:
+        if field == IW_DERIVED_SRC_NETWORK:
+            return "ip"
         return "number" if field == IW_DERIVED_PARENT_UID else "text"
     for kind in range(IW_KIND_TOP + 1):
         shape = iw_place(kind, field).shape

@@ -37,6 +37,7 @@ cdef extern from "string.h" nogil:
 
 cdef bint glob_match(const uint8_t *text, size_t size, const uint8_t *pattern, size_t length) noexcept nogil
 cdef uint64_t hash_bytes(const uint8_t *data, size_t size, uint64_t seed) noexcept nogil
+cdef bint is_mapped(const uint8_t *address) noexcept nogil
 cdef uint32_t format_ip(const uint8_t *address, char *out) noexcept nogil
 cdef uint32_t format_number(uint64_t number, char *out) noexcept nogil
 cdef bint is_loopback(const uint8_t *address) noexcept nogil

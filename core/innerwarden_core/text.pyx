@@ -70,7 +70,7 @@ cdef uint64_t hash_bytes(const uint8_t *data, size_t size, uint64_t seed) noexce
     return iw_mix(state)
 
 
-cdef inline bint is_mapped(const uint8_t *address) noexcept nogil:
+cdef bint is_mapped(const uint8_t *address) noexcept nogil:
     return iw_load64(address) == 0 and iw_load32(address + 8) == 0xFFFF0000U
 
 

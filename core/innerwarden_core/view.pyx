@@ -6,14 +6,14 @@ exe_path, argv and cwd are the record's own; on other kernel records the table s
 """
 
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset, strlen
+from libc.string cimport memcpy, memset, strlen
 
 from innerwarden_core.containers cimport iw_container, iw_container_of
 from innerwarden_core.fields cimport *
 from innerwarden_core.proctable cimport (
     image_argv, image_cgroup, image_cwd, image_exe, table_find, table_parent,
 )
-from innerwarden_core.text cimport base_name, iw_fold
+from innerwarden_core.text cimport base_name, is_mapped, iw_fold
 
 cdef extern from "utf8.h" nogil:
     size_t iw_utf8_valid(const uint8_t *text, size_t size)
@@ -170,6 +170,23 @@ cdef void resolve_container(iw_view *view, uint32_t field, iw_value *out) noexce
             set_text(out, place, container.pod_size)
 
 
+cdef void set_network(iw_view *view, const iw_value *address, iw_value *out) noexcept nogil:
+    """The first address of the /64 of an IPv6 address, of the /24 of an IPv4 one."""
+    cdef uint8_t *place
+    cdef uint32_t kept
+    if address.shape != IW_SHAPE_IP:
+        return
+    place = take(view, 16)
+    if place == NULL:
+        return
+    kept = 15 if is_mapped(address.data) else 8
+    memset(place, 0, 16)
+    memcpy(place, address.data, kept)
+    out.shape = IW_SHAPE_IP
+    out.data = place
+    out.size = 16
+
+
 cdef void view_resolve(iw_view *view, uint32_t field, iw_cell *cell) noexcept nogil:
     """A field that is not simply a member of the record."""
     cdef iw_value *out = &cell.value
@@ -185,6 +202,8 @@ cdef void view_resolve(iw_view *view, uint32_t field, iw_cell *cell) noexcept no
         set_base(view_get(view, IW_FIELD_PATH), out)
     elif field == IW_DERIVED_KIND_NAME:
         set_text(out, <const uint8_t *>iw_kind_name(kind), <uint32_t>strlen(iw_kind_name(kind)))
+    elif field == IW_DERIVED_SRC_NETWORK:
+        set_network(view, view_get(view, IW_FIELD_SRC_IP), out)
     elif field >= IW_DERIVED_ARG0:
         set_argument(view_get(view, IW_FIELD_ARGV), field - IW_DERIVED_ARG0, out)
     elif field >= IW_DERIVED_CONTAINER_ID:

@@ -322,6 +322,13 @@ _DERIVED: dict[str, tuple[FieldType, str, str | None, dict[str, tuple[str, ...]]
         TASK_KINDS,
     ),
     "pod_uid": (FieldType.STRING, "uid of the Kubernetes pod", None, {}, TASK_KINDS),
+    "src_network": (
+        FieldType.IP,
+        "first address of the network of src_ip: its /64 for IPv6, its /24 for IPv4",
+        None,
+        {},
+        frozenset(d for d, k in KINDS.items() if any(name == "src_ip" for name, _, _ in LAYOUT[RECORD_OF[k]])),
+    ),
     "kind_name": (FieldType.STRING, "dotted kind of the record", "event.action", {}, frozenset(KINDS)),
     **{
         f"arg{number}": (

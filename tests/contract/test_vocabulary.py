@@ -72,7 +72,7 @@ def test_log_sources_name_kinds_that_exist() -> None:
 
 @pytest.mark.parametrize("kind", sorted(TASK_KINDS - {"process.exec", "process.fork", *UNSEEN}))
 def test_fields_of_the_acting_process_are_there_on_every_record_of_a_task(kind: str) -> None:
-    """What the vocabulary promises for kinds that do not carry the field: the process table supplies it."""
+    """What the vocabulary promises for kinds that do not carry the field: table and engine supply it."""
     engine = Engine()
     rules = [
         CompiledRule(
@@ -89,7 +89,9 @@ def test_fields_of_the_acting_process_are_there_on_every_record_of_a_task(kind: 
     program = {"argv": list("abcdefghij"), "cwd": "/root", "exe_path": "/usr/bin/a", "cgroup_path": container}
     for pid, ppid in ((20, 1), (21, 20), (22, 21)):
         engine.feed(encode("process.exec", pid=pid, ppid=ppid, **program))
-    names = {"path": "/etc/x"} if "path" in {n for n, _, _ in LAYOUT[RECORD_OF[KINDS[kind]]]} else {}
+    samples = {"path": "/etc/x", "src_ip": "192.0.2.1"}
+    carried = {name for name, _, _ in LAYOUT[RECORD_OF[KINDS[kind]]]}
+    names = {name: value for name, value in samples.items() if name in carried}
     hits = engine.feed(encode(kind, at_s=1.0, pid=22, ppid=21, **names))
     missing = {rule.owner for rule in rules} - {hit.owner for hit in hits}
     assert missing == set()

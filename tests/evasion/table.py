@@ -574,8 +574,8 @@ CASES: tuple[Case, ...] = (
         answer="Windows of half a day, of IPv6 networks and of accounts",
         acts=(
             logs("slow", "ssh_patient_guessing", "203.0.113.44"),
-            logs("network_rotation", "ssh_patient_guessing", "2001:db8:44::/64"),
-            logs("botnet", "ssh_patient_guessing", "carol"),
+            logs("network_rotation", "ssh_network_guessing", "2001:db8:44::"),
+            logs("botnet", "distributed_ssh", "carol"),
         ),
     ),
     Case(

@@ -166,6 +166,25 @@ def test_log_text_runs_whole_lines_only() -> None:
     assert engine.feed_lines(b"", parser) == ([], 0)
 
 
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("203.0.113.77", "203.0.113.0"),
+        ("2001:db8:7:9:1:2:3:4", "2001:db8:7:9::"),
+        ("::1", "::"),
+    ],
+)
+def test_the_network_of_a_source(address: str, network: str) -> None:
+    rule = Rule("failed", [Kind.SSH_LOGIN_FAILED], ALWAYS, GO, group_by=(FIELDS["src_network"],))
+    (hit,) = engine_with(rule).feed(encode("ssh.login_failed", src_ip=address))
+    assert hit.group == (network,)
+
+
+def test_a_line_without_a_source_has_no_network() -> None:
+    rule = Rule("failed", [Kind.SSH_LOGIN_FAILED], [Predicate(FIELDS["src_network"], OPERATORS["exists"], ())], GO)
+    assert engine_with(rule).feed(encode("ssh.login_failed", user="root")) == []
+
+
 def test_two_detectors_of_one_kind_both_fire() -> None:
     engine = Engine()
     natives = [NativeDetector(name, "suspicious_exec_origin", {}) for name in ("one", "two")]

@@ -74,7 +74,7 @@ def test_forty_thousand_addresses_do_not_push_out_the_newest() -> None:
     assert hit.count == 3
 
 
-@pytest.mark.parametrize("count", [0, 17])
+@pytest.mark.parametrize("count", [0, 33])
 def test_a_count_that_cannot_be_kept_is_refused(count: int) -> None:
     with pytest.raises(ValueError, match="failures_count"):
         engine(failures_count=count)
