@@ -110,9 +110,11 @@ def stream(gap_ns: int, seed: int = 2) -> list[bytes]:
     return records
 
 
-def native(specs: Sequence[Window]) -> Engine:
+def engine_of(specs: Sequence[Window], *more: Rule) -> Engine:
+    """The windows, and other rules beside them."""
     engine = Engine(window_keys=1 << 18)
-    rules, correlations = [], []
+    rules: list[Rule] = [*more]
+    correlations = []
     for spec in specs:
         predicate = Predicate(FIELDS["gid"], OPERATORS["eq"], [spec.gid])
         rules.append(Rule(f"{spec.name}_rule", spec.kinds, [predicate], [(0, -1, -2)], emit=False))
@@ -176,7 +178,7 @@ def same_fires(specs: Sequence[Window], ring: Ring, memory: MemoryRing) -> int:
     dense = stream(gap_ns=1_000_003)  # a prime, so that no event lies on the edge of a window
     plain = Plain(specs)
     plain.run(dense)
-    engine = native(specs)
+    engine = engine_of(specs)
     _, hits = drained(engine, ring, memory, dense)
     hits += int(engine.stats().get("hits_lost", 0))
     if hits != plain.fires or not hits:
@@ -189,7 +191,7 @@ def run(quick: bool) -> dict[str, object]:
     memory = MemoryRing(RING_BYTES)
     ring = Ring(memory.fd, RING_BYTES, "bench")
     fires = same_fires(specs, ring, memory)
-    engine, plain = native(specs), Plain(specs)
+    engine, plain = engine_of(specs), Plain(specs)
     streams = {"ours": stream(gap_ns=NS), "python": stream(gap_ns=NS)}
 
     def ours() -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 NS = 1_000_000_000
 
@@ -31,8 +32,12 @@ def boot_to_realtime_ns() -> int:
 def rfc3339(ts_ns: int) -> str:
     """UTC with nine decimals, e.g. 2026-01-02T03:04:05.000000006Z."""
     seconds, rest = divmod(ts_ns, NS)
-    stamp = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{stamp}.{rest:09d}Z"
+    return f"{_second(seconds)}.{rest:09d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def parse_rfc3339(text: str) -> int:

@@ -11,6 +11,8 @@ def safe(text: str | bytes, limit: int = 200) -> str:
     """Escape control and non-printable characters and cut at `limit`; outside text never forges a line."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "backslashreplace")
+    if len(text) <= limit and text.isprintable():
+        return text
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: limit + 1])
     return shown if len(text) <= limit else shown[:limit] + "..."
 

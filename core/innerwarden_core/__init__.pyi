@@ -256,15 +256,23 @@ class Engine:
     def ancestors(self, pid: int, start_ns: int = 0, limit: int = 32) -> list[ProcessInfo]:
         """Birth chain, nearest first; ends at the first unknown parent."""
     def capture(self, enabled: bool) -> None:
-        """Keep a copy of every record for `take_captured` (replay and events.jsonl).
+        """Keep a copy of every record for `take_captured` (replay of what was recorded).
 
         Of network.payload it keeps the network.dns and network.tls records made of it instead, which give the same
         when they are fed again.
         """
     def take_captured(self) -> bytes: ...
+    def stream(self, enabled: bool) -> None:
+        """Make one line of JSON of every record, for `take_stream`.
+
+        `{"kind": dotted kind, "details": {field: value}, "process": {...}}`: what `Record.to_dict` gives, argv as a list, time on the
+        real-time clock; `process` (kernel records only) is what the process table adds, each text cut at 4096 bytes.
+        """
+    def take_stream(self) -> bytes:
+        """The whole lines made since the last call. At most 128 MiB wait; events beyond are in `stream_lost`."""
     def stats(self) -> dict[str, Any]:
         """records and bytes per kind; malformed by reason; hits, suppressed, hits_lost,
-        capture_lost, cooldowns_evicted; processes, argv_chunks, payloads, windows and natives (by owner), each a
+        stream_lost, capture_lost, cooldowns_evicted; processes, argv_chunks, payloads, windows and natives (by owner), each a
         dict with what is held and what was evicted, refused, late or skipped by a documented exception.
 
         payloads: dns and tls records made; of the latter `incomplete`; streams in pieces that wait (256 at most),

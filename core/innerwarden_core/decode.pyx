@@ -28,6 +28,10 @@ LAYOUT = {
     }
     for k in KIND_NAMES
 }
+# Kind -> the fields that its records have, with their ids.
+FIELDS_OF = {
+    k: tuple((name, i) for name, i in FIELD_IDS.items() if iw_place(k, i).shape) for k in KIND_NAMES
+}
 
 
 cdef object value_object(const iw_value *value):
@@ -87,7 +91,7 @@ cdef class Record:
         cdef iw_value value
         cdef uint32_t field
         out = {}
-        for name, number in FIELD_IDS.items():
+        for name, number in FIELDS_OF[self.kind]:
             field = number
             wire_value(self.data, self.kind, field, &value)
             if value.shape:

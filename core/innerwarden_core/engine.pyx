@@ -19,6 +19,7 @@ from innerwarden_core.detector cimport Detector
 from innerwarden_core.drain cimport buffer_walk, rings_collect, rings_drain, rings_open, rings_wait
 from innerwarden_core.lifecycle cimport table_seed
 from innerwarden_core.lines cimport LineParser
+from innerwarden_core.jsonl cimport lines_free, lines_take
 from innerwarden_core.hits cimport hits_free, hits_full, hits_init, hits_take
 from innerwarden_core.payload cimport iw_payloads_free, iw_payloads_new, payload_stats
 from innerwarden_core.pipeline cimport MAX_DETECTORS, iw_pipeline, pipeline_plan, pipeline_tick
@@ -67,6 +68,7 @@ cdef class Engine:
         view_free(&p.view)
         hits_free(&p.hits)
         chunks_free(&p.chunks)
+        lines_free(&p.lines)
         iw_payloads_free(p.payloads)
         free(p.joined)
         free(p.windows)
@@ -304,6 +306,17 @@ cdef class Engine:
             self.pipeline.captured.used = self.pipeline.captured.room = 0
             return out
 
+    def stream(self, bint enabled):
+        """Make a line of JSON of every record, for take_stream."""
+        with self._lock:
+            self.pipeline.telling = enabled
+            pipeline_plan(&self.pipeline)
+
+    def take_stream(self):
+        """The lines made since the last call."""
+        with self._lock:
+            return lines_take(&self.pipeline.lines)
+
     def stats(self):
         """Counters since the start; see the interface file."""
         with self._lock:
@@ -314,6 +327,7 @@ cdef class Engine:
                 "hits": self.pipeline.hits.total,
                 "suppressed": self.pipeline.hits.suppressed,
                 "hits_lost": self.pipeline.hits.lost,
+                "stream_lost": self.pipeline.lines.lost,
                 "capture_lost": self.pipeline.captured.lost,
                 "cooldowns_evicted": self.pipeline.hits.cooldowns_evicted,
                 "processes": {

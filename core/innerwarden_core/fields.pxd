@@ -16,8 +16,10 @@ cdef extern from "fields.h" nogil:
         IW_FIELD_ARGV
         IW_FIELD_CWD
         IW_FIELD_CGROUP_PATH
+        IW_FIELD_FLAGS
         IW_FIELD_PATH
         IW_FIELD_SRC_IP
+        IW_FIELD_TS_NS
     struct iw_field_place:
         uint16_t offset
         uint8_t shape

@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from innerwarden_core.chunks cimport iw_chunks
 from innerwarden_core.detector cimport iw_handler
 from innerwarden_core.hits cimport iw_hits
+from innerwarden_core.jsonl cimport iw_event_lines
 from innerwarden_core.payload cimport iw_payloads
 from innerwarden_core.proctable cimport iw_table
 from innerwarden_core.program cimport KINDS, iw_program
@@ -23,6 +24,7 @@ cdef enum:
     WORK_APPLY = 2          # the process table learns from this kind
     WORK_JUDGE = 4          # a rule or a detector wants this kind
     WORK_PARSE = 8          # other records are made of this kind's
+    WORK_TELL = 16          # a line for the stream of events
 
 cdef struct iw_kind_state:
     uint64_t records
@@ -54,6 +56,7 @@ cdef struct iw_pipeline:
     iw_hits hits
     iw_chunks chunks
     iw_capture captured
+    iw_event_lines lines
     iw_payloads *payloads
     iw_program *program
     iw_window **windows
@@ -66,6 +69,7 @@ cdef struct iw_pipeline:
     uint32_t made           # events put into `feeds`, running freely
     uint32_t fed
     bint capturing
+    bint telling            # every event becomes a line
     iw_feed feeds[FEEDS]
     iw_native natives[MAX_DETECTORS]
     iw_kind_state kinds[KINDS]

@@ -11,6 +11,7 @@ from innerwarden_core.fields cimport iw_value
 from innerwarden_core.hits cimport (
     hits_allowed, hits_group, hits_open, hits_sample, hits_step, iw_hit, iw_step,
 )
+from innerwarden_core.jsonl cimport event_line
 from innerwarden_core.lifecycle cimport (
     table_credential, table_exec, table_exit, table_fork, table_see,
 )
@@ -45,7 +46,7 @@ cdef void pipeline_plan(iw_pipeline *self) noexcept:
             # A capture keeps what was made of it, which gives the same when it is fed again.
             state.work = WORK_PARSE
             continue
-        state.work = WORK_KEEP if self.capturing else 0
+        state.work = (WORK_KEEP if self.capturing else 0) | (WORK_TELL if self.telling else 0)
         if IW_KIND_PROCESS_EXEC <= kind <= IW_KIND_PROCESS_EXIT or kind == IW_KIND_CREDENTIAL_CHANGE:
             state.work |= WORK_APPLY
         if self.program.kinds[kind].always_count or self.program.kinds[kind].index_count or state.native_count:
@@ -65,6 +66,10 @@ cdef void pipeline_work(iw_pipeline *self, const iw_header *record, uint32_t wor
         apply(self, record)
     if work & WORK_JUDGE:
         judge(self, record)
+    if work & WORK_TELL:
+        if not work & WORK_JUDGE or self.view.header != record:
+            view_begin(&self.view, record)
+        event_line(&self.lines, &self.view, self.offset_ns)
     if work & WORK_PARSE:
         iw_payloads_take(self.payloads, <const iw_network_payload *>record, run_made, self)
 

@@ -86,7 +86,6 @@ class Sensor:
                 paths.events(data_dir),
                 max_bytes=sensor.findings_max_bytes,
                 keep=sensor.findings_keep,
-                boot_to_realtime_ns=self._offset_ns,
             )
         self._unwatched_since_ns = gap.last_seen_ns(paths.sensor_health(data_dir))
         self.reporter = Reporter(paths.sensor_health(data_dir), config.host_name(), self._started_ns)
@@ -109,7 +108,7 @@ class Sensor:
             self.kernel.seed(seeded)
         self.collectors = collectors.load(self.config.collectors, self.data_dir, self.engine)
         self.inventory = inventory.load(self.config.collectors.inventory, self.data_dir, self.engine)
-        self.engine.capture(self.events is not None)
+        self.engine.stream(self.events is not None)
         if self._unwatched_since_ns is not None:
             self.sink.write([gap.finding(self.config.host_name(), self._unwatched_since_ns, realtime_ns())])
         logger.info(
@@ -160,7 +159,7 @@ class Sensor:
             if self.canary is not None and (told := self.canary.step(now)):
                 self.sink.write(told)
             if self.events is not None:
-                self.events.write(self.engine.take_captured())
+                self.events.write(self.engine.take_stream())
             if now >= next_health:
                 next_health = now + HEALTH_PERIOD_S
                 snapshot = self._report()
@@ -213,7 +212,7 @@ class Sensor:
         lost = {
             "hits": stats.get("hits_lost", 0),
             "findings": self.sink.lost,
-            "events": self.events.lost if self.events else 0,
+            "events": stats.get("stream_lost", 0) + (self.events.lost if self.events else 0),
             "malformed": sum(stats.get("malformed", {}).values()),
             "detector_errors": self.host.errors,
         }

@@ -8,7 +8,7 @@ that keeps raising is disabled and reported, and the others go on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from innerwarden_core import Engine, Hit
@@ -32,6 +32,8 @@ NS = 1_000_000_000
 #: Exceptions in a row after which a Python detector is disabled.
 MAX_FAILURES = 5
 DETAIL_CHARACTERS = 4096
+#: Of a record's fields, those that say nothing to a person; argv is in the process.
+HIDDEN = frozenset({"size", "kind", "cpu", "sequence", "flags", "argv", "ts_ns", "reserved0"})
 
 
 class DetectionHost:
@@ -132,7 +134,7 @@ class DetectionHost:
             "timespan_s": max(1, scene.span_ns // NS),
             **judged.values,
         }
-        shown = {name: safe(str(v), 300) if isinstance(v, str) else v for name, v in values.items()}
+        shown = _Shown(values)
         entities = tuple(dict.fromkeys([*judged.entities, *spec.entity_refs(values)]))
         variant = spec.variants.get(hit.samples[0]) if hit.samples else None
         severity = judged.severity or (variant.severity if variant else spec.severity)
@@ -196,16 +198,32 @@ class DetectionHost:
         return tuple(out)
 
 
+class _Shown(Mapping[str, Any]):
+    """Values as templates may show them: outside text escaped and cut, when a template asks for it."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def __getitem__(self, name: str) -> Any:
+        value = self._values[name]
+        return safe(value, 300) if isinstance(value, str) else value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
 def acting_rules_of(correlations: Iterable[CompiledCorrelation]) -> dict[str, str]:
     """Of a temporal correlation the last rule that it lists: its steps may come in another order."""
     return {c.owner: c.rules[-1] for c in correlations if c.kind.startswith("temporal")}
 
 
 def _details(fields: Mapping[str, Any]) -> dict[str, str | int | None]:
-    """The record's own fields; argv is in the process, sizes and sequence numbers say nothing to a person."""
-    hidden = ("size", "kind", "cpu", "sequence", "flags", "argv", "ts_ns", "reserved0")
+    """The record's own fields, long texts cut."""
     return {
         name: value[:DETAIL_CHARACTERS] if isinstance(value, str) else value
         for name, value in fields.items()
-        if name not in hidden and isinstance(value, str | int)
+        if name not in HIDDEN
     }
