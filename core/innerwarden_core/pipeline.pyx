@@ -24,7 +24,7 @@ from innerwarden_core.record cimport *
 from innerwarden_core.text cimport iw_mix
 from innerwarden_core.view cimport view_begin, view_get
 from innerwarden_core.windows cimport (
-    iw_event, iw_fired, window_add, window_prefetch_head, window_prefetch_slot,
+    iw_event, iw_fired, sample_text, window_add, window_prefetch_head, window_prefetch_slot,
 )
 
 cdef extern from "<time.h>" nogil:
@@ -286,7 +286,9 @@ cdef void report(iw_pipeline *self, iw_window *window, const iw_feed *feed, cons
     cdef uint64_t suppressed, back = record.ts_ns - feed.event.ts_ns  # times of a hit are on its record's clock
     cdef iw_step step
     cdef iw_hit *hit
-    cdef uint32_t i
+    cdef const uint8_t *text
+    cdef char scratch[46]
+    cdef uint32_t i, size
     if not hits_allowed(
         &self.hits, iw_mix(window.owner_hash ^ feed.event.key), feed.event.ts_ns, window.cooldown_ns, &suppressed
     ):
@@ -300,7 +302,8 @@ cdef void report(iw_pipeline *self, iw_window *window, const iw_feed *feed, cons
     name_group(self, hit, &self.program.groups[feed.group])
     if fired.samples != NULL:
         for i in range(fired.samples.count):
-            hits_sample(&self.hits, hit, fired.samples.items[i].text, fired.samples.items[i].size)
+            text = sample_text(&fired.samples.items[i], scratch, &size)
+            hits_sample(&self.hits, hit, text, size)
     for i in range(fired.step_count):
         step.owner = window.step_owners[i]
         step.ts_ns = fired.steps[i].ts_ns + back

@@ -77,10 +77,15 @@ cdef bint is_mapped(const uint8_t *address) noexcept nogil:
 cdef uint32_t format_ip(const uint8_t *address, char *out) noexcept nogil:
     """Text of a 16-byte address, v4-mapped as v4; `out` has room for 46 bytes. Returns the length."""
     cdef const char *done
+    cdef uint32_t size = 0, i
     if is_mapped(address):
-        done = inet_ntop(AF_INET, address + 12, out, INET6_ADDRSTRLEN)
-    else:
-        done = inet_ntop(AF_INET6, address, out, INET6_ADDRSTRLEN)
+        for i in range(12, 16):
+            size += format_number(address[i], out + size)
+            out[size] = c'.'
+            size += 1
+        out[size - 1] = 0
+        return size - 1
+    done = inet_ntop(AF_INET6, address, out, INET6_ADDRSTRLEN)
     return <uint32_t>strlen(out) if done != NULL else 0
 
 

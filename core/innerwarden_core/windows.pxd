@@ -18,7 +18,7 @@ cdef enum:
     STEPS_MAX = 16
     LOG_EVENTS = 32     # events of one key that an ordered sequence remembers
     SAMPLES = 4
-    SAMPLE_BYTES = 63
+    SAMPLE_BYTES = 62
 
 cdef struct iw_moment:
     uint64_t ts_ns
@@ -31,9 +31,11 @@ cdef struct iw_distinct:
     uint64_t hash
     uint64_t ts_ns
 
+# A value as the record had it: text, or the bytes of an address or a number. `sample_text` makes text of it.
 cdef struct iw_sample:
+    uint8_t shape
     uint8_t size
-    uint8_t text[SAMPLE_BYTES]
+    uint8_t data[SAMPLE_BYTES]
 
 cdef struct iw_samples:
     uint32_t count
@@ -107,6 +109,7 @@ cdef struct iw_window:
     uint64_t evicted
     uint64_t late           # events older than the window that ends at the newest
 
+cdef const uint8_t *sample_text(const iw_sample *sample, char *scratch, uint32_t *size) noexcept nogil
 cdef bint window_add(iw_window *window, const iw_event *event, iw_fired *out) noexcept nogil
 
 cdef inline iw_slot *slot_at(const iw_window *window, uint32_t index) noexcept nogil:

@@ -94,7 +94,7 @@ cdef iw_slot *slot_of(iw_window *window, uint64_t key) noexcept nogil:
             widen(window)
             head = &window.heads[key & window.head_mask]
     slot = slot_at(window, index)
-    memset(slot, 0, window.stride)
+    memset(slot, 0, sizeof(iw_slot))  # says that the rest of the slot holds nothing
     slot.key = key
     slot.chain = head[0]
     head[0] = index + 1
@@ -109,29 +109,40 @@ cdef inline void clear(iw_slot *slot) noexcept nogil:
 
 
 cdef void keep_sample(iw_window *window, iw_slot *slot, const iw_value *value) noexcept nogil:
-    """Remember a value's text, unless it is one of the four remembered."""
+    """Remember a value, unless it is one of the four remembered. PERF: nobody reads most of them; text is made later."""
     cdef iw_samples *samples = <iw_samples *>(<uint8_t *>slot + window.samples_at)
     cdef iw_sample *place
-    cdef char text[48]
     cdef const uint8_t *data = value.data
     cdef uint32_t size = value.size, i
     if value.shape == IW_SHAPE_U64:
-        size = format_number(value.number, text)
-        data = <uint8_t *>text
-    elif value.shape == IW_SHAPE_IP:
-        size = format_ip(value.data, text)
-        data = <uint8_t *>text
-    elif value.shape != IW_SHAPE_STR:
+        data = <const uint8_t *>&value.number
+        size = sizeof(uint64_t)
+    elif value.shape != IW_SHAPE_IP and value.shape != IW_SHAPE_STR:
         return
     size = min(size, <uint32_t>SAMPLE_BYTES)
     for i in range(samples.count):
-        if samples.items[i].size == size and memcmp(samples.items[i].text, data, size) == 0:
+        if samples.items[i].size == size and memcmp(samples.items[i].data, data, size) == 0:
             return
     place = &samples.items[samples.next % SAMPLES]
     samples.next += 1
     samples.count = min(samples.count + 1, <uint32_t>SAMPLES)
+    place.shape = <uint8_t>value.shape
     place.size = <uint8_t>size
-    memcpy(place.text, data, size)
+    memcpy(place.data, data, size)
+
+
+cdef const uint8_t *sample_text(const iw_sample *sample, char *scratch, uint32_t *size) noexcept nogil:
+    """A sample as people read it; `scratch` has room for 46 bytes."""
+    cdef uint64_t number
+    size[0] = sample.size
+    if sample.shape == IW_SHAPE_U64:
+        memcpy(&number, sample.data, sizeof(number))
+        size[0] = format_number(number, scratch)
+    elif sample.shape == IW_SHAPE_IP:
+        size[0] = format_ip(sample.data, scratch)
+    else:
+        return sample.data
+    return <const uint8_t *>scratch
 
 
 cdef bint add_count(iw_window *window, iw_slot *slot, const iw_event *event, iw_fired *out) noexcept nogil:
