@@ -121,12 +121,10 @@ def engine_of(specs: Sequence[Window], *more: Rule) -> Engine:
     rules: list[Rule] = [*more]
     correlations = []
     for spec in specs:
-        predicate = (
-            Predicate(FIELDS["pid"], OPERATORS["exists"], ())
-            if spec.gid is None
-            else Predicate(FIELDS["gid"], OPERATORS["eq"], [spec.gid])
-        )
-        rules.append(Rule(f"{spec.name}_rule", spec.kinds, [predicate], [(0, -1, -2)], emit=False))
+        tests, nodes = [], []
+        if spec.gid is not None:
+            tests, nodes = [Predicate(FIELDS["gid"], OPERATORS["eq"], [spec.gid])], [(0, -1, -2)]
+        rules.append(Rule(f"{spec.name}_rule", spec.kinds, tests, nodes, emit=False))
         group = [(FIELDS[spec.key],)]
         correlations.append(
             Correlation(

@@ -13,7 +13,17 @@ import time
 from innerwarden_core import FIELDS, OPERATORS, Engine, Hit, MemoryRing, Predicate, Ring, Rule
 
 from bench.measure import Result, interleaved, median, on_cpu, scratch, spread
-from bench.row02_detectors import GROUPS, NS, RING_BYTES, WIRE_KINDS, engine_of, later, offset, stream, windows
+from bench.row02_detectors import (
+    GROUPS,
+    NS,
+    RING_BYTES,
+    WIRE_KINDS,
+    engine_of,
+    later,
+    offset,
+    stream,
+    windows,
+)
 from innerwarden.model.detector import DetectorSpec
 from innerwarden.model.severity import Severity
 from innerwarden.sensor.detection.host import DetectionHost
@@ -116,7 +126,9 @@ def run(quick: bool) -> list[dict[str, object]]:
             gate="<= 1.4 x" if name == "hits" else "",
             passed=median(times[name]) <= 1.4 * base if name == "hits" else None,
             spread=spread(times[name]),
-            note="" if name == "hits" else f"{each / 1e3:.1f} us from hit to line on disk; no gate of its own",
+            note=""
+            if name == "hits"
+            else f"{each / 1e3:.1f} us from hit to line on disk; no gate of its own",
         ).as_dict()
         for name, what in (
             ("hits", "1 % of events told, as hits"),

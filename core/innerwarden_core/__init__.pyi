@@ -53,7 +53,7 @@ class Predicate:
 class Rule:
     """A decision graph over predicates: node i = (predicate index, on_true, on_false).
 
-    Targets are greater than i, or -1 for a match, or -2 for none. `group_by` names the cooldown
+    Targets are greater than i, or -1 for a match, or -2 for none. Without nodes every record matches. `group_by` names the cooldown
     key; () means the acting process. `emit` False: seen only by correlations. `owner` comes back in the hit.
     Raises ValueError naming the node for a backward or missing target.
     """
@@ -265,15 +265,17 @@ class Engine:
     def stream(self, enabled: bool) -> None:
         """Make one line of JSON of every record, for `take_stream`.
 
-        `{"kind": dotted kind, "details": {field: value}, "process": {...}}`: what `Record.to_dict` gives, argv as a list, time on the
-        real-time clock; `process` (kernel records only) is what the process table adds, each text cut at 4096 bytes.
+        `{"kind": dotted kind, "details": {field: value}, "process": {...}}`: what `Record.to_dict` gives, argv as a
+        list, time on the real-time clock; `process` (kernel records only) is what the process table adds, each text
+        cut at 4096 bytes.
         """
     def take_stream(self) -> bytes:
         """The whole lines made since the last call. At most 128 MiB wait; events beyond are in `stream_lost`."""
     def stats(self) -> dict[str, Any]:
         """records and bytes per kind; malformed by reason; hits, suppressed, hits_lost,
-        stream_lost, capture_lost, cooldowns_evicted; processes, argv_chunks, payloads, windows and natives (by owner), each a
-        dict with what is held and what was evicted, refused, late or skipped by a documented exception.
+        stream_lost, capture_lost, cooldowns_evicted; processes, argv_chunks, payloads, windows and natives (by
+        owner), each a dict with what is held and what was evicted, refused, late or skipped by a documented
+        exception.
 
         payloads: dns and tls records made; of the latter `incomplete`; streams in pieces that wait (256 at most),
         evicted by newer ones, expired after 10 s, with gaps, refused for want of memory; unparsed by reason."""

@@ -125,7 +125,7 @@ def _of_rule(
         if_false = needed[on_false]
         both = None if if_true is None or if_false is None else if_true | if_false
         needed[index] = None if both is not None and len(both) > MAX_LITERALS else both
-    return needed[0]
+    return needed[0 if rule.nodes else MATCH]
 
 
 Places = dict[int, dict[bytes | int, list[int]]]

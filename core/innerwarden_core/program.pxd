@@ -39,6 +39,7 @@ cdef struct iw_rule:
     uint32_t binding_first
     uint32_t binding_count
     uint8_t emit
+    uint8_t everything      # no nodes: every record of its kinds
     uint64_t owner_hash
     uint64_t cooldown_ns
 

@@ -23,6 +23,8 @@ cdef inline bint rule_true(iw_program *program, const iw_rule *rule, iw_view *vi
     cdef uint64_t *memory
     cdef int32_t at = 0
     cdef bint result
+    if rule.everything:
+        return True
     while at >= 0:
         predicate = program.predicates + nodes[at].predicate
         if OP_EQ <= predicate.op <= OP_BIT_ANY:
@@ -233,6 +235,7 @@ cdef class Program:
             target.owner = self.owner_id(source.owner)
             target.owner_hash = owner_hash(source.owner)
             target.emit = source.emit
+            target.everything = not source.nodes
             target.cooldown_ns = source.cooldown_ns
             target.group = self.group_id(source.group_by)
             target.first = node

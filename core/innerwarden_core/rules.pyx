@@ -159,8 +159,8 @@ cdef class Rule:
 
     def _check_nodes(self):
         count = len(self.nodes)
-        if not 0 < count <= MAX_NODES:
-            raise ValueError(f"rule {self.owner}: {count} nodes; from 1 to {MAX_NODES} are possible")
+        if count > MAX_NODES:
+            raise ValueError(f"rule {self.owner}: {count} nodes; at most {MAX_NODES} are possible")
         for i, node in enumerate(self.nodes):
             if len(node) != 3:
                 raise ValueError(f"rule {self.owner}: node {i} is not (predicate, on_true, on_false)")

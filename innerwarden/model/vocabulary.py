@@ -327,7 +327,9 @@ _DERIVED: dict[str, tuple[FieldType, str, str | None, dict[str, tuple[str, ...]]
         "first address of the network of src_ip: its /64 for IPv6, its /24 for IPv4",
         None,
         {},
-        frozenset(d for d, k in KINDS.items() if any(name == "src_ip" for name, _, _ in LAYOUT[RECORD_OF[k]])),
+        frozenset(
+            d for d, k in KINDS.items() if any(name == "src_ip" for name, _, _ in LAYOUT[RECORD_OF[k]])
+        ),
     ),
     "kind_name": (FieldType.STRING, "dotted kind of the record", "event.action", {}, frozenset(KINDS)),
     **{

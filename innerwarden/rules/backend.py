@@ -147,14 +147,15 @@ def compile_rule(
         raise RuleError(
             f"no event of {', '.join(source.kinds)} can match", "A condition contradicts the log source"
         )
-    whole = simplify(expression)
+    forms = {folded[kind] for kind in kinds}
+    whole = forms.pop() if len(forms) == 1 else simplify(expression)
     watched = [
         (test.field, test.operator, literal)
         for test in wanted(whole, NAMES)
         for literal in test.literals
         if isinstance(literal, bytes)
     ]
-    predicates, nodes = _ALWAYS if isinstance(whole, Const) else graph(whole)
+    predicates, nodes = ((), ()) if isinstance(whole, Const) else graph(whole)
     return CompiledRule(
         owner=owner,
         kinds=kinds,
@@ -165,7 +166,3 @@ def compile_rule(
         emit=emit,
         watched=tuple(watched) if FILE_KINDS & set(kinds) else (),
     )
-
-
-#: A graph that takes every record of its kinds: every record has a kind's name.
-_ALWAYS = graph(test_of(VOCABULARY["kind_name"], SigmaString("*"), Source(())))

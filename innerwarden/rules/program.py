@@ -40,7 +40,10 @@ class CompiledPredicate(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CompiledRule(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision graph: node i is (predicate, target if true, target if false), targets greater than i."""
+    """A decision graph: node i is (predicate, target if true, target if false), targets greater than i.
+
+    Without nodes every record of the kinds matches.
+    """
 
     owner: str
     kinds: tuple[str, ...]

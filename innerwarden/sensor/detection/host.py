@@ -124,7 +124,9 @@ class DetectionHost:
 
     def _build(self, spec: DetectorSpec, scene: Scene, judged: sdk.Finding, folded: int) -> Finding:
         hit = scene.hit
-        values: dict[str, Any] = {**scene.values, **spec.parameters}
+        # What a group is keyed by may be derived, and then only the hit knows it.
+        grouped = dict(zip(spec.group_key, hit.group, strict=False))
+        values: dict[str, Any] = {**grouped, **scene.values, **spec.parameters}
         values |= {
             "count": max(judged.count, hit.count),
             "samples": ", ".join(hit.samples) or None,

@@ -181,7 +181,9 @@ def test_the_network_of_a_source(address: str, network: str) -> None:
 
 
 def test_a_line_without_a_source_has_no_network() -> None:
-    rule = Rule("failed", [Kind.SSH_LOGIN_FAILED], [Predicate(FIELDS["src_network"], OPERATORS["exists"], ())], GO)
+    rule = Rule(
+        "failed", [Kind.SSH_LOGIN_FAILED], [Predicate(FIELDS["src_network"], OPERATORS["exists"], ())], GO
+    )
     assert engine_with(rule).feed(encode("ssh.login_failed", user="root")) == []
 
 

@@ -226,10 +226,20 @@ def test_rules_only_see_their_kinds() -> None:
     assert len(engine.feed(blob)) == 2
 
 
+@pytest.mark.parametrize("others", [0, 10], ids=["looked at one by one", "indexed"])
+def test_without_nodes_every_record_of_the_kinds_matches(others: int) -> None:
+    word = [Predicate(FIELDS["path"], OPERATORS["contains"], [b"nowhere"])]
+    engine = Engine()
+    rules = [Rule(f"other{n}", [Kind.FILE_OPEN], word, [(0, -1, -2)]) for n in range(others)]
+    engine.configure([Rule("every", [Kind.FILE_OPEN], [], []), *rules], [], [])
+    hits = engine.feed(encode("file.open", path="/x") + encode("file.delete", path="/x"))
+    assert [hit.owner for hit in hits] == ["every"]
+
+
 @pytest.mark.parametrize(
     ("nodes", "message"),
     [
-        ([], "0 nodes"),
+        ([(0, -1, -2)] * 70_000, "70000 nodes"),
         ([(0, 0, -2)], "node 0 has the backward or missing target 0"),
         ([(0, 1, -2)], "node 0 has the backward or missing target 1"),
         ([(0, -1, -2), (0, -1, 0)], "node 1 has the backward or missing target 0"),
