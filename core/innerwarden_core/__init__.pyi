@@ -53,9 +53,9 @@ class Predicate:
 class Rule:
     """A decision graph over predicates: node i = (predicate index, on_true, on_false).
 
-    Targets are greater than i, or -1 for a match, or -2 for none. Without nodes every record matches. `group_by` names the cooldown
-    key; () means the acting process. `emit` False: seen only by correlations. `owner` comes back in the hit.
-    Raises ValueError naming the node for a backward or missing target.
+    Targets are greater than i, or -1 for a match, or -2 for none. Without nodes every record matches. `group_by`
+    names the cooldown key; () means the acting process. `emit` False: seen only by correlations. `owner` comes back in
+    the hit. Raises ValueError naming the node for a backward or missing target.
     """
 
     def __init__(
