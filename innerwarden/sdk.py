@@ -5,6 +5,8 @@ A Python detector is one file: `spec = DetectorSpec(...)`, `prefilter` (the text
 None for every event of the spec's kinds) and one subclass of `Detector`.
 """
 
+from innerwarden_core import registered_domain
+
 from innerwarden.model.detector import Detector, DetectorSpec, Finding
 from innerwarden.model.entity import EntityRef, EntityType
 from innerwarden.model.event import Event
@@ -28,4 +30,5 @@ __all__ = [
     "Sequence",
     "Severity",
     "ValueCount",
+    "registered_domain",
 ]

@@ -7,10 +7,12 @@ try:
     from innerwarden_core.detectors import NATIVE_DETECTORS
     from innerwarden_core.engine import Engine
     from innerwarden_core.hits import Hit
+    from innerwarden_core.intel import Intel
     from innerwarden_core.lines import LineParser
     from innerwarden_core.process_info import ProcessInfo
     from innerwarden_core.ring import MemoryRing, Ring
     from innerwarden_core.rules import FIELDS, OPERATORS, Correlation, NativeDetector, Predicate, Rule
+    from innerwarden_core.view import registered_domain
     from innerwarden_core.weblog import WebParser
 except ModuleNotFoundError as error:
     if error.name is None or not error.name.startswith("innerwarden_core"):
@@ -31,6 +33,7 @@ __all__ = [
     "Correlation",
     "Engine",
     "Hit",
+    "Intel",
     "LineParser",
     "MemoryRing",
     "NativeDetector",
@@ -40,4 +43,5 @@ __all__ = [
     "Ring",
     "Rule",
     "WebParser",
+    "registered_domain",
 ]

@@ -10,7 +10,9 @@ from typing import Any, final
 
 from innerwarden_core.authlog import AuthDedup as AuthDedup
 from innerwarden_core.authlog import AuthParser as AuthParser
+from innerwarden_core.intel import Intel as Intel
 from innerwarden_core.lines import LineParser as LineParser
+from innerwarden_core.view import registered_domain as registered_domain
 from innerwarden_core.weblog import WebParser as WebParser
 
 ABI_VERSION: int
@@ -18,7 +20,7 @@ FIELDS: dict[str, int]
 """Field name -> field id. Wire members (see iw_event.h) and the derived fields:
 command_line (argv joined by one space), exe_name, parent_exe_path, parent_command_line, parent_comm,
 parent_uid, parent_exe_name, grandparent_exe_path, file_name (last component of `path`), kind_name,
-arg0 to arg9 (one argument each)."""
+arg0 to arg9 (one argument each), tls_ja3, tls_ja4, dns_domain, dns_encoded_count, threat_list, threat_indicator."""
 OPERATORS: dict[str, int]
 """Predicate operator -> code: equals, contains, startswith, endswith, glob, cidr, exists, is_null,
 eq, ne, lt, le, gt, ge (numbers), bit_all, bit_any (masks), field_equals, field_contains,
@@ -235,6 +237,10 @@ class Engine:
         """Run contiguous records, each 8-aligned, header first, through the same path as the ring."""
     def feed_lines(self, chunk: bytes | memoryview, parser: LineParser) -> tuple[list[Hit], int]:
         """Parse whole lines natively and run their records; returns hits and bytes consumed."""
+    def use_intel(self, intel: Intel | None) -> None:
+        """From the next record on, look addresses, names and fingerprints up in these lists; None: in none."""
+    def derive(self, record: bytes, names: Sequence[str]) -> dict[str, int | str]:
+        """Derived fields of one record by name; absent ones are left out. Raises ValueError for a malformed record."""
     def seed_process(
         self,
         pid: int,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
-from innerwarden_core.fields cimport iw_fixed_size, iw_strings
+from innerwarden_core.fields cimport iw_fixed_size, iw_strings, iw_value
 from innerwarden_core.record cimport iw_header, iw_str
 
 cdef enum:
@@ -46,3 +46,4 @@ cdef inline int check_record(const uint8_t *data, size_t room, uint32_t limit) n
     return MALFORMED_NONE
 
 cdef list split_argv(const uint8_t *text, size_t size)
+cdef object value_object(const iw_value *value)

@@ -3,6 +3,7 @@ from cython cimport final
 from libc.stdint cimport uint32_t
 
 from innerwarden_core.drain cimport iw_rings
+from innerwarden_core.intel cimport Intel
 from innerwarden_core.pipeline cimport iw_pipeline
 from innerwarden_core.program cimport Program
 
@@ -18,3 +19,4 @@ cdef class Engine:
     cdef dict _natives          # owner -> (key, Detector)
     cdef list _owners           # owner index -> id
     cdef object _lock
+    cdef Intel _intel           # the view points into it

@@ -14,25 +14,27 @@ import os
 from threading import RLock
 
 from innerwarden_core.chunks cimport chunks_free
-from innerwarden_core.decode cimport JOINED_MAX
+from innerwarden_core.decode cimport JOINED_MAX, MALFORMED_NONE, check_record, value_object
 from innerwarden_core.detector cimport Detector
 from innerwarden_core.drain cimport buffer_walk, rings_collect, rings_drain, rings_open, rings_wait
 from innerwarden_core.lifecycle cimport table_seed
 from innerwarden_core.lines cimport LineParser
 from innerwarden_core.jsonl cimport lines_free, lines_take
+from innerwarden_core.intel cimport Intel
 from innerwarden_core.hits cimport hits_free, hits_full, hits_init, hits_take
 from innerwarden_core.payload cimport iw_payloads_free, iw_payloads_new, payload_stats
 from innerwarden_core.pipeline cimport MAX_DETECTORS, iw_pipeline, pipeline_plan, pipeline_tick
 from innerwarden_core.process_info cimport process_info
 from innerwarden_core.proctable cimport *
 from innerwarden_core.program cimport KINDS, Program
-from innerwarden_core.record cimport IW_RECORD_MAX
+from innerwarden_core.record cimport IW_RECORD_MAX, iw_header
 from innerwarden_core.rules cimport Correlation
 from innerwarden_core.text cimport hash_bytes
-from innerwarden_core.view cimport view_free, view_init
+from innerwarden_core.view cimport view_begin, view_free, view_get, view_init
 from innerwarden_core.windows cimport STEPS_MAX, Window, iw_window
 
 from innerwarden_core.decode import KIND_NAMES, MALFORMED_NAMES
+from innerwarden_core.rules import FIELDS
 from innerwarden_core.detectors import MODULES
 
 
@@ -255,6 +257,35 @@ cdef class Engine:
         with self._lock:
             self.pipeline.exempt_pid = pid
             self.pipeline.exempt_start_ns = start_ns
+
+    def use_intel(self, Intel intel):
+        """Look addresses, names and fingerprints up in these lists from the next record on; None: in none."""
+        with self._lock:
+            self._intel = intel
+            self.pipeline.view.intel = &intel.table if intel is not None else NULL
+
+    def derive(self, bytes record not None, names):
+        """Derived fields of one checked record, name -> value; those that are absent are left out."""
+        cdef size_t size = len(record)
+        cdef uint8_t *copy
+        out = {}
+        copy = <uint8_t *>malloc(size if size else 1)  # malloc aligns; bytes need not be
+        if copy == NULL:
+            raise MemoryError()
+        try:
+            memcpy(copy, <const char *>record, size)
+            if check_record(copy, size, JOINED_MAX) != MALFORMED_NONE:
+                raise ValueError("malformed record")
+            with self._lock:
+                view_begin(&self.pipeline.view, <const iw_header *>copy)
+                for name in names:
+                    value = value_object(view_get(&self.pipeline.view, FIELDS[name]))
+                    if value is not None:
+                        out[name] = value
+                self.pipeline.view.header = NULL
+        finally:
+            free(copy)
+        return out
 
     # --- the process table ---------------------------------------------------------------------------
 

@@ -19,6 +19,11 @@ cdef extern from "fields.h" nogil:
         IW_FIELD_FLAGS
         IW_FIELD_PATH
         IW_FIELD_SRC_IP
+        IW_FIELD_DST_IP
+        IW_FIELD_DNS_QUERY
+        IW_FIELD_TLS_SNI
+        IW_FIELD_TLS_FLAGS
+        IW_FIELD_TLS_HELLO
         IW_FIELD_TS_NS
     struct iw_field_place:
         uint16_t offset
@@ -41,9 +46,15 @@ cdef extern from *:
     #define IW_DERIVED_CONTAINER_ID (IW_FIELD_COUNT + 10)
     #define IW_DERIVED_CONTAINER_RUNTIME (IW_FIELD_COUNT + 11)
     #define IW_DERIVED_POD_UID (IW_FIELD_COUNT + 12)
-    #define IW_DERIVED_SRC_NETWORK (IW_FIELD_COUNT + 13)
-    #define IW_DERIVED_ARG0 (IW_FIELD_COUNT + 14) /* and the nine that follow: one argument each */
-    #define IW_FIELD_TOTAL (IW_FIELD_COUNT + 24)
+    #define IW_DERIVED_ARG0 (IW_FIELD_COUNT + 13) /* and the nine that follow: one argument each */
+    #define IW_DERIVED_TLS_JA3 (IW_FIELD_COUNT + 23)
+    #define IW_DERIVED_TLS_JA4 (IW_FIELD_COUNT + 24)
+    #define IW_DERIVED_DNS_DOMAIN (IW_FIELD_COUNT + 25)
+    #define IW_DERIVED_DNS_ENCODED_COUNT (IW_FIELD_COUNT + 26)
+    #define IW_DERIVED_THREAT_LIST (IW_FIELD_COUNT + 27)
+    #define IW_DERIVED_THREAT_INDICATOR (IW_FIELD_COUNT + 28)
+    #define IW_DERIVED_SRC_NETWORK (IW_FIELD_COUNT + 29)
+    #define IW_FIELD_TOTAL (IW_FIELD_COUNT + 30)
 
     /* Callers have checked kind <= IW_KIND_TOP and field < IW_FIELD_COUNT. */
     static inline struct iw_field_place iw_place(uint32_t kind, uint32_t field)
@@ -74,6 +85,12 @@ cdef extern from *:
         IW_DERIVED_POD_UID
         IW_DERIVED_SRC_NETWORK
         IW_DERIVED_ARG0
+        IW_DERIVED_TLS_JA3
+        IW_DERIVED_TLS_JA4
+        IW_DERIVED_DNS_DOMAIN
+        IW_DERIVED_DNS_ENCODED_COUNT
+        IW_DERIVED_THREAT_LIST
+        IW_DERIVED_THREAT_INDICATOR
         IW_FIELD_TOTAL
     iw_field_place iw_place(uint32_t kind, uint32_t field) noexcept nogil
     uint32_t iw_fixed_size(uint32_t kind) noexcept nogil

@@ -4,7 +4,8 @@
 import ipaddress
 
 from innerwarden_core.fields cimport (
-    IW_DERIVED_PARENT_UID, IW_DERIVED_SRC_NETWORK, IW_FIELD_COUNT, IW_FIELD_TOTAL, IW_KIND_TOP, IW_SHAPE_COMM, IW_SHAPE_IP,
+    IW_DERIVED_DNS_ENCODED_COUNT, IW_DERIVED_PARENT_UID, IW_DERIVED_SRC_NETWORK, IW_FIELD_COUNT, IW_FIELD_TOTAL, IW_KIND_TOP,
+    IW_SHAPE_COMM, IW_SHAPE_IP,
     IW_SHAPE_STR, iw_field_name, iw_fixed_size, iw_place,
 )
 
@@ -14,9 +15,11 @@ FIELDS = {iw_field_name(i).decode(): i for i in range(IW_FIELD_COUNT)}
 DERIVED = (
     "command_line", "exe_name", "parent_exe_path", "parent_command_line", "parent_comm", "parent_uid",
     "parent_exe_name", "grandparent_exe_path", "file_name", "kind_name", "container_id", "container_runtime", "pod_uid",
-    "src_network",
     *(f"arg{number}" for number in range(10)),
+    "tls_ja3", "tls_ja4", "dns_domain", "dns_encoded_count", "threat_list", "threat_indicator",
+    "src_network",
 )
+DERIVED_NUMBERS = (IW_DERIVED_PARENT_UID, IW_DERIVED_DNS_ENCODED_COUNT)
 FIELDS.update({name: IW_FIELD_COUNT + i for i, name in enumerate(DERIVED)})
 if len(FIELDS) != IW_FIELD_TOTAL:
     raise ImportError("derived fields: their names and their ids differ in number")
@@ -45,7 +48,7 @@ def field_shape(int field):
     if field >= IW_FIELD_COUNT:
         if field == IW_DERIVED_SRC_NETWORK:
             return "ip"
-        return "number" if field == IW_DERIVED_PARENT_UID else "text"
+        return "number" if field in DERIVED_NUMBERS else "text"
     for kind in range(IW_KIND_TOP + 1):
         shape = iw_place(kind, field).shape
         if shape:

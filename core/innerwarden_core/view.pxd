@@ -5,6 +5,22 @@ from innerwarden_core.fields cimport IW_FIELD_COUNT, iw_place, iw_value, wire_va
 from innerwarden_core.proctable cimport iw_process, iw_table
 from innerwarden_core.record cimport iw_header
 
+cdef extern from "intel.h" nogil:
+    enum:
+        IW_INTEL_V4
+        IW_INTEL_V6
+        IW_INTEL_NAME
+        IW_INTEL_PRINT
+        IW_INTEL_KINDS
+    struct iw_intel:
+        const uint8_t **names
+        uint32_t *name_sizes
+        uint64_t count[4]
+        uint64_t seed
+        uint64_t *v4
+        uint64_t v4_slots
+        uint64_t slots
+
 cdef enum:
     VIEW_CELLS = 256    # at least IW_FIELD_TOTAL, checked at import
     # One record's strings folded once, joined once and made UTF-8 once: argv, its joined form, both folded and both
@@ -24,6 +40,7 @@ cdef struct iw_view:
     const uint8_t *record
     const iw_header *header
     const iw_table *table
+    const iw_intel *intel   # lists of bad addresses and names; NULL: none
     iw_process *actor       # NULL: unknown
     iw_process *parent
     uint8_t actor_known     # actor was looked up for this record

@@ -13,11 +13,34 @@ from innerwarden_core.fields cimport *
 from innerwarden_core.proctable cimport (
     image_argv, image_cgroup, image_cwd, image_exe, table_find, table_parent,
 )
-from innerwarden_core.text cimport base_name, is_mapped, iw_fold
+from innerwarden_core.record cimport *
+from innerwarden_core.text cimport base_name, format_ip, format_number, is_mapped, iw_fold
 
 cdef extern from "utf8.h" nogil:
     size_t iw_utf8_valid(const uint8_t *text, size_t size)
     void iw_utf8_clean(uint8_t *to, const uint8_t *text, size_t size)
+
+cdef extern from "fingerprint.h" nogil:
+    enum:
+        IW_JA3_SIZE
+        IW_JA4_SIZE
+    struct iw_offer:
+        uint32_t legacy
+    int iw_offer_read(const uint8_t *message, size_t size, iw_offer *offer)
+    void iw_ja3(const iw_offer *offer, char *out)
+    void iw_ja4(const iw_offer *offer, char *out)
+
+cdef extern from "intel.h" nogil:
+    size_t iw_registered(const uint8_t *name, size_t size)
+    uint32_t iw_name_encoded(const uint8_t *name, size_t end)
+    uint32_t iw_intel_address(const iw_intel *self, const uint8_t *address, uint32_t *prefix)
+    uint32_t iw_intel_name(const iw_intel *self, const uint8_t *name, size_t size, size_t *at)
+    uint32_t iw_intel_print(const iw_intel *self, const char *text, size_t size)
+    void iw_intel_mask(uint8_t *address, uint32_t prefix)
+
+cdef enum:
+    TLS_INCOMPLETE = 4   # tls_flags
+    NETWORK_TEXT = 64    # a network or a number as text
 
 cdef enum:
     FIRST_LOG_KIND = 64  # kinds from here on have no task; iw_event.h
@@ -204,12 +227,156 @@ cdef void view_resolve(iw_view *view, uint32_t field, iw_cell *cell) noexcept no
         set_text(out, <const uint8_t *>iw_kind_name(kind), <uint32_t>strlen(iw_kind_name(kind)))
     elif field == IW_DERIVED_SRC_NETWORK:
         set_network(view, view_get(view, IW_FIELD_SRC_IP), out)
+    elif field >= IW_DERIVED_THREAT_LIST:
+        resolve_threat(view, field, out)
+    elif field >= IW_DERIVED_DNS_DOMAIN:
+        resolve_name(view, field, out)
+    elif field >= IW_DERIVED_TLS_JA3:
+        resolve_fingerprint(view, field, out)
     elif field >= IW_DERIVED_ARG0:
         set_argument(view_get(view, IW_FIELD_ARGV), field - IW_DERIVED_ARG0, out)
     elif field >= IW_DERIVED_CONTAINER_ID:
         resolve_container(view, field, out)
     elif view_parent(view) != NULL:
         resolve_parent(view, field, out)
+
+
+cdef void resolve_fingerprint(iw_view *view, uint32_t field, iw_value *out) noexcept nogil:
+    """Absent on a hello of which a part is missing: a wrong fingerprint would be worse."""
+    cdef const iw_value *hello = view_get(view, IW_FIELD_TLS_HELLO)
+    cdef uint32_t size = IW_JA3_SIZE if field == IW_DERIVED_TLS_JA3 else IW_JA4_SIZE
+    cdef iw_offer offer
+    cdef uint8_t *place
+    if hello.shape != IW_SHAPE_STR or view_get(view, IW_FIELD_TLS_FLAGS).number & TLS_INCOMPLETE:
+        return
+    if not iw_offer_read(hello.data, hello.size, &offer):
+        return
+    place = take(view, size)
+    if place == NULL:
+        return
+    if field == IW_DERIVED_TLS_JA3:
+        iw_ja3(&offer, <char *>place)
+    else:
+        iw_ja4(&offer, <char *>place)
+    set_text(out, place, size)
+
+
+cdef const iw_value *asked_name(iw_view *view) noexcept nogil:
+    """The name that the record is about: the one asked for, or the server's."""
+    if view.header.kind == IW_KIND_NETWORK_TLS:
+        return view_get(view, IW_FIELD_TLS_SNI)
+    return view_get(view, IW_FIELD_DNS_QUERY)
+
+
+cdef void resolve_name(iw_view *view, uint32_t field, iw_value *out) noexcept nogil:
+    cdef const iw_value *name = asked_name(view)
+    cdef size_t start
+    if name.shape != IW_SHAPE_STR:
+        return
+    start = iw_registered(name.data, name.size)
+    if field == IW_DERIVED_DNS_ENCODED_COUNT:
+        out.shape = IW_SHAPE_U64
+        out.number = iw_name_encoded(name.data, start)
+    elif start < name.size:
+        set_text(out, name.data + start, name.size - <uint32_t>start)
+
+
+cdef void resolve_threat(iw_view *view, uint32_t field, iw_value *out) noexcept nogil:
+    """The list that names what the record is about, or the entry of it: names first, then fingerprints, then the peer."""
+    cdef const iw_value *name
+    cdef uint32_t kind = view.header.kind
+    if view.intel == NULL:
+        return
+    name = asked_name(view)
+    if name.shape == IW_SHAPE_STR and threat_of_name(view, field, name, out):
+        return
+    if kind == IW_KIND_NETWORK_TLS and view.intel.count[IW_INTEL_PRINT]:
+        if threat_of_print(view, field, view_get(view, IW_DERIVED_TLS_JA4), out):
+            return
+        if threat_of_print(view, field, view_get(view, IW_DERIVED_TLS_JA3), out):
+            return
+    if kind == IW_KIND_NETWORK_CONNECT or kind == IW_KIND_NETWORK_TLS or kind == IW_KIND_NETWORK_DNS:
+        threat_of_address(view, field, view_get(view, IW_FIELD_DST_IP), out)
+    elif not threat_of_address(view, field, view_get(view, IW_FIELD_SRC_IP), out):
+        threat_of_address(view, field, view_get(view, IW_FIELD_DST_IP), out)
+
+
+cdef bint set_threat(
+    iw_view *view, uint32_t field, uint32_t listed, const uint8_t *entry, uint32_t size, iw_value *out,
+) noexcept nogil:
+    if listed == 0:
+        return False
+    if field == IW_DERIVED_THREAT_LIST:
+        set_text(out, view.intel.names[listed - 1], view.intel.name_sizes[listed - 1])
+    else:
+        set_text(out, entry, size)
+    return True
+
+
+cdef bint threat_of_name(iw_view *view, uint32_t field, const iw_value *name, iw_value *out) noexcept nogil:
+    cdef size_t at = 0
+    cdef uint32_t listed = iw_intel_name(view.intel, name.data, name.size, &at)
+    return set_threat(view, field, listed, name.data + at, name.size - <uint32_t>at, out)
+
+
+cdef bint threat_of_print(iw_view *view, uint32_t field, const iw_value *text, iw_value *out) noexcept nogil:
+    if text.shape != IW_SHAPE_STR:
+        return False
+    return set_threat(
+        view, field, iw_intel_print(view.intel, <const char *>text.data, text.size), text.data, text.size, out,
+    )
+
+
+cdef bint threat_of_address(iw_view *view, uint32_t field, const iw_value *address, iw_value *out) noexcept nogil:
+    cdef uint32_t prefix = 0, size = 0, listed
+    cdef uint8_t network[16]
+    cdef uint8_t *place = NULL
+    if address.shape != IW_SHAPE_IP:
+        return False
+    listed = iw_intel_address(view.intel, address.data, &prefix)
+    if listed == 0:
+        return False
+    if field == IW_DERIVED_THREAT_INDICATOR:
+        place = take(view, NETWORK_TEXT)
+        if place == NULL:
+            return False
+        memcpy(network, address.data, 16)
+        if address.data[10] == 0xFF and address.data[11] == 0xFF and prefix <= 32:
+            iw_intel_mask(network, prefix + 96)
+        else:
+            iw_intel_mask(network, prefix)
+        size = format_ip(network, <char *>place)
+        place[size] = c'/'
+        size += 1
+        size += format_number(prefix, <char *>place + size)
+    return set_threat(view, field, listed, place, size, out)
+
+
+def registered_domain(str name not None):
+    """The domain that somebody registered, by the public suffix list; None for a public suffix."""
+    cdef bytes text = name.encode()
+    cdef size_t start = iw_registered(<const uint8_t *><const char *>text, len(text))
+    return text[start:].decode() if start < <size_t>len(text) else None
+
+
+def encoded_count(str name not None):
+    """Letters and digits in front of the registered domain, in labels that look like encoded data."""
+    cdef bytes text = name.encode()
+    cdef const uint8_t *data = <const uint8_t *><const char *>text
+    return iw_name_encoded(data, iw_registered(data, len(text)))
+
+
+def fingerprints(const uint8_t[::1] message not None):
+    """A whole client hello message -> (JA3, JA4); None when it is not one."""
+    cdef iw_offer offer
+    cdef char ja3[32]
+    cdef char ja4[36]
+    cdef size_t size = <size_t>message.shape[0]
+    if size == 0 or not iw_offer_read(&message[0], size, &offer):
+        return None
+    iw_ja3(&offer, ja3)
+    iw_ja4(&offer, ja4)
+    return (<bytes>ja3[:32]).decode("ascii"), (<bytes>ja4[:36]).decode("ascii")
 
 
 cdef void resolve_parent(iw_view *view, uint32_t field, iw_value *out) noexcept nogil:

@@ -51,6 +51,14 @@ HOST_KINDS = frozenset(dotted for dotted, kind in KINDS.items() if kind >= Kind.
 LOG_KINDS = frozenset(KINDS) - KERNEL_KINDS - HOST_KINDS
 TASK_KINDS = KERNEL_KINDS - {"network.xdp_drop"}
 
+#: What a list of bad addresses and names can be held against.
+LISTED_KINDS = frozenset(
+    dotted
+    for dotted, kind in KINDS.items()
+    if dotted in ("network.connect", "network.accept", "network.dns", "network.tls")
+    or (dotted in LOG_KINDS and any(name == "src_ip" for name, _, _ in LAYOUT[RECORD_OF[kind]]))
+)
+
 _PROCESS = ("process_creation", "process_termination")
 _FILE = ("file_event", "file_change", "file_access", "file_delete", "file_rename")
 _NET = ("network_connection",)
@@ -342,7 +350,51 @@ _DERIVED: dict[str, tuple[FieldType, str, str | None, dict[str, tuple[str, ...]]
         )
         for number in range(10)
     },
+    "tls_ja3": (
+        FieldType.STRING,
+        "JA3 of the client hello; absent when a part of it is missing",
+        "tls.client.ja3",
+        {},
+        frozenset({"network.tls"}),
+    ),
+    "tls_ja4": (
+        FieldType.STRING,
+        "JA4 of the client hello; absent when a part of it is missing",
+        "tls.client.ja4",
+        {},
+        frozenset({"network.tls"}),
+    ),
+    "dns_domain": (
+        FieldType.STRING,
+        "registered domain of dns_query or tls_sni, by the public suffix list",
+        "dns.question.registered_domain",
+        {},
+        frozenset({"network.dns", "network.tls"}),
+    ),
+    "dns_encoded_count": (
+        FieldType.NUMBER,
+        "letters and digits before the registered domain, in labels that look like encoded data",
+        None,
+        {},
+        frozenset({"network.dns", "network.tls"}),
+    ),
+    "threat_list": (
+        FieldType.STRING,
+        "threat list that names the address, name or fingerprint",
+        "threat.feed.name",
+        {},
+        LISTED_KINDS,
+    ),
+    "threat_indicator": (
+        FieldType.STRING,
+        "its entry: a network, a name, a JA3 or a JA4",
+        "threat.indicator.name",
+        {},
+        LISTED_KINDS,
+    ),
 }
+#: Those of them that say something about the record, and not about its process.
+_OF_RECORD = ("tls_ja3", "tls_ja4", "dns_domain", "dns_encoded_count", "threat_list", "threat_indicator")
 
 #: Fields that the process table supplies on every record of a task, besides the records that carry them.
 _FROM_TABLE = {"exe_path", "cwd", "argv", "cgroup_path"}
@@ -381,6 +433,12 @@ def _build() -> dict[str, Field]:
 
 
 VOCABULARY: dict[str, Field] = _build()
+
+
+#: Kind -> its derived fields that evidence shows beside the record's own.
+DERIVED_OF_RECORD: dict[str, tuple[str, ...]] = {
+    kind: names for kind in KINDS if (names := tuple(n for n in _OF_RECORD if kind in VOCABULARY[n].kinds))
+}
 
 
 def by_sigma_name(name: str, category: str | None) -> Field | None:

@@ -8,7 +8,7 @@ from innerwarden_core import FIELDS, Engine
 
 from innerwarden.model._wire import KINDS, LAYOUT, MEANING, RECORD_OF
 from innerwarden.model.details import DETAILS
-from innerwarden.model.vocabulary import NOT_FIELDS, TASK_KINDS, VOCABULARY, FieldType
+from innerwarden.model.vocabulary import DERIVED_OF_RECORD, NOT_FIELDS, TASK_KINDS, VOCABULARY, FieldType
 from innerwarden.modules.factory import encode
 from innerwarden.rules.pipeline import CATEGORIES, CONSTANTS, SERVICES, UNSEEN
 from innerwarden.rules.program import CompiledPredicate, CompiledRule
@@ -82,7 +82,8 @@ def test_fields_of_the_acting_process_are_there_on_every_record_of_a_task(kind: 
             nodes=((0, -1, -2),),
         ).native()
         for name, field in VOCABULARY.items()
-        if kind in field.kinds and (field.derived or name in ("exe_path", "cwd", "cgroup_path"))
+        if kind in field.kinds and name not in DERIVED_OF_RECORD.get(kind, ())
+        if field.derived or name in ("exe_path", "cwd", "cgroup_path")
     ]
     engine.configure(rules, [], [])
     container = f"kubepods/pod{'0123456789abcdef' * 2}/{'4f3c' * 16}"

@@ -194,7 +194,7 @@ class DetectionHost:
                 kind=scene.kind,
                 text=sentence(scene.kind, shown),
                 ts=rfc3339(scene.ts_ns),
-                details=_details(scene.fields),
+                details=_details({**scene.fields, **scene.derived}),
             )
         )
         return tuple(out)

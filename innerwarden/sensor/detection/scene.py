@@ -14,6 +14,7 @@ from innerwarden_core import Engine, Hit, ProcessInfo, Record
 from innerwarden.model._wire import LAYOUT, EnforcementMode, EnforcementRule, Flag, Kind, OpenFlag
 from innerwarden.model.event import process_of, process_ref
 from innerwarden.model.finding import Process, ProcessRef
+from innerwarden.model.vocabulary import DERIVED_OF_RECORD
 from innerwarden.model.wire import DOTTED, FIRST_LOG_KIND
 from innerwarden.users import Users
 
@@ -67,6 +68,7 @@ class Scene:
             self.ancestors = engine.ancestors(self.pid, self.start_ns, MAX_ANCESTORS)
         self.related = engine.process(*hit.related) if hit.related else None
         self._from_log = from_log
+        self._engine = engine
 
     def realtime(self, ts_ns: int) -> int:
         """A stamp of this hit's clock as realtime ns; 0 stays 0 (absent)."""
@@ -110,9 +112,15 @@ class Scene:
         return msgspec.structs.replace(process, user=user, login_uid=login_uid)
 
     @cached_property
+    def derived(self) -> dict[str, Any]:
+        """What follows from the record: fingerprints, the registered domain, the list that names the peer."""
+        names = DERIVED_OF_RECORD.get(self.kind)
+        return self._engine.derive(self.hit.record, names) if names else {}
+
+    @cached_property
     def values(self) -> dict[str, Any]:
         """The record's fields, with what the process table adds."""
-        values = dict(self.fields)
+        values = {**self.fields, **self.derived}
         if self.kind == "file.open":
             writes = (self.fields.get("open_flags") or 0) & OpenFlag.WRITE
             values["access"] = "writing" if writes else "reading"
