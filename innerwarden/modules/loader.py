@@ -22,6 +22,7 @@ from innerwarden.modules.native import NativeSpec, build, read_native
 from innerwarden.modules.python import PythonModule, load_python
 from innerwarden.rules.compiled import Saved, compile_or_load
 from innerwarden.rules.files import sources_below
+from innerwarden.rules.lists import Shelf
 from innerwarden.rules.program import CompiledCorrelation, CompiledRule, RuleSource
 from innerwarden.rules.watch import Watch, watch_of
 
@@ -60,6 +61,7 @@ class _Found(msgspec.Struct):
     natives: dict[str, NativeSpec]
     python: dict[str, PythonModule]
     problems: list[str]
+    shelf: Shelf
 
 
 def trusted_python_dirs() -> tuple[Path, ...]:
@@ -79,7 +81,7 @@ def load_modules(
     `cache` is the file for compiled rules; `trusted` the directories whose Python may run here.
     """
     trust = [path.resolve() for path in (trusted_python_dirs() if trusted is None else trusted)]
-    found = _Found([], [], {}, {}, [])
+    found = _Found([], [], {}, {}, [], Shelf(directories))
     seen: set[str] = set()
     for root in directories:
         for directory in sorted(path.parent for path in root.glob(f"*/{manifests.FILE}")):
@@ -89,6 +91,7 @@ def load_modules(
             _scan(directory, root.resolve() in trust, found)
     for name in config.rules.directories:
         _scan_rules(Path(name), found)
+    found.problems += found.shelf.problems
     saved = compile_or_load(found.sources, cache)
     return _assemble(found, saved, config)
 
@@ -99,7 +102,9 @@ def _scan_rules(directory: Path, found: _Found) -> None:
         found.problems.append(f"{where}: {directory} is no directory; correct or remove it")
         return
     try:
-        found.sources += sources_below(directory)
+        for source in sources_below(directory):
+            lists = found.shelf.of(source.text, directory)
+            found.sources.append(msgspec.structs.replace(source, lists=lists))
     except OSError as error:
         found.problems.append(f"{where}: {error}")
 
@@ -132,7 +137,10 @@ def _scan(directory: Path, python_allowed: bool, found: _Found) -> None:
 def _read(path: Path, module: str, python_allowed: bool, found: _Found) -> None:
     if path.suffix == ".yml":
         text = path.read_text("utf-8")
-        found.sources.append(RuleSource(name=str(path), stem=path.stem, text=text, module=module))
+        lists = found.shelf.of(text, path.parent.parent)
+        found.sources.append(
+            RuleSource(name=str(path), stem=path.stem, text=text, module=module, lists=lists)
+        )
     elif path.suffix == ".toml":
         found.natives[path.stem] = read_native(path, module)
     elif not python_allowed:
@@ -142,14 +150,16 @@ def _read(path: Path, module: str, python_allowed: bool, found: _Found) -> None:
         )
     else:
         loaded = load_python(path, module)
+        prefilter = loaded.prefilter or ""
         found.python[path.stem] = loaded
         found.sources.append(
             RuleSource(
                 name=str(path),
                 stem=path.stem,
-                text=loaded.prefilter or "",
+                text=prefilter,
                 module=module,
                 kinds=loaded.spec.kinds,
+                lists=found.shelf.of(prefilter, path.parent.parent),
             )
         )
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,7 +17,9 @@ from innerwarden.model.detector import MATURITIES, DetectorSpec, check_templates
 from innerwarden.model.severity import Severity
 from innerwarden.rules.backend import POLICY, compile_rule, expression_of
 from innerwarden.rules.correlation import Known, compile_correlation, references_of
+from innerwarden.rules.expand import expand
 from innerwarden.rules.lint import audit_records_have_events, detections_are_used, modifiers_agree, one_rule
+from innerwarden.rules.lists import ValueList
 from innerwarden.rules.pipeline import Source, resolve, source_of, source_of_kinds
 from innerwarden.rules.program import CompiledCorrelation, CompiledRule, RuleSource
 from innerwarden.rules.refusals import Refusal, collected, located, refusal_of
@@ -69,7 +71,7 @@ def compile_sources(sources: Iterable[RuleSource]) -> Compiled:
                 (correlations if document.is_correlation else single).append((text, document))
     for text, document in single:
         with collected(problems):
-            entry = _rule(document, parts)
+            entry = _rule(document, parts, text.lists)
             _name(entry, named)
             rules.append(entry.rule)
             if entry.rule.emit:
@@ -109,13 +111,14 @@ def parts_of(documents: Iterable[Document]) -> set[str]:
     return names
 
 
-def _rule(document: Document, parts: set[str]) -> Named:
+def _rule(document: Document, parts: set[str], lists: Sequence[ValueList] = ()) -> Named:
     emit = document.extension.emit
     if emit is None:
         emit = not parts & document.names
     with located(document):
         one_rule(document)
         sigma = SigmaRule.from_dict(document.tree, policy=POLICY)
+        expand(sigma.detection, lists)
         log = sigma.logsource
         source = source_of(log.category, log.product, log.service)
         extension = document.extension
@@ -165,6 +168,7 @@ def compile_prefilter(source: RuleSource) -> CompiledRule:
     with located(document):
         where = source_of_kinds(source.kinds)
         detections = SigmaDetections.from_dict(tree, policy=POLICY)
+        expand(detections, source.lists)
         expression = expression_of(detections, where)
         detections_are_used(detections, document)
         modifiers_agree(detections)

@@ -7,6 +7,7 @@ import msgspec
 from innerwarden_core import FIELDS, OPERATORS, Correlation, Predicate, Rule
 
 from innerwarden.model._wire import KINDS
+from innerwarden.rules.lists import ValueList
 
 MATCH = -1
 NO_MATCH = -2
@@ -20,6 +21,7 @@ class RuleSource(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     module: str = ""
     kinds: tuple[str, ...] = ()
+    lists: tuple[ValueList, ...] = ()
 
 
 class CompiledPredicate(msgspec.Struct, frozen=True, array_like=True):

@@ -80,7 +80,7 @@ def test_of(field: Field, value: SigmaType, source: Source) -> Expression:  # no
 def _text(field: Field, value: SigmaString) -> Expression:
     if field.type is FieldType.STRING:
         return string_test(field, value)
-    if value.contains_special() or value.contains_placeholder():
+    if value.contains_special():
         raise RuleError(
             f"{field.name} is a {field.type}; wildcards and text modifiers do not apply",
             "Use cidr for address ranges, gt/gte/lt/lte for numbers, whole names for flags",
@@ -106,8 +106,6 @@ def _text(field: Field, value: SigmaString) -> Expression:
 
 def string_test(field: Field, value: SigmaString) -> Test:
     """Text with wildcards on a string field; without `cased`, ASCII letters compare equal in both cases."""
-    if value.contains_placeholder():
-        raise RuleError(f"{field.name}: there is no table of values for placeholders", "Write the values out")
     parts: list[str] = []
     marks: list[bool] = []
     for part in value.s:
@@ -151,8 +149,6 @@ def _regular_expression(field: Field, value: SigmaRegularExpression) -> Test:
         raise RuleError(
             f"{field.name} is a {field.type}; a regular expression needs text", "Compare its value"
         )
-    if value.regexp.contains_placeholder():
-        raise RuleError(f"{field.name}: there is no table of values for placeholders", "Write the values out")
     flags = Flags(
         i=SigmaRegularExpressionFlag.IGNORECASE in value.flags,
         m=SigmaRegularExpressionFlag.MULTILINE in value.flags,

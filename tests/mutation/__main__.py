@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from innerwarden.modules.manifest import FILE
+from innerwarden.rules.lists import DIRECTORY
 from tests.mutation.runner import MODULES, BaselineError, Outcome, outcomes_of
 
 
@@ -62,7 +63,7 @@ def main() -> int:
         "--at-least", type=float, default=0.0, help="percentage below which the exit code is 1"
     )
     chosen = parser.parse_args()
-    names = chosen.module or sorted(path.parent.name for path in MODULES.glob(f"*/{FILE}"))
+    names = chosen.module or [DIRECTORY, *sorted(path.parent.name for path in MODULES.glob(f"*/{FILE}"))]
     try:
         outcomes = measured([MODULES / name for name in names], chosen.jobs)
     except BaselineError as error:

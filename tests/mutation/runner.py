@@ -18,6 +18,7 @@ from innerwarden.modules.loader import ModuleSet, load_modules
 from innerwarden.modules.manifest import FILE
 from innerwarden.modules.native import build, read_native
 from innerwarden.rules.compiler import Compiled, compile_sources
+from innerwarden.rules.lists import DIRECTORY, SUFFIX, Shelf, ValueList, read_list
 from innerwarden.rules.program import CompiledPredicate, RuleSource
 from tests.mutation.sigma import mutations
 
@@ -51,6 +52,9 @@ class BaselineError(Exception):
 
 def outcomes_of(directory: Path) -> Iterator[Outcome]:
     """Every mutant of a module that compiles and is not the same program. Raises BaselineError."""
+    if directory.name == DIRECTORY:
+        yield from _of_shared_lists(directory)
+        return
     if not (directory / FILE).is_file():
         raise BaselineError(f"{directory} has no {FILE}")
     for path in sorted((directory / "detectors").glob("*")):
@@ -89,6 +93,49 @@ def _of_rules(path: Path) -> Iterator[tuple[str, str, bool]]:
             seen.add(_program(mutant))
             title = f"{_owner(document, path)}: " if len(documents) > 1 else ""
             yield mutation.kind, title + mutation.what, _is_killed(_set(mutant), cases)
+    source = _source(path, documents)
+    for one in source.lists:
+        if Path(one.file).is_relative_to(path.parent.parent):
+            for value, fewer in _fewer(one):
+                mutant = compile_sources([_with(source, fewer), *beside])
+                yield "list", f"%{one.name}%: {value!r} dropped", _is_killed(_set(mutant), cases)
+
+
+def _of_shared_lists(directory: Path) -> Iterator[Outcome]:
+    """Each value of each list that lies beside the modules; the cases of any rule with the list may notice."""
+    rules = sorted(directory.parent.glob("*/detectors/*.yml"))
+    for file in sorted(directory.glob(f"*{SUFFIX}")):
+        using = [source for path in rules for source in [_text(path)] if read_list(file) in source.lists]
+        for value, fewer in _fewer(read_list(file)):
+            yield Outcome(
+                module=directory.name,
+                file=f"{directory.name}/{file.name}",
+                kind="list",
+                mutant=f"{value!r} dropped",
+                killed=any(_notices(_with(source, fewer)) for source in using),
+            )
+
+
+def _notices(changed: RuleSource) -> bool:
+    path = Path(changed.name)
+    beside = [_text(other) for other in sorted(path.parent.glob("*.yml")) if other != path]
+    mutant = compile_sources([changed, *beside])
+    owners = _owners(list(yaml.safe_load_all(changed.text)), path)
+    mine = [spec.id for spec in mutant.specs if spec.id in owners]
+    return _is_killed(_set(mutant), _cases(path, mine))
+
+
+def _fewer(one: ValueList) -> Iterator[tuple[str, ValueList]]:
+    """The list without each of its values; a list of one has no shorter one."""
+    for value in one.values:
+        left = tuple(other for other in one.values if other != value)
+        if left:
+            yield value, msgspec.structs.replace(one, values=left)
+
+
+def _with(source: RuleSource, changed: ValueList) -> RuleSource:
+    lists = tuple(changed if one.name == changed.name else one for one in source.lists)
+    return msgspec.structs.replace(source, lists=lists)
 
 
 def _of_native(path: Path) -> Iterator[tuple[str, str, bool]]:
@@ -134,11 +181,17 @@ def _of_parameters(
 
 def _source(path: Path, documents: list[Any]) -> RuleSource:
     text = yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True)
-    return RuleSource(name=str(path), stem=path.stem, text=text, module=path.parent.parent.name)
+    return _named(path, text)
 
 
 def _text(path: Path) -> RuleSource:
-    return RuleSource(name=str(path), stem=path.stem, text=path.read_text("utf-8"))
+    return _named(path, path.read_text("utf-8"))
+
+
+def _named(path: Path, text: str) -> RuleSource:
+    module = path.parent.parent
+    lists = Shelf([module.parent]).of(text, module)
+    return RuleSource(name=str(path), stem=path.stem, text=text, module=module.name, lists=lists)
 
 
 def _owners(documents: list[Any], path: Path) -> set[str]:

@@ -67,7 +67,7 @@ def test_regular_expressions_are_asked_last() -> None:
         ("t: [some, words]\ncondition: t", 1, "keywords"),
         ("t: {kind_name: file.open}\ncondition: t", 1, "can match"),
         ("t:\n  pid|fieldref: Image\ncondition: t", 7, "one type"),
-        ("t:\n  Image|expand: '%x%'\ncondition: t", 7, "placeholder"),
+        ("t:\n  Image|expand: '%x%'\ncondition: t", 7, "no list 'x'"),
         ("t:\n  pid: -1\ncondition: t", 7, "outside"),
     ],
 )

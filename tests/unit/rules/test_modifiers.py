@@ -110,7 +110,7 @@ def agree(kind: str, item: str, value: Any, record: dict[str, Any], expected: bo
 
 
 REFUSED = {
-    "expand": ("Image|expand: '%x%'", "no table of values"),
+    "expand": ("Image|expand: '%x%'", "there is no list 'x'"),
     "minute": ("ts_ns|minute: 5", "no date"),
     "hour": ("ts_ns|hour: 5", "no date"),
     "day": ("ts_ns|day: 5", "no date"),
