@@ -65,7 +65,19 @@ _NET = ("network_connection",)
 _WEB = ("webserver",)
 _ACTOR = (*_PROCESS, *_FILE, *_NET)
 
+#: linux/capability.h, in order of their bits.
+_CAPABILITIES = (
+    "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service "
+    "net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin "
+    "sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease audit_write audit_control setfcap mac_override "
+    "mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore"
+).split()
+_CAPABILITY_FLAGS = {name: 1 << bit for bit, name in enumerate(_CAPABILITIES)}
+
 _FLAGS: dict[str, dict[str, int]] = {
+    "cap_effective": _CAPABILITY_FLAGS,
+    "cap_permitted": _CAPABILITY_FLAGS,
+    "old_cap_effective": _CAPABILITY_FLAGS,
     "flags": {flag.name.lower(): flag.value for flag in Flag if flag.name},
     "exec_flags": {flag.name.lower(): flag.value for flag in ExecFlag if flag.name},
     "memory_flags": {flag.name.lower(): flag.value for flag in MemoryFlag if flag.name},

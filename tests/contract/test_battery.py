@@ -58,7 +58,7 @@ BUILDING_BLOCKS = {"download_tool", "chmod_executable"}
 
 #: Two facts about one attack that are worth two incidents: a list of accounts is also many failures,
 #: the connection is the second step of a chain that began with the shell, and a program from a doubtful place that
-#: calls somebody or reads secrets has done more than start.
+#: calls somebody, reads secrets or starts a set-user-id program has done more than start.
 COMPANIONS = {
     "credential_stuffing": {"ssh_bruteforce"},
     "shell_network_connect": {"web_server_shell"},
@@ -66,6 +66,7 @@ COMPANIONS = {
     "shadow_file_read": {"suspicious_exec_origin"},
     "secret_file_read": {"suspicious_exec_origin"},
     "browser_store_read": {"suspicious_exec_origin"},
+    "setuid_exploit_pattern": {"suspicious_exec_origin"},
 }
 
 

@@ -31,7 +31,7 @@ _ARGV_PLACE = next(at for name, at, _shape in LAYOUT["iw_process_exec"] if name 
 
 class Scene:
     """Decoded once per hit. `values` are the record's fields plus what the process table adds:
-    exe_path, command_line, user_name, parent_exe_path, parent_command_line, access."""
+    exe_path, command_line, user_name, parent_exe_path, parent_command_line, container_id, container_runtime, access."""
 
     def __init__(
         self,
@@ -137,6 +137,7 @@ class Scene:
         values["command_line"] = " ".join(process.argv) or None
         values["exe_name"] = process.exe.rsplit("/", 1)[-1] if process.exe else None
         values["user_name"] = process.user or (f"uid {process.uid}" if process.uid is not None else None)
+        values["container_id"], values["container_runtime"] = process.container_id, process.container_runtime
         parent: ProcessRef | None = process.ancestors[0] if process.ancestors else None
         values["parent_exe_path"] = parent.exe if parent else None
         values["parent_command_line"] = " ".join(parent.argv) or None if parent else None
