@@ -13,9 +13,26 @@ from innerwarden.model.event import Event
 from innerwarden.model.finding import Evidence, Process, ProcessRef
 from innerwarden.model.incident import Incident
 from innerwarden.model.severity import Severity
+from innerwarden.shell import (
+    NAMES,
+    Analysis,
+    Command,
+    Pipeline,
+    Redirection,
+    Trait,
+    analyse_argv,
+    analyse_line,
+    analyse_script,
+    tools,
+    traits_of,
+)
+from innerwarden.shell import require as require_shell
 from innerwarden.windows import EventCount, Sequence, ValueCount
 
 __all__ = [
+    "NAMES",
+    "Analysis",
+    "Command",
     "Detector",
     "DetectorSpec",
     "EntityRef",
@@ -25,10 +42,19 @@ __all__ = [
     "Evidence",
     "Finding",
     "Incident",
+    "Pipeline",
     "Process",
     "ProcessRef",
+    "Redirection",
     "Sequence",
     "Severity",
+    "Trait",
     "ValueCount",
+    "analyse_argv",
+    "analyse_line",
+    "analyse_script",
     "registered_domain",
+    "require_shell",
+    "tools",
+    "traits_of",
 ]
