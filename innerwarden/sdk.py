@@ -7,6 +7,7 @@ None for every event of the spec's kinds) and one subclass of `Detector`.
 
 from innerwarden_core import registered_domain
 
+from innerwarden.lineage import descends_from, session_of
 from innerwarden.model.detector import Detector, DetectorSpec, Finding
 from innerwarden.model.entity import EntityRef, EntityType
 from innerwarden.model.event import Event
@@ -23,6 +24,9 @@ from innerwarden.shell import (
     analyse_argv,
     analyse_line,
     analyse_script,
+    downloaded,
+    ran,
+    script_beginning,
     tools,
     traits_of,
 )
@@ -53,8 +57,13 @@ __all__ = [
     "analyse_argv",
     "analyse_line",
     "analyse_script",
+    "descends_from",
+    "downloaded",
+    "ran",
     "registered_domain",
     "require_shell",
+    "script_beginning",
+    "session_of",
     "tools",
     "traits_of",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from innerwarden.shell.facts import Command
@@ -12,6 +13,15 @@ from innerwarden.shell.tools import tools
 
 _COPIERS = frozenset({"cp", "mv", "install", "ln", "rsync", "scp"})
 _EDITORS = frozenset({"vi", "vim", "nano", "ed", "emacs", "tee", "sponge", "touch", "truncate", "unzip"})
+
+_OWN = tuple(
+    ip_network(text)
+    for text in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "100.64.0.0/10"),
+        *("::1/128", "fc00::/7", "fe80::/10"),
+    )
+)
+"""RFC 1918, 3927, 4193, 4291, 6598: where a server of one's own stands."""
 
 
 def absolute(path: str, cwd: str | None) -> str:
@@ -104,12 +114,12 @@ def _is_host(word: str) -> bool:
 
 
 def raw_address(address: str) -> bool:
-    """Whether the host of a URL is a number instead of a name."""
+    """Whether the host of a URL is a number instead of a name, and not of the own networks."""
     try:
         host = urlsplit(address if "://" in address else f"//{address}").hostname or ""
     except ValueError:
         return False
-    return ":" in host or (host.count(".") == 3 and host.replace(".", "").isdigit()) or host.isdigit()
+    return _outside(host)
 
 
 def ran(command: Command, cwd: str | None) -> str | None:
@@ -124,3 +134,12 @@ def ran(command: Command, cwd: str | None) -> str | None:
         names = operands(command)
         return absolute(names[0], cwd) if names else None
     return absolute(command.path, cwd) if "/" in command.path else None
+
+
+def _outside(host: str) -> bool:
+    """Whether a host is an address beyond the own networks; a plain number is an address too (inet_aton)."""
+    try:
+        address = ip_address(int(host) if host.isdigit() else host)
+    except ValueError:
+        return False
+    return not any(address in net for net in _OWN if net.version == address.version)

