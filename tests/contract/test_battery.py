@@ -33,7 +33,7 @@ ALL_CASES = [
 ]
 
 #: Units, or a statement (a switch), or a number of generations.
-UNIT = re.compile(r"_(count|s|ns|bytes|pct|port)$|^include_|^levels$")
+UNIT = re.compile(r"_(count|points|s|ns|bytes|pct|port)$|^include_|^levels$")
 
 #: What the operator must see exactly once; the rest of a test's events may give building blocks only.
 MUST_EXIST = {
