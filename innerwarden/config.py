@@ -128,6 +128,24 @@ class DevicesConfig(Section, frozen=True):
     cadence_s: int = 60
 
 
+class FileChangesConfig(Section, frozen=True):
+    """`paths` are files and directories that are watched besides the standard ones."""
+
+    enabled: bool = True
+    cadence_s: int = 5
+    paths: tuple[str, ...] = ()
+
+
+class DeviceNodesConfig(Section, frozen=True):
+    enabled: bool = True
+    cadence_s: int = 900
+
+
+class PageCacheConfig(Section, frozen=True):
+    enabled: bool = True
+    cadence_s: int = 300
+
+
 class InventoryConfig(Section, frozen=True):
     """What is looked at again and again, and how often. Cadences are in seconds."""
 
@@ -140,6 +158,9 @@ class InventoryConfig(Section, frozen=True):
     bpf_programs: BpfProgramsConfig = BpfProgramsConfig()
     listeners: ListenersConfig = ListenersConfig()
     devices: DevicesConfig = DevicesConfig()
+    file_changes: FileChangesConfig = FileChangesConfig()
+    device_nodes: DeviceNodesConfig = DeviceNodesConfig()
+    page_cache: PageCacheConfig = PageCacheConfig()
 
 
 class CollectorsConfig(Section, frozen=True):
@@ -312,7 +333,11 @@ def _check(config: Config) -> list[str]:
         if not 1 <= cadence_s <= 86400:
             problems.append(f"collectors.inventory.{name}.cadence_s is {cadence_s}; it must lie in 1..86400")
     problems += _check_paths(config.collectors)
-    for path in (*inventory.suid_files.roots, *inventory.service_units.directories):
+    for path in (
+        *inventory.suid_files.roots,
+        *inventory.service_units.directories,
+        *inventory.file_changes.paths,
+    ):
         if not path.startswith("/"):
             problems.append(f"collectors.inventory: {path!r} is not an absolute path")
     if not 1 <= config.agent.poll_ms <= 1000:

@@ -94,6 +94,14 @@ enum iw_kind {
 	IW_KIND_HOST_BPF_PROGRAM = 134,   /* host.bpf_program: iw_host_fact */
 	IW_KIND_HOST_LISTENER = 135,      /* host.listener: iw_host_fact */
 	IW_KIND_HOST_DEVICE = 136,        /* host.device: iw_host_fact */
+	IW_KIND_HOST_FILE_CHANGE = 137,   /* host.file_change: iw_host_fact */
+	IW_KIND_HOST_FILE_WRITE = 138,    /* host.file_write: iw_host_fact */
+	IW_KIND_HOST_FILE_MATCH = 139,    /* host.file_match: iw_host_fact */
+	IW_KIND_HOST_DEVICE_NODE = 140,   /* host.device_node: iw_host_fact */
+	IW_KIND_HOST_PAGE_CACHE = 141,    /* host.page_cache: iw_host_fact */
+	IW_KIND_HOST_FIRMWARE = 142,      /* host.firmware: iw_host_fact */
+	IW_KIND_HOST_CONTROL_GROUP = 143, /* host.control_group: iw_host_fact */
+	IW_KIND_HOST_KERNEL_SYMBOL = 144, /* host.kernel_symbol: iw_host_fact */
 };
 
 /*
@@ -872,14 +880,14 @@ struct iw_kernel_log {
 
 /* One shape for what looking at the host found; strings that do not apply have length 0. */
 struct iw_host_fact {
-	struct iw_header h;      /* pid 0; ts_ns: CLOCK_REALTIME */
+	struct iw_header h;      /* pid: who wrote the file, 0 when that is not known or nobody acted; ts_ns: CLOCK_REALTIME */
 	iw_u8 src_ip[16];        /* listener: address bound, v4 in v4-mapped form */
 	iw_u64 inode;            /* of the file concerned */
 	iw_u64 target_start_ns;  /* of the process concerned, CLOCK_BOOTTIME ns */
 	iw_u32 target_pid;       /* of the process concerned; 0 without */
 	iw_u32 target_uid;       /* its real user id, or the file's owner */
 	iw_u32 change;           /* enum iw_change */
-	iw_u32 mode;             /* suid_file: st_mode */
+	iw_u32 mode;             /* suid_file, file_change, file_write, file_match, device_node: st_mode */
 	iw_u32 program_type;     /* bpf_program: enum bpf_prog_type */
 	iw_u32 program_id;       /* bpf_program: the kernel's id */
 	iw_u32 memory_flags;     /* memory_map: enum iw_memory_flag */
@@ -887,7 +895,7 @@ struct iw_host_fact {
 	iw_u16 protocol;         /* listener: IPPROTO_* */
 	struct iw_str name;      /* of the module, unit, sysctl, program, device, or the process's comm */
 	struct iw_str path;      /* of the file or executable concerned */
-	struct iw_str value;     /* sysctl: value; unit: ExecStart; device: ids */
+	struct iw_str value;     /* sysctl: value; unit: ExecStart; device: ids; file_write: what its content is */
 	struct iw_str old_value; /* at the last look */
 	struct iw_str sha256;    /* of the file, hexadecimal */
 	struct iw_str reason;    /* which two views disagree, what is suspect */

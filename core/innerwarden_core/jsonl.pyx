@@ -14,7 +14,7 @@ from innerwarden_core.fields cimport *
 from innerwarden_core.program cimport KINDS
 from innerwarden_core.record cimport IW_F_REALTIME
 from innerwarden_core.text cimport format_ip
-from innerwarden_core.view cimport view_get
+from innerwarden_core.view cimport has_task, view_get
 
 cdef extern from "json_text.h" nogil:
     enum:
@@ -29,7 +29,6 @@ cdef enum:
     LINES_MAX = 1 << 27         # bytes that wait to be taken; an event beyond is lost and counted
     KEPT_MAX = 1 << 23          # room that stays for the next batch
     TEXT_MAX = 4096             # of a text about the acting process; what the record itself says is whole
-    FIRST_LOG_KIND = 64
     MARGIN = 256                # braces, kind and the names of what the process table adds
 
 # `,"name":` of every field, wire and derived.
@@ -129,7 +128,7 @@ cdef void event_line(iw_event_lines *self, iw_view *view, uint64_t offset_ns) no
     cdef iw_value value
     cdef char *to
     cdef char *begin
-    most += 5 * TEXT_MAX * IW_JSON_GROWTH if kind < FIRST_LOG_KIND else 0
+    most += 5 * TEXT_MAX * IW_JSON_GROWTH if has_task(view.header) else 0
     if not make_room(self, most):
         self.lost += 1
         return
@@ -150,7 +149,7 @@ cdef void event_line(iw_event_lines *self, iw_view *view, uint64_t offset_ns) no
         to = put(to, keys[field].text, keys[field].size) if to != begin else put(to, keys[field].text + 1, keys[field].size - 1)
         to = put_list(to, value.data, value.size) if field == IW_FIELD_ARGV else put_value(to, &value)
     to = put(to, "}", 1)
-    if kind < FIRST_LOG_KIND:
+    if has_task(view.header):
         to = put_process(to, view, kind)
     to = put(to, "}\n", 2)
     self.used = to - self.data

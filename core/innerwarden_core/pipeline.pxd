@@ -17,7 +17,6 @@ cdef enum:
     FEEDS = 32              # events on their way into windows; a power of two
     WARM_AFTER = 6          # events between one's first memory hint and its second
     FEED_AFTER = 12         # and until it is fed
-    FIRST_LOG_KIND = 64     # iw_event.h
 
 cdef enum:
     WORK_KEEP = 1           # capture

@@ -22,7 +22,7 @@ from innerwarden_core.program cimport (
 )
 from innerwarden_core.record cimport *
 from innerwarden_core.text cimport iw_mix
-from innerwarden_core.view cimport view_begin, view_get
+from innerwarden_core.view cimport FIRST_HOST_KIND, FIRST_LOG_KIND, has_task, view_begin, view_get
 from innerwarden_core.windows cimport (
     iw_event, iw_fired, sample_text, window_add, window_prefetch_head, window_prefetch_slot,
 )
@@ -96,7 +96,7 @@ cdef bint is_exempt(iw_pipeline *self, const iw_header *record) noexcept nogil:
     """Is the acting process the exempt one, or born of it?"""
     cdef const iw_process *process
     cdef uint32_t depth = 0
-    if record.kind >= FIRST_LOG_KIND:
+    if not has_task(record):
         return False
     if is_exempt_process(self, record.pid, record.start_ns):
         return True
@@ -250,7 +250,7 @@ cdef void gather(iw_pipeline *self, const iw_rule *rule, const iw_header *record
         event.start_ns = record.start_ns
         event.pid = record.pid
         event.weight = 1
-        if record.kind >= FIRST_LOG_KIND:
+        if FIRST_LOG_KIND <= record.kind < FIRST_HOST_KIND:
             event.weight = max((<const iw_log *>record).repeat_count, <uint32_t>1)
         event.sample = NULL
         feed.record = record

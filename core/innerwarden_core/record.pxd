@@ -77,6 +77,14 @@ cdef extern from "iw_event.h" nogil:
         IW_KIND_HOST_BPF_PROGRAM
         IW_KIND_HOST_LISTENER
         IW_KIND_HOST_DEVICE
+        IW_KIND_HOST_FILE_CHANGE
+        IW_KIND_HOST_FILE_WRITE
+        IW_KIND_HOST_FILE_MATCH
+        IW_KIND_HOST_DEVICE_NODE
+        IW_KIND_HOST_PAGE_CACHE
+        IW_KIND_HOST_FIRMWARE
+        IW_KIND_HOST_CONTROL_GROUP
+        IW_KIND_HOST_KERNEL_SYMBOL
     enum iw_hook:
         IW_HOOK_OPEN
         IW_HOOK_OPENAT

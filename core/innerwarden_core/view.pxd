@@ -28,6 +28,13 @@ cdef enum:
     # become resident.
     VIEW_SCRATCH = 2097152
 
+cdef enum:
+    FIRST_LOG_KIND = 64     # iw_event.h: from here on records of logs, which have no task
+    FIRST_HOST_KIND = 128   # and from here on of collectors, which have one where the pid is given
+
+cdef inline bint has_task(const iw_header *header) noexcept nogil:
+    return header.pid and (header.kind < FIRST_LOG_KIND or header.kind >= FIRST_HOST_KIND)
+
 cdef struct iw_cell:
     uint64_t stamp          # of the record that `value` belongs to
     uint64_t folded_stamp

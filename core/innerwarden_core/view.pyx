@@ -42,9 +42,6 @@ cdef enum:
     TLS_INCOMPLETE = 4   # tls_flags
     NETWORK_TEXT = 64    # a network or a number as text
 
-cdef enum:
-    FIRST_LOG_KIND = 64  # kinds from here on have no task; iw_event.h
-
 if IW_FIELD_TOTAL > VIEW_CELLS:
     raise ImportError("the view has fewer cells than there are fields; raise VIEW_CELLS")
 
@@ -66,7 +63,7 @@ cdef iw_process *view_actor(iw_view *view) noexcept nogil:
     if not view.actor_known:
         view.actor_known = 1
         view.actor = NULL
-        if view.header.kind < FIRST_LOG_KIND and view.header.pid:
+        if has_task(view.header):
             view.actor = table_find(view.table, view.header.pid, view.header.start_ns)
     return view.actor
 
@@ -80,7 +77,7 @@ cdef iw_process *view_parent(iw_view *view) noexcept nogil:
         actor = view_actor(view)
         if actor != NULL:
             view.parent = table_parent(view.table, actor)
-        elif view.header.kind < FIRST_LOG_KIND and view.header.ppid:
+        elif has_task(view.header) and view.header.ppid:
             view.parent = table_find(view.table, view.header.ppid, view.header.parent_start_ns)
     return view.parent
 

@@ -79,6 +79,14 @@ class Kind(IntEnum):
     HOST_BPF_PROGRAM = 134
     HOST_LISTENER = 135
     HOST_DEVICE = 136
+    HOST_FILE_CHANGE = 137
+    HOST_FILE_WRITE = 138
+    HOST_FILE_MATCH = 139
+    HOST_DEVICE_NODE = 140
+    HOST_PAGE_CACHE = 141
+    HOST_FIRMWARE = 142
+    HOST_CONTROL_GROUP = 143
+    HOST_KERNEL_SYMBOL = 144
 
 
 class HookId(IntEnum):
@@ -377,6 +385,14 @@ KINDS: dict[str, Kind] = {
     "host.bpf_program": Kind.HOST_BPF_PROGRAM,
     "host.listener": Kind.HOST_LISTENER,
     "host.device": Kind.HOST_DEVICE,
+    "host.file_change": Kind.HOST_FILE_CHANGE,
+    "host.file_write": Kind.HOST_FILE_WRITE,
+    "host.file_match": Kind.HOST_FILE_MATCH,
+    "host.device_node": Kind.HOST_DEVICE_NODE,
+    "host.page_cache": Kind.HOST_PAGE_CACHE,
+    "host.firmware": Kind.HOST_FIRMWARE,
+    "host.control_group": Kind.HOST_CONTROL_GROUP,
+    "host.kernel_symbol": Kind.HOST_KERNEL_SYMBOL,
 }
 
 #: Kind -> struct name
@@ -445,6 +461,14 @@ RECORD_OF: dict[Kind, str] = {
     Kind.HOST_BPF_PROGRAM: "iw_host_fact",
     Kind.HOST_LISTENER: "iw_host_fact",
     Kind.HOST_DEVICE: "iw_host_fact",
+    Kind.HOST_FILE_CHANGE: "iw_host_fact",
+    Kind.HOST_FILE_WRITE: "iw_host_fact",
+    Kind.HOST_FILE_MATCH: "iw_host_fact",
+    Kind.HOST_DEVICE_NODE: "iw_host_fact",
+    Kind.HOST_PAGE_CACHE: "iw_host_fact",
+    Kind.HOST_FIRMWARE: "iw_host_fact",
+    Kind.HOST_CONTROL_GROUP: "iw_host_fact",
+    Kind.HOST_KERNEL_SYMBOL: "iw_host_fact",
 }
 
 #: struct name -> bytes of its fixed part
@@ -1984,7 +2008,7 @@ MEANING: dict[str, str] = {
     "tcp_flags": "SYN, ACK PSH, ... in the kernel's order; absent when none is set",
     "change": "enum iw_change",
     "program_id": "bpf_program: the kernel's id",
-    "value": "sysctl: value; unit: ExecStart; device: ids",
+    "value": "sysctl: value; unit: ExecStart; device: ids; file_write: what its content is",
     "old_value": "at the last look",
     "sha256": "of the file, hexadecimal",
 }

@@ -455,7 +455,7 @@ class HostFact(Header, frozen=True, kw_only=True, omit_defaults=True):
     target_pid: int | None = None  # of the process concerned; 0 without
     target_uid: int | None = None  # its real user id, or the file's owner
     change: int | None = None  # enum iw_change
-    mode: int | None = None  # suid_file: st_mode
+    mode: int | None = None  # suid_file, file_change, file_write, file_match, device_node: st_mode
     program_type: int | None = None  # bpf_program: enum bpf_prog_type
     program_id: int | None = None  # bpf_program: the kernel's id
     memory_flags: int | None = None  # memory_map: enum iw_memory_flag
@@ -463,7 +463,7 @@ class HostFact(Header, frozen=True, kw_only=True, omit_defaults=True):
     protocol: int | None = None  # listener: IPPROTO_*
     name: str | None = None  # of the module, unit, sysctl, program, device, or the process's comm
     path: str | None = None  # of the file or executable concerned
-    value: str | None = None  # sysctl: value; unit: ExecStart; device: ids
+    value: str | None = None  # sysctl: value; unit: ExecStart; device: ids; file_write: what its content is
     old_value: str | None = None  # at the last look
     sha256: str | None = None  # of the file, hexadecimal
     reason: str | None = None  # which two views disagree, what is suspect
@@ -535,4 +535,12 @@ DETAILS: dict[str, type[Header]] = {
     "host.bpf_program": HostFact,
     "host.listener": HostFact,
     "host.device": HostFact,
+    "host.file_change": HostFact,
+    "host.file_write": HostFact,
+    "host.file_match": HostFact,
+    "host.device_node": HostFact,
+    "host.page_cache": HostFact,
+    "host.firmware": HostFact,
+    "host.control_group": HostFact,
+    "host.kernel_symbol": HostFact,
 }

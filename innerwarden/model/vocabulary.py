@@ -49,7 +49,9 @@ KERNEL_KINDS = frozenset(dotted for dotted, kind in KINDS.items() if kind < Kind
 #: What looking at the host finds, on a cadence.
 HOST_KINDS = frozenset(dotted for dotted, kind in KINDS.items() if kind >= Kind.HOST_HIDDEN_PROCESS)
 LOG_KINDS = frozenset(KINDS) - KERNEL_KINDS - HOST_KINDS
-TASK_KINDS = KERNEL_KINDS - {"network.xdp_drop"}
+#: Of a collector, but with the process that acted where it is known.
+ACTED_KINDS = frozenset({"host.file_change", "host.file_write", "host.file_match"})
+TASK_KINDS = (KERNEL_KINDS - {"network.xdp_drop"}) | ACTED_KINDS
 
 #: What a list of bad addresses and names can be held against.
 LISTED_KINDS = frozenset(

@@ -11,7 +11,7 @@ from innerwarden.model._wire import KINDS, Kind
 DOTTED: dict[int, str] = {int(kind): dotted for dotted, kind in KINDS.items()}
 #: Kinds from here on come from logs: their clock is real time, and they have no acting process.
 FIRST_LOG_KIND = Kind.SSH_LOGIN_FAILED
-#: And from here on from looking at the host, with the same two properties.
+#: And from here on from looking at the host: real time, and an acting process only where the pid is given.
 FIRST_HOST_KIND = Kind.HOST_HIDDEN_PROCESS
 #: Shape of a number -> how it lies in the record.
 NUMBER_FORMATS = {"u16": "<H", "u32": "<I", "u64": "<Q"}
@@ -24,6 +24,11 @@ UNSET = {
     "new_uid": 0xFFFFFFFF,
     "new_gid": 0xFFFFFFFF,
 }
+
+
+def has_task(kind: int, pid: int) -> bool:
+    """Is there an acting process behind a record?"""
+    return bool(pid) and (kind < FIRST_LOG_KIND or kind >= FIRST_HOST_KIND)
 
 
 def ip_bytes(text: str) -> bytes:

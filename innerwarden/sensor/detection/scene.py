@@ -15,7 +15,7 @@ from innerwarden.model._wire import LAYOUT, EnforcementMode, EnforcementRule, Fl
 from innerwarden.model.event import process_of, process_ref
 from innerwarden.model.finding import Process, ProcessRef
 from innerwarden.model.vocabulary import DERIVED_OF_RECORD
-from innerwarden.model.wire import DOTTED, FIRST_LOG_KIND
+from innerwarden.model.wire import DOTTED, has_task
 from innerwarden.users import Users
 
 UNSET_UID = 0xFFFFFFFF
@@ -60,14 +60,13 @@ class Scene:
         for owner, _ts_ns, pid, start_ns in hit.steps:
             if owner == acting_rule and (pid, start_ns) != (self.pid, self.start_ns):
                 self.pid, self.start_ns, self.is_own = pid, start_ns, False
-        from_log = self.record.kind >= FIRST_LOG_KIND
+        self._has_task = has_task(self.record.kind, self.pid)
         self.actor: ProcessInfo | None = None
         self.ancestors: list[ProcessInfo] = []
-        if not from_log and self.pid:
+        if self._has_task:
             self.actor = engine.process(self.pid, self.start_ns)
             self.ancestors = engine.ancestors(self.pid, self.start_ns, MAX_ANCESTORS)
         self.related = engine.process(*hit.related) if hit.related else None
-        self._from_log = from_log
         self._engine = engine
 
     def realtime(self, ts_ns: int) -> int:
@@ -78,7 +77,7 @@ class Scene:
     @cached_property
     def process(self) -> Process | None:
         """The acting process; at exec the record itself is fresher than the table."""
-        if self._from_log or not self.pid:
+        if not self._has_task:
             return None
         if self.actor is not None:
             process = process_of(self.actor, self.ancestors)

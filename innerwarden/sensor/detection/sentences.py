@@ -69,6 +69,7 @@ SENTENCES: dict[str, str] = {
     "web.error": "the web server says of {src_ip}: {message}",
     "web.request": "{src_ip} asked for {url} by {http_method}, answered with {http_status}: {message}",
     **dict.fromkeys(sorted(HOST_KINDS), "{name}: {reason}"),
+    **dict.fromkeys(("host.file_change", "host.file_write", "host.file_match"), "{path}: {reason}"),
 }
 
 

@@ -14,14 +14,18 @@ from innerwarden_core import Engine
 
 from innerwarden import paths
 from innerwarden.config import InventoryConfig
+from innerwarden.sensor.inventory.actors import Actors
 from innerwarden.sensor.inventory.baseline import Baseline
 from innerwarden.sensor.inventory.bpf_programs import BpfPrograms
 from innerwarden.sensor.inventory.collector import Collector
+from innerwarden.sensor.inventory.device_nodes import DeviceNodes
 from innerwarden.sensor.inventory.devices import Devices
+from innerwarden.sensor.inventory.file_changes import FileChanges
 from innerwarden.sensor.inventory.hidden_processes import HiddenProcesses
 from innerwarden.sensor.inventory.listeners import Listeners
 from innerwarden.sensor.inventory.memory_maps import MemoryMaps
 from innerwarden.sensor.inventory.modules import Modules
+from innerwarden.sensor.inventory.page_cache import PageCache
 from innerwarden.sensor.inventory.scheduler import Inventory
 from innerwarden.sensor.inventory.service_units import ServiceUnits
 from innerwarden.sensor.inventory.suid_files import SuidFiles
@@ -40,6 +44,7 @@ def load(
     def kept(name: str, *, boot_bound: bool = False) -> Baseline:
         return Baseline(name, paths.inventory(data_dir) / f"{name}.json", boot_bound=boot_bound)
 
+    privileged = kept("suid_files")
     plan: list[tuple[Collector, float]] = []
     if config.listeners.enabled:
         plan.append((Listeners(kept("listeners", boot_bound=True)), config.listeners.cadence_s))
@@ -51,6 +56,13 @@ def load(
         plan.append((BpfPrograms(kept("bpf_programs", boot_bound=True)), config.bpf_programs.cadence_s))
     if config.devices.enabled:
         plan.append((Devices(kept("devices", boot_bound=True)), config.devices.cadence_s))
+    if config.file_changes.enabled:
+        changes = FileChanges(kept("file_changes"), Actors(engine), config.file_changes.paths)
+        plan.append((changes, config.file_changes.cadence_s))
+    if config.device_nodes.enabled:
+        plan.append((DeviceNodes(kept("device_nodes", boot_bound=True)), config.device_nodes.cadence_s))
+    if config.page_cache.enabled:
+        plan.append((PageCache(lambda: privileged.items or ()), config.page_cache.cadence_s))
     if config.hidden_processes.enabled:
         plan.append((HiddenProcesses(engine.process), config.hidden_processes.cadence_s))
     if config.memory_maps.enabled:
@@ -59,6 +71,6 @@ def load(
         units = ServiceUnits(kept("service_units"), more=config.service_units.directories)
         plan.append((units, config.service_units.cadence_s))
     if config.suid_files.enabled:
-        suid = SuidFiles(kept("suid_files"), config.suid_files.roots)
+        suid = SuidFiles(privileged, config.suid_files.roots)
         plan.append((suid, config.suid_files.cadence_s))
     return Inventory(engine, plan, now=time.monotonic())

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from innerwarden.model._wire import Change
-from innerwarden.sensor.inventory import files
+from innerwarden.sensor.inventory import files, walk
 from innerwarden.sensor.inventory.baseline import Baseline, Difference, Item
 from innerwarden.sensor.inventory.collector import Look
 from innerwarden.sensor.inventory.fact import UNKNOWN_UID, Fact
@@ -57,8 +57,8 @@ class ServiceUnits:
         walked: set[tuple[int, int]] = set()
         self._cut = self._unread = 0
         for place in self._places:
-            for start in self._starts(place):
-                for count, path in enumerate(_files(start, place.depth, walked)):
+            for start in walk.starts(self._root, place.path):
+                for count, path in enumerate(walk.files_below(start, place.depth, walked)):
                     if len(seen) >= FILES:
                         self._cut += 1
                     elif path not in seen and (item := self._item(path, place)) is not None:
@@ -67,21 +67,9 @@ class ServiceUnits:
                     if count % STEP == 0:
                         yield None
             yield None
-        for one in self.baseline.compare(seen, _is_gone):
+        for one in self.baseline.compare(seen, walk.is_gone):
             yield self._fact(one)
         self._what = {path: self._what[path] for path in self.baseline.items or () if path in self._what}
-
-    def _starts(self, place: Place) -> Iterator[str]:
-        """The place's paths on this machine."""
-        if "*" not in place.path:
-            yield self._root + place.path
-            return
-        before, _, after = (self._root + place.path).partition("*")
-        try:
-            names = os.listdir(before)  # noqa: PTH208 - names only
-        except OSError:
-            return
-        yield from (f"{before}{name}{after}" for name in sorted(names))
 
     def _item(self, path: str, place: Place) -> Item | None:
         """Its state; that of the last look when the inode did not change. None for what is no file."""
@@ -141,39 +129,3 @@ def started(content: bytes, keys: tuple[str, ...]) -> str:
         if words and not words.startswith(("#", ";")) and words.startswith(keys):
             found.append(words)
     return "; ".join(found)[:NOTE_CHARACTERS]
-
-
-def _files(start: str, depth: int, walked: set[tuple[int, int]]) -> Iterator[str]:
-    """Files and links below `start`, a directory reached twice (/lib is /usr/lib) once."""
-    try:
-        state = os.stat(start)  # noqa: PTH116 - a string, like all of the walk
-    except OSError:
-        return
-    if not stat.S_ISDIR(state.st_mode):
-        yield start
-        return
-    key = (state.st_dev, state.st_ino)
-    if key in walked or depth == 0:
-        return
-    walked.add(key)
-    try:
-        with os.scandir(start) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-    except OSError:
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _files(entry.path, depth - 1, walked)
-        else:
-            yield entry.path
-
-
-def _is_gone(path: str) -> bool:
-    """A directory that could not be read says nothing about its files."""
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
