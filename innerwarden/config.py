@@ -136,6 +136,11 @@ class FileChangesConfig(Section, frozen=True):
     paths: tuple[str, ...] = ()
 
 
+class FileWritesConfig(Section, frozen=True):
+    enabled: bool = True
+    cadence_s: int = 1
+
+
 class DeviceNodesConfig(Section, frozen=True):
     enabled: bool = True
     cadence_s: int = 900
@@ -159,6 +164,7 @@ class InventoryConfig(Section, frozen=True):
     listeners: ListenersConfig = ListenersConfig()
     devices: DevicesConfig = DevicesConfig()
     file_changes: FileChangesConfig = FileChangesConfig()
+    file_writes: FileWritesConfig = FileWritesConfig()
     device_nodes: DeviceNodesConfig = DeviceNodesConfig()
     page_cache: PageCacheConfig = PageCacheConfig()
 

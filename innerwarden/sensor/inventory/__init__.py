@@ -8,6 +8,7 @@ is on disk. Each collector is one module (see collector.py for what it is), its 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from innerwarden_core import Engine
@@ -21,6 +22,7 @@ from innerwarden.sensor.inventory.collector import Collector
 from innerwarden.sensor.inventory.device_nodes import DeviceNodes
 from innerwarden.sensor.inventory.devices import Devices
 from innerwarden.sensor.inventory.file_changes import FileChanges
+from innerwarden.sensor.inventory.file_writes import FileWrites
 from innerwarden.sensor.inventory.hidden_processes import HiddenProcesses
 from innerwarden.sensor.inventory.listeners import Listeners
 from innerwarden.sensor.inventory.memory_maps import MemoryMaps
@@ -34,6 +36,16 @@ from innerwarden.sensor.inventory.sysctls import Sysctls
 __all__ = ["Inventory", "load"]
 
 
+class Kept:
+    """Baselines of one data directory, by collector."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._directory = paths.inventory(data_dir)
+
+    def __call__(self, name: str, *, boot_bound: bool = False) -> Baseline:
+        return Baseline(name, self._directory / f"{name}.json", boot_bound=boot_bound)
+
+
 def load(
     config: InventoryConfig,
     data_dir: Path,
@@ -41,10 +53,8 @@ def load(
 ) -> Inventory:
     """Every collector that the configuration switches on; none opens anything before its first look."""
 
-    def kept(name: str, *, boot_bound: bool = False) -> Baseline:
-        return Baseline(name, paths.inventory(data_dir) / f"{name}.json", boot_bound=boot_bound)
+    kept = Kept(data_dir)
 
-    privileged = kept("suid_files")
     plan: list[tuple[Collector, float]] = []
     if config.listeners.enabled:
         plan.append((Listeners(kept("listeners", boot_bound=True)), config.listeners.cadence_s))
@@ -56,13 +66,6 @@ def load(
         plan.append((BpfPrograms(kept("bpf_programs", boot_bound=True)), config.bpf_programs.cadence_s))
     if config.devices.enabled:
         plan.append((Devices(kept("devices", boot_bound=True)), config.devices.cadence_s))
-    if config.file_changes.enabled:
-        changes = FileChanges(kept("file_changes"), Actors(engine), config.file_changes.paths)
-        plan.append((changes, config.file_changes.cadence_s))
-    if config.device_nodes.enabled:
-        plan.append((DeviceNodes(kept("device_nodes", boot_bound=True)), config.device_nodes.cadence_s))
-    if config.page_cache.enabled:
-        plan.append((PageCache(lambda: privileged.items or ()), config.page_cache.cadence_s))
     if config.hidden_processes.enabled:
         plan.append((HiddenProcesses(engine.process), config.hidden_processes.cadence_s))
     if config.memory_maps.enabled:
@@ -70,7 +73,22 @@ def load(
     if config.service_units.enabled:
         units = ServiceUnits(kept("service_units"), more=config.service_units.directories)
         plan.append((units, config.service_units.cadence_s))
+    plan += _of_files(config, kept, Actors(engine))
+    return Inventory(engine, plan, now=time.monotonic())
+
+
+def _of_files(config: InventoryConfig, kept: Kept, actors: Actors) -> Iterator[tuple[Collector, float]]:
+    """Those that look at what lies on disks."""
+    privileged = kept("suid_files")
+    if config.file_changes.enabled:
+        changes = FileChanges(kept("file_changes"), actors, config.file_changes.paths)
+        yield (changes, config.file_changes.cadence_s)
+    if config.file_writes.enabled:
+        yield (FileWrites(actors), config.file_writes.cadence_s)
+    if config.device_nodes.enabled:
+        yield (DeviceNodes(kept("device_nodes", boot_bound=True)), config.device_nodes.cadence_s)
+    if config.page_cache.enabled:
+        yield (PageCache(lambda: privileged.items or ()), config.page_cache.cadence_s)
     if config.suid_files.enabled:
         suid = SuidFiles(privileged, config.suid_files.roots)
-        plan.append((suid, config.suid_files.cadence_s))
-    return Inventory(engine, plan, now=time.monotonic())
+        yield (suid, config.suid_files.cadence_s)

@@ -41,12 +41,17 @@ class Actors:
 
 
 def _actor(info: ProcessInfo) -> Actor:
+    """Start times to the clock tick: the first event may know a process from /proc, the next from the kernel."""
     return Actor(
         pid=info.pid,
-        start_ns=info.start_ns,
+        start_ns=_tick(info.start_ns),
         ppid=info.ppid,
-        parent_start_ns=info.parent_start_ns,
+        parent_start_ns=_tick(info.parent_start_ns),
         uid=info.uid,
         euid=info.uid,
         comm=info.comm,
     )
+
+
+def _tick(ns: int) -> int:
+    return ns - ns % procfs.NS_PER_TICK
