@@ -220,7 +220,12 @@ class Engine:
     def configure(
         self, rules: Sequence[Rule], correlations: Sequence[Correlation], natives: Sequence[NativeDetector]
     ) -> None:
-        """Swap the whole set between batches; windows and cooldowns of owners that stay are kept."""
+        """Swap the whole set between batches.
+
+        Windows, cooldowns, sequences and native state of an owner whose definition stays (for a correlation: its own
+        and those of its rules) are kept exactly; one that changed, or went and came back, starts anew. Cooldown length
+        and `emit` are no part of the definition.
+        """
     def drain(self, rings: Sequence[Ring], timeout_ms: int, limit: int = 65536) -> list[Hit]:
         """Wait at most timeout_ms, then consume; priority follows the order of `rings`. The GIL is released.
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from cython cimport final
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from innerwarden_core.drain cimport iw_rings
 from innerwarden_core.intel cimport Intel
@@ -18,5 +18,7 @@ cdef class Engine:
     cdef dict _windows          # owner -> Window
     cdef dict _natives          # owner -> (key, Detector)
     cdef list _owners           # owner index -> id
+    cdef dict _states           # owner -> (definition, hash of its cooldowns)
+    cdef uint64_t _state_count  # hashes given so far
     cdef object _lock
     cdef Intel _intel           # the view points into it

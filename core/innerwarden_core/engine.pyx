@@ -28,8 +28,8 @@ from innerwarden_core.process_info cimport process_info
 from innerwarden_core.proctable cimport *
 from innerwarden_core.program cimport KINDS, Program
 from innerwarden_core.record cimport IW_RECORD_MAX, iw_header
-from innerwarden_core.rules cimport Correlation
-from innerwarden_core.text cimport hash_bytes
+from innerwarden_core.rules cimport Correlation, NativeDetector
+from innerwarden_core.text cimport hash_bytes, iw_mix
 from innerwarden_core.view cimport view_begin, view_free, view_get, view_init
 from innerwarden_core.windows cimport STEPS_MAX, Window, iw_window
 
@@ -60,7 +60,7 @@ cdef class Engine:
         if not view_init(&p.view, &p.table) or not hits_init(&p.hits, max_hits):
             raise MemoryError()
         self._lock = RLock()
-        self._windows, self._natives = {}, {}
+        self._windows, self._natives, self._states, self._state_count = {}, {}, {}, 0
         self.configure((), (), ())
         rings_open(&self.rings)
 
@@ -84,16 +84,26 @@ cdef class Engine:
         """Swap the whole set. On any error the old set stays."""
         with self._lock:
             rules, correlations, natives = list(rules), list(correlations), list(natives)
-            windows, table, bindings = self._make_windows(rules, correlations)
-            program = Program(rules, bindings, self._owner_hash)
+            definitions = definitions_of(rules, correlations, natives)
+            states = self._make_states(definitions)
+            windows, table, bindings = self._make_windows(rules, correlations, definitions)
+            program = Program(rules, bindings, lambda owner: states[owner][1])
             detectors = self._make_natives(natives)
-            self._install(program, windows, table, detectors)
+            self._install(program, windows, table, detectors, states)
 
-    def _owner_hash(self, str owner):
-        cdef bytes name = owner.encode()
-        return hash_bytes(<const uint8_t *><const char *>name, len(name), self.pipeline.seed)
+    def _make_states(self, definitions):
+        """owner -> (definition, hash of its cooldowns): a hash is kept as long as the definition stays, and then never
+        used again, so that what changed or came back is heard at once."""
+        out = {}
+        for owner, definition in definitions.items():
+            old = self._states.get(owner)
+            if old is None or old[0] != definition:
+                self._state_count += 1
+                old = (definition, iw_mix(self.pipeline.seed ^ iw_mix(<uint64_t>self._state_count)))
+            out[owner] = old
+        return out
 
-    def _make_windows(self, rules, correlations):
+    def _make_windows(self, rules, correlations, definitions):
         """(owner -> Window, windows in order with their correlation, rule owner -> bindings)."""
         known = {rule.owner for rule in rules}
         share = 4 * self.window_keys // max(1, len(correlations))
@@ -103,8 +113,8 @@ cdef class Engine:
             if correlation.owner in windows:
                 raise ValueError(f"two correlations have the owner {correlation.owner}")
             old = self._windows.get(correlation.owner)
-            if old is None or old.key != correlation.key:
-                old = Window(correlation, capacity)
+            if old is None or old.key != definitions[correlation.owner]:
+                old = Window(correlation, capacity, definitions[correlation.owner])
             windows[correlation.owner] = old
             ordered.append((old, correlation))
             for step, owner in enumerate(correlation.rules):
@@ -118,14 +128,14 @@ cdef class Engine:
         if len(natives) > MAX_DETECTORS:
             raise ValueError(f"{len(natives)} native detectors are more than {MAX_DETECTORS}")
         for source in natives:
-            key = (source.detector, tuple(sorted(source.parameters.items())))
+            key = native_definition(source)
             old = self._natives.get(source.owner)
             if old is None or old[0] != key:
                 old = (key, MODULES[source.detector].DETECTOR(source.parameters))
             out[source.owner] = old
         return out
 
-    def _install(self, Program program, windows, ordered, natives):
+    def _install(self, Program program, windows, ordered, natives, states):
         """Nothing here fails half way: what can fail comes first, then everything is pointed at the new set."""
         cdef iw_pipeline *p = &self.pipeline
         cdef iw_window **table = <iw_window **>calloc(len(ordered) + 1, sizeof(void *))
@@ -138,7 +148,7 @@ cdef class Engine:
         for number, (window, correlation) in enumerate(ordered):
             table[<uint32_t>number] = &window.window
             window.window.owner = program.owner_id(correlation.owner)
-            window.window.owner_hash = self._owner_hash(correlation.owner)
+            window.window.owner_hash = states[correlation.owner][1]
             window.window.cooldown_ns = correlation.cooldown_ns
             for step, owner in enumerate(correlation.rules[:STEPS_MAX]):
                 window.window.step_owners[<uint32_t>step] = program.owner_id(owner)
@@ -147,7 +157,7 @@ cdef class Engine:
         for number, (owner, (_, detector)) in enumerate(natives.items()):
             i = number
             detector.base.owner = program.owner_id(owner)
-            detector.base.owner_hash = self._owner_hash(owner)
+            detector.base.owner_hash = states[owner][1]
             p.natives[i].handler = detector.handler
             p.natives[i].state = detector.base
             for one in detector.kinds:
@@ -157,7 +167,7 @@ cdef class Engine:
         free(p.windows)
         p.windows = table
         self._program, p.program = program, &program.program
-        self._windows, self._natives, self._owners = windows, natives, program.owners
+        self._windows, self._natives, self._owners, self._states = windows, natives, program.owners, states
         pipeline_plan(p)
 
     # --- records in ----------------------------------------------------------------------------------
@@ -386,3 +396,19 @@ cdef dict window_stats(Window window):
         "evicted": window.window.evicted,
         "late": window.window.late,
     }
+
+
+cdef dict definitions_of(list rules, list correlations, list natives):
+    """owner -> what it does, equal when its state means the same: a correlation's has those of its rules in it."""
+    cdef Correlation correlation
+    known = {rule.owner: rule.key for rule in rules}
+    out = dict(known)
+    for correlation in correlations:
+        out[correlation.owner] = (correlation.key, tuple(known.get(owner) for owner in correlation.rules))
+    for source in natives:
+        out[source.owner] = native_definition(source)
+    return out
+
+
+cdef tuple native_definition(NativeDetector source):
+    return (source.detector, tuple(sorted(source.parameters.items())))

@@ -159,6 +159,7 @@ cdef class Rule:
             if not isinstance(predicate, Predicate):
                 raise ValueError(f"rule {owner}: {predicate!r} is not a Predicate")
         self._check_nodes()
+        self.key = (self.kinds, tuple(predicate.key for predicate in self.predicates), self.nodes, self.group_by)
 
     def _check_nodes(self):
         count = len(self.nodes)

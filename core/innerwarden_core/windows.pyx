@@ -272,15 +272,16 @@ cdef bint window_add(iw_window *window, const iw_event *event, iw_fired *out) no
 
 
 cdef class Window:
-    """One correlation's table, kept over a configure that does not change the correlation."""
+    """One correlation's table, kept over a configure that changes neither the correlation nor its rules."""
 
     def __cinit__(self):
         memset(&self.window, 0, sizeof(iw_window))
 
-    def __init__(self, Correlation source not None, uint32_t capacity):
+    def __init__(self, Correlation source not None, uint32_t capacity, tuple key not None):
+        """`key`: equal for definitions that the same state fits."""
         cdef iw_window *w = &self.window
         cdef uint32_t payload, heads = 16
-        self.key = source.key
+        self.key = key
         w.timespan_ns = source.timespan_ns
         w.threshold = source.threshold
         w.condition = CONDITIONS.index(source.operator)

@@ -330,3 +330,77 @@ def test_the_hits_record_is_the_one_that_completed_the_window() -> None:
     feed(engine, "ssh.login_failed", 1, user="first")
     (hit,) = feed(engine, "ssh.login_failed", 2, user="second")
     assert Record(hit.record).get("user") == "second"
+
+
+KINDS_OF_CORRELATION = (
+    ("event_count", {"threshold": 4}),
+    ("event_count", {"threshold": 70}),
+    ("value_count", {"threshold": 3, "value_field": FIELDS["user"]}),
+    ("temporal", {}),
+    ("temporal_ordered", {}),
+)
+
+
+@pytest.mark.parametrize(("kind", "extra"), KINDS_OF_CORRELATION)
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_a_configure_between_any_two_events_changes_nothing(
+    kind: str, extra: dict[str, Any], data: st.DataObject
+) -> None:
+    """Other detectors come and go between all events; the one that stays fires as the oracle says."""
+    steps = 3 if kind.startswith("temporal") else 1
+    events = data.draw(streams(steps, 60))
+    made = correlation(kind, 100 * MS, steps, cooldown_ns=0, sample_field=FIELDS["user"], **extra)
+    engine = engine_with(made, steps)
+    oracle = Oracle(
+        kind,
+        100 * MS,
+        threshold=extra.get("threshold", steps),
+        steps=steps,
+        exact=extra.get("threshold", 1) <= 64,
+    )
+    for number, event in enumerate(events):
+        swap(engine, kind, extra, steps, others=number % 3)
+        expected = oracle.add(event)
+        fired = [hit for hit in engine.feed(record(event)) if hit.owner == "c"]
+        assert len(fired) == (expected is not None), number
+
+
+def swap(engine: Engine, kind: str, extra: dict[str, Any], steps: int, others: int) -> None:
+    """The same correlation from new objects, after and before others that change its place in every table."""
+    always = Predicate(FIELDS["kind_name"], OPERATORS["exists"], [])
+    rules = [
+        Rule(f"step{i}", [Kind[name.replace(".", "_").upper()]], [always], [(0, -1, -2)], emit=False)
+        for i, name in enumerate(LOG_KINDS[:steps])
+    ]
+    more = [Rule(f"other{i}", [Kind.SSH_PROBE], [always], [(0, -1, -2)], emit=False) for i in range(others)]
+    counts = [
+        Correlation(f"count{i}", "event_count", [f"other{i}"], [[]], 5 * MS, threshold=2)
+        for i in range(others)
+    ]
+    mine = correlation(kind, 100 * MS, steps, cooldown_ns=0, sample_field=FIELDS["user"], **extra)
+    engine.configure([*more, *rules], [*counts, mine], [])
+
+
+def test_a_changed_rule_starts_the_window_of_its_correlation_anew() -> None:
+    engine = engine_with(correlation("event_count", 10_000 * MS, threshold=2))
+    feed(engine, "ssh.login_failed", 1)
+    for user in (b"root", b"u1"):
+        other = Predicate(FIELDS["user"], OPERATORS["equals"], [user])
+        rule = Rule("step0", [Kind.SSH_LOGIN_FAILED], [other], [(0, -1, -2)], emit=False)
+        engine.configure([rule], [correlation("event_count", 10_000 * MS, threshold=2)], [])
+    assert feed(engine, "ssh.login_failed", 2, user="u1") == []
+    assert len(feed(engine, "ssh.login_failed", 3, user="u1")) == 1
+
+
+def test_what_went_and_came_back_starts_anew() -> None:
+    engine = engine_with(correlation("event_count", 10_000 * MS, threshold=2, cooldown_ns=10**15))
+    feed(engine, "ssh.login_failed", 1)
+    assert len(feed(engine, "ssh.login_failed", 2)) == 1
+    engine.configure([], [], [])
+    always = Predicate(FIELDS["kind_name"], OPERATORS["exists"], [])
+    rule = Rule("step0", [Kind.SSH_LOGIN_FAILED], [always], [(0, -1, -2)], emit=False)
+    engine.configure([rule], [correlation("event_count", 10_000 * MS, threshold=2, cooldown_ns=10**15)], [])
+    assert feed(engine, "ssh.login_failed", 3) == []
+    assert len(feed(engine, "ssh.login_failed", 4)) == 1
+
