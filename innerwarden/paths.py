@@ -17,12 +17,29 @@ PACKAGE = Path(__file__).resolve().parent
 REPOSITORY = PACKAGE.parent
 
 
+def operator_modules() -> Path:
+    """Where the operator's own modules are installed, beside the file that says what is switched on."""
+    if extra := os.environ.get("INNERWARDEN_MODULES"):
+        return Path(extra)
+    if os.geteuid() == 0:
+        return SYSTEM_MODULES[0]
+    home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(home) / "innerwarden/modules"
+
+
+def module_state() -> Path:
+    """What is switched on and off; see innerwarden.modules.state."""
+    return operator_modules() / "state.json"
+
+
+def shipped_modules() -> tuple[Path, ...]:
+    """Directories of modules that came with the product."""
+    return (SYSTEM_MODULES[1], REPOSITORY / "modules")
+
+
 def modules_dirs() -> list[Path]:
     """Directories that hold modules, in order of precedence (first wins on the same id)."""
-    shipped = REPOSITORY / "modules"
-    candidates = [*SYSTEM_MODULES, shipped]
-    if extra := os.environ.get("INNERWARDEN_MODULES"):
-        candidates.insert(0, Path(extra))
+    candidates = dict.fromkeys([operator_modules(), SYSTEM_MODULES[0], *shipped_modules()])
     return [path for path in candidates if path.is_dir()]
 
 
@@ -90,3 +107,19 @@ def canary(data_dir: Path) -> Path:
 def own_command() -> list[str]:
     """argv prefix that starts this installation's CLI."""
     return [sys.executable, "-m", "innerwarden"]
+
+
+def child_python(module: str) -> list[str]:
+    """argv that runs a module of ours in a child: no site packages but the parent's own, no user's, no directory's."""
+    return [sys.executable, "-S", "-s", "-P", "-m", module]
+
+
+def child_environment() -> dict[str, str]:
+    """All of the environment that such a child gets."""
+    from importlib.util import find_spec
+
+    core = find_spec("innerwarden_core")  # an editable installation has it where no path leads
+    places = [str(REPOSITORY), *(place for place in sys.path if place)]
+    if core is not None and core.origin:
+        places.append(str(Path(core.origin).parent.parent))
+    return {"PYTHONPATH": ":".join(places), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -29,7 +29,7 @@ from innerwarden_core.proctable cimport *
 from innerwarden_core.program cimport KINDS, Program
 from innerwarden_core.record cimport IW_RECORD_MAX, iw_header
 from innerwarden_core.rules cimport Correlation, NativeDetector
-from innerwarden_core.text cimport hash_bytes, iw_mix
+from innerwarden_core.text cimport iw_mix
 from innerwarden_core.view cimport view_begin, view_free, view_get, view_init
 from innerwarden_core.windows cimport STEPS_MAX, Window, iw_window
 

@@ -71,6 +71,40 @@ class DetectorsHealth(msgspec.Struct, frozen=True, kw_only=True):
     disabled: tuple[DisabledDetector, ...] = ()
 
 
+class WorkerHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A process that runs one module's Python. `state`: starting, working, waiting (to be started again), disabled.
+
+    `confinement`: what was taken from it, in words. `lost`: events that it did not take or did not answer.
+    """
+
+    module: str
+    state: str
+    reason: str = ""
+    pid: int | None = None
+    sent: int = 0
+    answered: int = 0
+    lost: int = 0
+    crashes: int = 0
+    confinement: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class ModulesHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`state`: stamp of the switches that the running set was loaded by (see modules.state.stamp_of).
+
+    `refused_state`, `refused`: the stamp of the switches that were not taken over, and why; the running set stayed.
+    `problems`: what of the running set does not load. `swap_ms`: how long the last change held the sensor up.
+    """
+
+    state: str = ""
+    refused_state: str = ""
+    refused: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    active: tuple[str, ...] = ()
+    swaps: int = 0
+    swap_ms: float = 0.0
+    workers: tuple[WorkerHealth, ...] = ()
+
+
 class ProcessTableHealth(msgspec.Struct, frozen=True, kw_only=True):
     entries: int = 0
     evicted: int = 0
@@ -89,6 +123,7 @@ class SensorHealth(msgspec.Struct, frozen=True, kw_only=True):
     rings: tuple[RingHealth, ...] = ()
     collectors: tuple[CollectorHealth, ...] = ()
     detectors: DetectorsHealth = DetectorsHealth()
+    modules: ModulesHealth = ModulesHealth()
     process_table: ProcessTableHealth = ProcessTableHealth()
     rss_bytes: int = 0
     stopped: bool = False

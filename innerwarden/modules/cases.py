@@ -15,6 +15,7 @@ from innerwarden_core import Engine, Hit, Record
 from innerwarden.errors import InnerWardenError, ModuleError, UsageError
 from innerwarden.model.detector import Detector, DetectorSpec
 from innerwarden.model.event import Event, from_record
+from innerwarden.modules.apart.pool import Asked
 from innerwarden.modules.factory import BOOT_BASE_NS, REAL_BASE_NS, encode
 from innerwarden.modules.loader import ModuleSet
 from innerwarden.modules.log_sources import parser_of
@@ -40,10 +41,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     findings: int
     hits: tuple[Hit, ...]
     others: dict[str, int]
+    errors: tuple[str, ...] = ()
+    """What Python detectors of the set raised."""
+    passed_prefilter: int = 0
+    """Of a Python detector: events that it was asked about."""
 
     @property
     def passed(self) -> bool:
-        return self.findings == self.case.expect
+        return self.findings == self.case.expect and not self.errors
 
 
 def read_cases(path: Path) -> list[Case]:
@@ -94,23 +99,44 @@ def run_case(modules: ModuleSet, spec: DetectorSpec, case: Case) -> Result:
         parser = parser_of(case.source, int(datetime.now(UTC).timestamp()))
         chunk = "".join(line + "\n" for line in case.lines).encode()
         hits += engine.feed_lines(chunk, parser)[0]
-    python = {name: type(one)(one.parameters) for name, one in modules.python.items()}
+    python = {name: _fresh(one) for name, one in modules.python.items()}
     mine: list[Hit] = []
     others: dict[str, int] = {}
     last: dict[tuple[str, ...], int] = {}
     # Record by record, so that a Python detector sees the process table of that moment.
     for record in split(records_of(case)):
         hits += engine.feed(record)
+    errors: list[str] = []
+    passed = 0
     for hit in hits:
         owner = modules.specs[hit.owner]
         detector = python.get(hit.owner)
-        if detector is not None and not _judged(detector, owner, hit, engine, last):
-            continue
+        if detector is not None:
+            passed += hit.owner == spec.id
+            try:
+                if not _judged(detector, owner, hit, engine, last):
+                    continue
+            except Exception as error:
+                # A detector is a border: what it raises is the case's result, as it is counted in a sensor.
+                errors.append(f"{hit.owner} raised {type(error).__name__}: {error}")
+                continue
         if hit.owner == spec.id:
             mine.append(hit)
         else:
             others[hit.owner] = others.get(hit.owner, 0) + 1
-    return Result(case=case, findings=len(mine), hits=tuple(mine), others=others)
+    return Result(
+        case=case,
+        findings=len(mine),
+        hits=tuple(mine),
+        others=others,
+        errors=tuple(errors),
+        passed_prefilter=passed,
+    )
+
+
+def _fresh(detector: Detector) -> Detector:
+    """The same without state."""
+    return detector.again() if isinstance(detector, Asked) else type(detector)(detector.parameters)
 
 
 def split(records: bytes) -> list[bytes]:

@@ -13,14 +13,18 @@ from innerwarden_core import Correlation, NativeDetector, Rule
 
 from innerwarden import paths
 from innerwarden.config import Config
-from innerwarden.errors import InnerWardenError
+from innerwarden.errors import InnerWardenError, RuleError
 from innerwarden.model.detector import Detector, DetectorSpec
 from innerwarden.model.severity import Severity
 from innerwarden.modules import manifest as manifests
+from innerwarden.modules import ownership
+from innerwarden.modules.apart.pool import Workers
+from innerwarden.modules.apart.protocol import Described, File
 from innerwarden.modules.manifest import Manifest
 from innerwarden.modules.native import NativeSpec, build, read_native
-from innerwarden.modules.python import PythonModule, load_python
-from innerwarden.rules.compiled import Saved, compile_or_load
+from innerwarden.modules.python import PythonModule, check_parts, load_text
+from innerwarden.modules.state import ModuleState
+from innerwarden.rules.compiled import Compile, Saved, compile_or_load
 from innerwarden.rules.files import sources_below
 from innerwarden.rules.lists import Shelf
 from innerwarden.rules.program import CompiledCorrelation, CompiledRule, RuleSource
@@ -38,6 +42,28 @@ class Module(msgspec.Struct, frozen=True, kw_only=True):
         return self.manifest.module.id
 
 
+class PythonFile(msgspec.Struct, frozen=True):
+    """A detector file as it was loaded into this process."""
+
+    text: str
+    loaded: PythonModule
+
+
+class Live(msgspec.Struct, frozen=True, kw_only=True):
+    """What a running sensor loads with: what is switched on, where other people's Python runs, what runs already.
+
+    `before`: detectors of this process whose files and parameters did not change go over with their state.
+    `compile`: replaces the compiler, e.g. by a child's.
+    """
+
+    state: ModuleState
+    workers: Workers
+    before: ModuleSet | None = None
+    compile: Compile | None = None
+    owned: bool = True
+    """Refuse what somebody else could change; an author's own directory is nobody's business."""
+
+
 class ModuleSet(msgspec.Struct, frozen=True, kw_only=True):
     """`problems` are `file:line: text`; what they speak of is left out, the rest runs."""
 
@@ -51,6 +77,9 @@ class ModuleSet(msgspec.Struct, frozen=True, kw_only=True):
     watch: Watch
     compiled_rules: tuple[CompiledRule, ...] = ()
     compiled_correlations: tuple[CompiledCorrelation, ...] = ()
+    remote: dict[str, str] = {}
+    """Python detectors that run in a worker: id -> module."""
+    python_files: dict[str, PythonFile] = {}
 
 
 class _Found(msgspec.Struct):
@@ -62,11 +91,13 @@ class _Found(msgspec.Struct):
     python: dict[str, PythonModule]
     problems: list[str]
     shelf: Shelf
+    remote: dict[str, DetectorSpec]
+    python_files: dict[str, PythonFile]
 
 
 def trusted_python_dirs() -> tuple[Path, ...]:
     """Only Python that came with the product runs inside the sensor, which is root."""
-    return (paths.REPOSITORY / "modules", Path("/usr/lib/innerwarden/modules"))
+    return paths.shipped_modules()
 
 
 def load_modules(
@@ -75,31 +106,59 @@ def load_modules(
     *,
     cache: Path | None = None,
     trusted: Sequence[Path] | None = None,
+    live: Live | None = None,
 ) -> ModuleSet:
     """Load every module of the directories; the first of an id wins. Never raises for a bad module.
 
-    `cache` is the file for compiled rules; `trusted` the directories whose Python may run here.
+    `cache` is the file for compiled rules; `trusted` the directories that came with the product, whose Python may run
+    here. With `live` only what is switched on is loaded, and of other directories only what nobody else can change.
     """
     trust = [path.resolve() for path in (trusted_python_dirs() if trusted is None else trusted)]
-    found = _Found([], [], {}, {}, [], Shelf(directories))
+    found = _Found([], [], {}, {}, [], Shelf(directories), {}, {})
     seen: set[str] = set()
     for root in directories:
+        shipped = root.resolve() in trust
         for directory in sorted(path.parent for path in root.glob(f"*/{manifests.FILE}")):
+            if directory.name.startswith("."):
+                continue  # about to be installed, or to be removed
             if directory.name in seen or directory.name in config.modules.disabled:
                 continue
+            if live is not None and not is_on(directory.name, live.state, shipped=shipped):
+                continue
             seen.add(directory.name)
-            _scan(directory, root.resolve() in trust, found)
+            if (
+                live is not None
+                and live.owned
+                and not shipped
+                and (unsafe := ownership.problems_of(directory))
+            ):
+                found.problems += unsafe
+                continue
+            _scan(directory, shipped, found, live)
+    if live is not None:
+        found.problems += [
+            f"{name}: is switched on but not installed; install it, or run: innerwarden module disable {name}"
+            for name in sorted(set(live.state.enabled) - seen - set(config.modules.disabled))
+        ]
     for name in config.rules.directories:
-        _scan_rules(Path(name), found)
+        _scan_rules(Path(name), found, live)
     found.problems += found.shelf.problems
-    saved = compile_or_load(found.sources, cache)
-    return _assemble(found, saved, config)
+    saved = compile_or_load(found.sources, cache, live.compile if live else None)
+    return _assemble(found, saved, config, live.before if live else None)
 
 
-def _scan_rules(directory: Path, found: _Found) -> None:
+def is_on(module: str, state: ModuleState, *, shipped: bool) -> bool:
+    """Modules that shipped run unless switched off, all others only when switched on."""
+    return module not in state.disabled if shipped else module in state.enabled
+
+
+def _scan_rules(directory: Path, found: _Found, live: Live | None) -> None:
     where = "configuration: rules.directories"
     if not directory.is_dir():
         found.problems.append(f"{where}: {directory} is no directory; correct or remove it")
+        return
+    if live is not None and (unsafe := ownership.problems_of(directory)):
+        found.problems += [f"{where}: {text}" for text in unsafe]
         return
     try:
         for source in sources_below(directory):
@@ -109,23 +168,30 @@ def _scan_rules(directory: Path, found: _Found) -> None:
         found.problems.append(f"{where}: {error}")
 
 
-def _scan(directory: Path, python_allowed: bool, found: _Found) -> None:
+def _scan(directory: Path, shipped: bool, found: _Found, live: Live | None) -> None:
     manifest, problems = manifests.read(directory)
     found.problems += problems
     if manifest is None:
         return
     found.modules.append(Module(directory=str(directory), manifest=manifest))
     module, present = manifest.module.id, set()
+    others: list[File] = []
     for path in sorted((directory / "detectors").glob("*")):
         if path.suffix not in (".yml", ".py", ".toml"):
             continue
         present.add(path.stem)
         try:
-            _read(path, module, python_allowed, found)
+            if path.suffix == ".py" and not shipped and live is not None:
+                others.append(File(str(path), path.stem, path.read_text("utf-8")))
+            else:
+                _read(path, module, shipped, found, live)
         except (InnerWardenError, OSError, UnicodeDecodeError) as error:
             found.problems.append(
                 f"{path}:1: {error}" if isinstance(error, OSError | ValueError) else str(error)
             )
+    if others and live is not None:
+        for file, described in zip(others, live.workers.prepare(module, others), strict=True):
+            _describe(file, described, module, found)
     where = directory / manifests.FILE
     text = where.read_text("utf-8")
     line = manifests.line_of(text, "detectors")
@@ -134,42 +200,64 @@ def _scan(directory: Path, python_allowed: bool, found: _Found) -> None:
         found.problems.append(f"{where}:{line}: provides.detectors: {name} {how} detectors/")
 
 
-def _read(path: Path, module: str, python_allowed: bool, found: _Found) -> None:
+def _describe(file: File, described: Described, module: str, found: _Found) -> None:
+    """Take what a worker says of one file; none of it is believed unchecked."""
+    try:
+        if described.problem or described.spec is None or described.stem != file.stem:
+            raise RuleError(described.problem or f"{file.path}:1: its worker described another file")
+        check_parts(file.path, file.stem, described.spec, described.prefilter)
+    except RuleError as error:
+        found.problems.append(str(error))
+        return
+    spec = msgspec.structs.replace(described.spec, form="python", module=module)
+    found.remote[file.stem] = spec
+    found.sources.append(_prefilter(file.path, spec, described.prefilter, found.shelf))
+
+
+def _prefilter(path: str, spec: DetectorSpec, text: str | None, shelf: Shelf) -> RuleSource:
+    text = text or ""
+    return RuleSource(
+        name=path,
+        stem=spec.id,
+        text=text,
+        module=spec.module,
+        kinds=spec.kinds,
+        lists=shelf.of(text, Path(path).parent.parent),
+    )
+
+
+def _read(path: Path, module: str, shipped: bool, found: _Found, live: Live | None) -> None:
+    text = path.read_text("utf-8")
     if path.suffix == ".yml":
-        text = path.read_text("utf-8")
         lists = found.shelf.of(text, path.parent.parent)
         found.sources.append(
             RuleSource(name=str(path), stem=path.stem, text=text, module=module, lists=lists)
         )
     elif path.suffix == ".toml":
         found.natives[path.stem] = read_native(path, module)
-    elif not python_allowed:
+    elif not shipped:
         found.problems.append(
-            f"{path}:1: Python of a module that did not come with the product is not run inside the sensor; "
-            "write the detector as a Sigma rule"
+            f"{path}:1: Python of a module that did not come with the product is not run inside the sensor, only in "
+            "a worker of its own, and there is none here"
         )
     else:
-        loaded = load_python(path, module)
-        prefilter = loaded.prefilter or ""
-        found.python[path.stem] = loaded
-        found.sources.append(
-            RuleSource(
-                name=str(path),
-                stem=path.stem,
-                text=prefilter,
-                module=module,
-                kinds=loaded.spec.kinds,
-                lists=found.shelf.of(prefilter, path.parent.parent),
-            )
+        old = live.before.python_files.get(str(path)) if live and live.before else None
+        file = (
+            old
+            if old and old.text == text
+            else PythonFile(text, load_text(str(path), path.stem, text, module))
         )
+        found.python_files[str(path)] = file
+        found.python[path.stem] = file.loaded
+        found.sources.append(_prefilter(str(path), file.loaded.spec, file.loaded.prefilter, found.shelf))
 
 
-def _assemble(found: _Found, saved: Saved, config: Config) -> ModuleSet:
+def _assemble(found: _Found, saved: Saved, config: Config, before: ModuleSet | None) -> ModuleSet:
     problems = [*found.problems, *saved.problems]
     specs: dict[str, DetectorSpec] = {}
     # Native and Python detectors come first: a rule that took their place would be one of their form to the host.
     candidates = [n.spec for n in found.natives.values()]
-    candidates += [*(p.spec for p in found.python.values()), *saved.specs]
+    candidates += [*(p.spec for p in found.python.values()), *found.remote.values(), *saved.specs]
     for spec in candidates:
         if spec.id in specs:
             problems.append(
@@ -178,7 +266,7 @@ def _assemble(found: _Found, saved: Saved, config: Config) -> ModuleSet:
             continue
         specs[spec.id] = spec
     compiled_owners = {rule.owner for rule in saved.rules}
-    for name in found.python:
+    for name in (*found.python, *found.remote):
         if name not in compiled_owners:
             specs.pop(name, None)
     for name in sorted(set(config.detectors) - set(specs)):
@@ -198,7 +286,7 @@ def _assemble(found: _Found, saved: Saved, config: Config) -> ModuleSet:
     python, natives = {}, []
     for name, spec in specs.items():
         if name in found.python:
-            python[name] = found.python[name].detector(spec.parameters)
+            python[name] = _detector(name, found, spec, before)
         elif name in found.natives:
             natives += _built(name, partial(build, found.natives[name], spec), problems)
     native_rules = [one for rule in rules for one in _built(rule.owner, rule.native, problems)]
@@ -214,7 +302,18 @@ def _assemble(found: _Found, saved: Saved, config: Config) -> ModuleSet:
         watch=watch_of(rules),
         compiled_rules=rules,
         compiled_correlations=correlations,
+        remote={name: spec.module for name, spec in specs.items() if name in found.remote},
+        python_files=found.python_files,
     )
+
+
+def _detector(name: str, found: _Found, spec: DetectorSpec, before: ModuleSet | None) -> Detector:
+    """The one that runs already, where nothing of it changed, or a new one."""
+    loaded = found.python[name]
+    running = before.python.get(name) if before else None
+    if running is not None and type(running) is loaded.detector and running.parameters == spec.parameters:
+        return running
+    return loaded.detector(spec.parameters)
 
 
 def _built(owner: str, build: Callable[[], Built], problems: list[str]) -> list[Built]:

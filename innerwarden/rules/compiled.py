@@ -9,18 +9,23 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 from innerwarden_core import ABI_VERSION, FIELDS, OPERATORS
 
-from innerwarden import __version__
+from innerwarden import __version__, paths
+from innerwarden.errors import UnavailableError
 from innerwarden.model.detector import DetectorSpec
 from innerwarden.rules.program import CompiledCorrelation, CompiledRule, RuleSource
 
 #: Raised when the compiler's output changes meaning without any other trace.
 FORMAT = 3
+CHILD_WITHIN_S = 120.0
+
+Compile = Callable[[Sequence["RuleSource"]], "Saved"]
 
 
 class Saved(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,25 +46,60 @@ def key_of(sources: Sequence[RuleSource]) -> str:
     return digest.hexdigest()
 
 
-def compile_or_load(sources: Sequence[RuleSource], cache: Path | None) -> Saved:
-    """The compiled form from `cache` when it is of these sources, else compiled now and saved."""
+def compile_or_load(
+    sources: Sequence[RuleSource], cache: Path | None, compile_with: Compile | None = None
+) -> Saved:
+    """The compiled form from `cache` when it is of these sources, else compiled now and saved.
+
+    Raises what `compile_with` raises; the compiler of this process is the default.
+    """
     key = key_of(sources)
     saved = _load(cache, key) if cache else None
     if saved is not None:
         return saved
+    saved = (compile_with or compile_here)(sources)
+    if cache:
+        _save(cache, saved)
+    return saved
+
+
+def compile_here(sources: Sequence[RuleSource]) -> Saved:
+    """Imports YAML and pySigma, which weigh some 25 MiB."""
     from innerwarden.rules.compiler import compile_sources
 
     compiled = compile_sources(sources)
-    saved = Saved(
-        key=key,
+    return Saved(
+        key=key_of(sources),
         rules=compiled.rules,
         correlations=compiled.correlations,
         specs=compiled.specs,
         problems=compiled.problems,
     )
-    if cache:
-        _save(cache, saved)
-    return saved
+
+
+def compile_in_child(sources: Sequence[RuleSource]) -> Saved:
+    """The same in a process of its own, so that a running sensor neither grows nor stands still.
+
+    Raises UnavailableError when the child fails or takes longer than CHILD_WITHIN_S.
+    """
+    try:
+        done = subprocess.run(
+            paths.child_python("innerwarden.rules.child"),
+            input=msgspec.msgpack.encode(sources),
+            capture_output=True,
+            cwd="/",
+            env=paths.child_environment(),
+            timeout=CHILD_WITHIN_S,
+            check=True,
+        )
+        return msgspec.msgpack.decode(done.stdout, type=Saved)
+    except subprocess.CalledProcessError as error:
+        last = error.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise UnavailableError(
+            f"rules could not be compiled: {last or f'code {error.returncode}'}"
+        ) from error
+    except (OSError, subprocess.TimeoutExpired, msgspec.MsgspecError) as error:
+        raise UnavailableError(f"rules could not be compiled: {error}") from error
 
 
 def _load(cache: Path, key: str) -> Saved | None:

@@ -16,6 +16,7 @@ from innerwarden.model.health import (
     DetectorsHealth,
     DisabledDetector,
     HookHealth,
+    ModulesHealth,
     ProcessTableHealth,
     RingHealth,
     SensorHealth,
@@ -39,6 +40,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     collectors: list[CollectorHealth]
     detectors_loaded: int
     disabled: dict[str, str]
+    modules: ModulesHealth
     process_entries: int
     process_evicted: int
 
@@ -72,6 +74,7 @@ class Reporter:
                 loaded=snapshot.detectors_loaded,
                 disabled=tuple(DisabledDetector(id=i, reason=r) for i, r in snapshot.disabled.items()),
             ),
+            modules=snapshot.modules,
             process_table=ProcessTableHealth(
                 entries=snapshot.process_entries, evicted=snapshot.process_evicted
             ),

@@ -26,7 +26,7 @@ from innerwarden.clock import boot_to_realtime_ns, realtime_ns
 from innerwarden.config import Config
 from innerwarden.errors import BpfError, UnavailableError
 from innerwarden.model.health import CollectorHealth, RingHealth
-from innerwarden.modules.loader import ModuleSet, load_modules
+from innerwarden.modules.loader import ModuleSet
 from innerwarden.sensor import collectors, gap, inventory, procfs
 from innerwarden.sensor.canary import Canary
 from innerwarden.sensor.collectors import CollectorSet
@@ -36,6 +36,7 @@ from innerwarden.sensor.health import Reporter, Snapshot
 from innerwarden.sensor.inventory import Inventory
 from innerwarden.sensor.loader import KernelSource
 from innerwarden.sensor.losses import SKIPPED, LossLedger
+from innerwarden.sensor.module_switch import ModuleSwitch
 from innerwarden.sensor.sinks.events import EventsSink
 from innerwarden.sensor.sinks.findings import FindingsSink
 from innerwarden.sensor.watching import watched_names
@@ -63,7 +64,8 @@ class Sensor:
             window_keys=sensor.window_keys,
             boot_to_realtime_ns=self._offset_ns,
         )
-        self.modules: ModuleSet = load_modules(paths.modules_dirs(), config, cache=paths.rule_cache(data_dir))
+        self.switch = ModuleSwitch(config, paths.rule_cache(data_dir))
+        self.modules: ModuleSet = self.switch.current
         for problem in self.modules.problems:
             logger.warning("not loaded %s", problem)
         self.engine.configure(self.modules.rules, self.modules.correlations, self.modules.natives)
@@ -76,6 +78,8 @@ class Sensor:
             python=self.modules.python,
             blind=self.losses.sentences,
             acting_rules=acting_rules_of(self.modules.compiled_correlations),
+            remote=self.modules.remote,
+            workers=self.switch.workers,
         )
         self.sink = FindingsSink(
             paths.findings(data_dir), max_bytes=sensor.findings_max_bytes, keep=sensor.findings_keep
@@ -137,6 +141,22 @@ class Sensor:
             self._rings.append(Ring(fd, size, name))
             self._ring_bytes[name] = size
 
+    def swap(self, modules: ModuleSet) -> None:
+        """Judge by another set from the next record on; what did not change keeps its state. Raises ValueError."""
+        if self.kernel is not None:
+            try:
+                self.kernel.watch_names(watched_names(modules.watch))
+            except BpfError as error:
+                raise ValueError(f"the kernel does not watch its files: {error}") from error
+        self.engine.configure(modules.rules, modules.correlations, modules.natives)
+        self.modules = modules
+        self.host.replace(
+            modules.specs,
+            python=modules.python,
+            acting_rules=acting_rules_of(modules.compiled_correlations),
+            remote=modules.remote,
+        )
+
     def loop(self, stop: threading.Event, stop_after_s: float | None = None) -> None:
         """Drain, judge, write, report until `stop` is set or the time is over."""
         poll_ms = self.config.collectors.kernel.poll_ms
@@ -154,8 +174,11 @@ class Sensor:
             if now >= next_tend and self.kernel is not None:
                 next_tend = now + TEND_PERIOD_S
                 self.kernel.tend()
-            if hits or self.sink.backlog:
-                self.sink.write(self.host.findings(hits))
+            findings = [*self.host.findings(hits), *self.host.answers()]
+            if findings or self.sink.backlog:
+                self.sink.write(findings)
+            if self.switch.step(now, self.swap):
+                next_health = now
             if self.canary is not None and (told := self.canary.step(now)):
                 self.sink.write(told)
             if self.events is not None:
@@ -203,7 +226,8 @@ class Sensor:
             ],
             collectors=self._collector_health(),
             detectors_loaded=len(self.modules.specs),
-            disabled=dict(self.host.disabled),
+            disabled=self.host.disabled,
+            modules=self.switch.health(),
             process_entries=table.get("entries", 0),
             process_evicted=table.get("evicted", 0),
         )
@@ -216,6 +240,7 @@ class Sensor:
             "malformed": sum(stats.get("malformed", {}).values()),
             "detector_errors": self.host.errors,
         }
+        lost |= {f"worker.{name}": one.lost for name, one in self.switch.workers.active.items()}
         if self.kernel is not None:
             counted = self.kernel.stats()
             lost |= {f"kernel.{kind}": count for kind, count in counted.get("lost", {}).items()}
@@ -251,6 +276,7 @@ class Sensor:
             ring.close()
         if self.kernel is not None:
             self.kernel.close()
+        self.switch.close()
         self.sink.close()
         if self.events is not None:
             self.events.close()

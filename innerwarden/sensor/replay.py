@@ -7,6 +7,7 @@ year; there the file's modification time bounds the guess.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import time
 import zlib
@@ -21,8 +22,10 @@ from innerwarden import paths as places
 from innerwarden.config import Config
 from innerwarden.errors import UnavailableError, UsageError
 from innerwarden.model.finding import Finding
-from innerwarden.modules.loader import load_modules
+from innerwarden.modules.apart.pool import Workers
+from innerwarden.modules.loader import Live, load_modules
 from innerwarden.modules.log_sources import PARSERS, parser_of
+from innerwarden.modules.state import read as read_state
 from innerwarden.sensor.collectors.base import utc_offset_s
 from innerwarden.sensor.collectors.journal_entry import decode_entry
 from innerwarden.sensor.detection.host import DetectionHost, acting_rules_of
@@ -65,15 +68,24 @@ def run(paths: list[Path], source: str, config: Config, progress: Progress | Non
     """
     if source not in SOURCES:
         raise UsageError(f"unknown source {source!r}", f"Use one of {', '.join(SOURCES)}")
+    with contextlib.closing(Workers()) as workers:
+        return _run(paths, source, config, workers, progress)
+
+
+def _run(
+    paths: list[Path], source: str, config: Config, workers: Workers, progress: Progress | None
+) -> ReplayResult:
     began = time.perf_counter()
-    modules = load_modules(places.modules_dirs(), config)
+    live = Live(state=read_state(places.module_state()), workers=workers)
+    modules = load_modules(places.modules_dirs(), config, live=live)
+    workers.commit(modules.specs, modules.remote)
     engine = Engine(process_entries=config.sensor.process_entries, window_keys=config.sensor.window_keys)
     engine.configure(modules.rules, modules.correlations, modules.natives)
     host = DetectionHost(
         modules.specs,
         engine,
         host_name=config.host_name(),
-        python=modules.python,
+        python={**modules.python, **workers.asked(modules.specs, modules.remote)},
         acting_rules=acting_rules_of(modules.compiled_correlations),
     )
     count = _Count()

@@ -157,7 +157,7 @@ def test_a_finding_is_one_story_that_a_person_can_read(spec, case: Case) -> None
 
 def test_shipped_python_imports_only_the_sdk() -> None:
     for path in ROOT.glob("*/detectors/*.py"):
-        assert import_problems(path) == []
+        assert import_problems(path, path.read_text("utf-8")) == []
 
 
 def test_no_shipped_detector_trusts_a_process_name() -> None:

@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "libbpf": {"core", "model"} | LEAVES,
     "trust": {"core", "model", "config"} | LEAVES,
     "rules": {"core", "model", "config", "sdk"} | LEAVES,
-    "modules": {"core", "model", "config", "sdk", "rules", "trust"} | LEAVES,
+    "modules": {"core", "model", "config", "sdk", "libbpf", "rules", "trust"} | LEAVES,
     "canary": {"core", "model", "libbpf"} | LEAVES,
     "sensor": {"core", "model", "config", "sdk", "libbpf", "rules", "trust", "modules", "canary"} | LEAVES,
     "agent": {"core", "model", "config", "sdk", "rules", "trust", "modules"} | LEAVES,

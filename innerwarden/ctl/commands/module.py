@@ -1,37 +1,61 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`innerwarden module new|validate|test|list`: writing and checking detections."""
+"""`innerwarden module ...`: writing, checking, packing, installing and switching detections."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
-from innerwarden.ctl.options import ConfigFile, Json
+from innerwarden.ctl.options import ConfigFile, DataDir, Json, data_dir_of
 from innerwarden.ctl.output import emit_json, note, shown, table
 
-group = typer.Typer(help="Write, check, test and list modules.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from innerwarden.ctl.switching import Switched
+    from innerwarden.model.detector import DetectorSpec
+    from innerwarden.modules.validator import Examined
+
+group = typer.Typer(help="Write, check, pack, install, and switch modules on and off.", no_args_is_help=True)
 
 Directory = Annotated[Path, typer.Argument(help="The module's directory.", show_default=False)]
 
 
+Id = Annotated[str, typer.Argument(help="The module's id.", show_default=False, metavar="MODULE")]
+
+
 class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
+    """`fired`: of each finding its group; `others`: detectors of the module that fired too; `why`: what to look at."""
+
     detector: str
     case: str
     expected: int
     found: int
     passed: bool
+    fired: tuple[str, ...] = ()
+    others: dict[str, int] = msgspec.field(default_factory=dict)
+    why: tuple[str, ...] = ()
+
+
+class Located(msgspec.Struct, frozen=True, kw_only=True):
+    file: str
+    line: int
+    text: str
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """`state`: on or off. `health`: off, no sensor, running, not running, or what is wrong."""
+
     id: str
+    state: str
     version: str
     tier: str
     description: str
     directory: str
     detectors: tuple[str, ...]
+    health: str
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,11 +72,14 @@ def new(
     directory: Annotated[
         Path, typer.Argument(help="Where; its last part becomes the module's id (kebab-case).")
     ],
+    python: Annotated[
+        bool, typer.Option("--python", help="With a Python detector in place of a Sigma rule.")
+    ] = False,
 ) -> None:
-    """Make a module with one working Sigma detector, its cases and its page."""
+    """Make a module with one working detector, its cases and its page."""
     from innerwarden.ctl.scaffold import create
 
-    made = create(directory)
+    made = create(directory, python=python)
     for path in made:
         print(shown(str(path)))
     note(f"now edit it, then: innerwarden module validate {directory}")
@@ -65,7 +92,8 @@ def validate(directory: Directory, json: Json = False) -> None:
 
     problems = problems_of(_existing(directory))
     if json:
-        emit_json("module validate", {"directory": str(directory), "problems": problems})
+        located = [_located(problem) for problem in problems]
+        emit_json("module validate", {"directory": str(directory), "problems": problems, "located": located})
     else:
         for problem in problems:
             print(shown(problem))
@@ -75,29 +103,17 @@ def validate(directory: Directory, json: Json = False) -> None:
 
 @group.command("test")
 def test(directory: Directory, json: Json = False) -> None:
-    """Run every case of every detector through a real engine."""
-    from innerwarden.config import Config
-    from innerwarden.modules.cases import run_file
-    from innerwarden.modules.loader import load_modules
+    """Run every case of every detector through a real engine, and say why one did not fire."""
+    import contextlib
+
+    from innerwarden.modules.apart.pool import Workers
+    from innerwarden.modules.validator import examine
 
     directory = _existing(directory)
-    modules = load_modules([directory.parent], Config(), trusted=[directory.parent])
-    own = next((m.id for m in modules.modules if Path(m.directory) == directory), None)
-    results = []
-    for spec in sorted((s for s in modules.specs.values() if s.module == own), key=lambda s: s.id):
-        path = directory / "tests" / f"{spec.id}.toml"
-        if path.exists():
-            results += [
-                CaseResult(
-                    detector=spec.id,
-                    case=r.case.name,
-                    expected=r.case.expect,
-                    found=r.findings,
-                    passed=r.passed,
-                )
-                for r in run_file(modules, spec, path)
-            ]
-    problems = [text for text in modules.problems if text.startswith(str(directory))]
+    with contextlib.closing(Workers()) as workers:
+        examined = examine(directory, workers)
+        results = [result for spec in examined.specs() for result in _results(directory, examined, spec)]
+    problems = examined.problems
     if json:
         emit_json("module test", {"results": results, "problems": problems})
     else:
@@ -106,38 +122,174 @@ def test(directory: Directory, json: Json = False) -> None:
             for r in results
         ]
         table("", ("detector", "case", "expected", "found", "result"), rows, styled=4)
+        for one in results:
+            for number, text in enumerate(one.why):
+                print(shown(f"{one.case}: {text}" if number == 0 else f"  {text}"))
         for problem in problems:
             note(problem)
     raise typer.Exit(0 if results and not problems and all(r.passed for r in results) else 1)
 
 
+def _results(directory: Path, examined: Examined, spec: DetectorSpec) -> list[CaseResult]:
+    from innerwarden.modules.cases import run_file
+    from innerwarden.modules.explain import why
+
+    path = directory / "tests" / f"{spec.id}.toml"
+    if not path.exists():
+        return []
+    return [
+        CaseResult(
+            detector=spec.id,
+            case=one.case.name,
+            expected=one.case.expect,
+            found=one.findings,
+            passed=one.passed,
+            fired=tuple(", ".join(hit.group) for hit in one.hits),
+            others=one.others,
+            why=tuple(why(examined.modules, spec, one)),
+        )
+        for one in run_file(examined.modules, spec, path)
+    ]
+
+
 @group.command("list")
-def list_(config: ConfigFile = None, json: Json = False) -> None:
-    """List the modules that are found, and what of them does not load (exit code 1)."""
+def list_(data_dir: DataDir = None, config: ConfigFile = None, json: Json = False) -> None:
+    """List the modules that are found: on or off, and what of them does not load (exit code 1)."""
+    import contextlib
+
     from innerwarden import paths
     from innerwarden.config import load
-    from innerwarden.modules.loader import load_modules
+    from innerwarden.ctl.listing import listing
+    from innerwarden.modules.apart.pool import Workers
 
-    modules = load_modules(paths.modules_dirs(), load(config))
-    listed = tuple(
-        Listed(
-            id=module.id,
-            version=module.manifest.module.version,
-            tier=module.manifest.module.tier,
-            description=module.manifest.module.description,
-            directory=str(module.directory),
-            detectors=tuple(sorted(s.id for s in modules.specs.values() if s.module == module.id)),
-        )
-        for module in modules.modules
-    )
+    with contextlib.closing(Workers()) as workers:
+        found = listing(paths.modules_dirs(), load(config), data_dir_of(data_dir), workers)
     if json:
-        emit_json("module list", Listing(modules=listed, problems=tuple(modules.problems)))
+        emit_json("module list", found)
     else:
-        rows = [(m.id, m.version, m.tier, str(len(m.detectors)), m.description) for m in listed]
-        table("", ("module", "version", "tier", "detectors", "what it is for"), rows)
-        for problem in modules.problems:
+        rows = [
+            (m.id, m.state, m.version, m.tier, str(len(m.detectors)), m.health, m.description)
+            for m in found.modules
+        ]
+        columns = ("module", "state", "version", "tier", "detectors", "health", "what it is for")
+        table("", columns, rows, styled=5)
+        for problem in found.problems:
             note(f"not loaded: {problem}")
-    raise typer.Exit(1 if modules.problems else 0)
+    raise typer.Exit(1 if found.problems else 0)
+
+
+@group.command("enable")
+def enable(module: Id, data_dir: DataDir = None, config: ConfigFile = None, json: Json = False) -> None:
+    """Switch a module on, in the running sensor too; one with a problem changes nothing (exit code 1)."""
+    from innerwarden.config import load
+    from innerwarden.ctl.switching import enable as switch_on
+
+    _tell("module enable", switch_on(module, load(config), data_dir_of(data_dir)), json)
+
+
+@group.command("disable")
+def disable(module: Id, data_dir: DataDir = None, json: Json = False) -> None:
+    """Switch a module off, in the running sensor too; all others keep what they have counted so far."""
+    from innerwarden.ctl.switching import disable as switch_off
+
+    _tell("module disable", switch_off(module, data_dir_of(data_dir)), json)
+
+
+def _tell(command: str, done: Switched, json: bool) -> None:
+    if json:
+        emit_json(command, done)
+        return
+    word = "on" if done.on else "off"
+    if done.live:
+        print(f"{done.id} is {word}")
+        note(f"the running sensor took it over in {done.took_s:.1f} s, held up for {done.swap_ms:.0f} ms")
+    else:
+        print(f"{done.id} is {word}")
+        note("no sensor runs on this data directory; the next one starts with it")
+    if done.lacks:
+        note(f"its worker could not be confined in every way: {done.lacks}")
+
+
+@group.command("package")
+def package(
+    directory: Directory,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The file to write (default: ID-VERSION.iwm here).")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write the module as one file, the same bytes for the same content; refuses one with a problem."""
+    import hashlib
+
+    from innerwarden.errors import ModuleError
+    from innerwarden.modules.package import SUFFIX, of_directory, pack
+    from innerwarden.modules.validator import validate as problems_of
+
+    directory = _existing(directory)
+    made = of_directory(directory)
+    if problems := problems_of(directory):
+        raise ModuleError(f"{directory.name} is not packed", problems, "Correct these")
+    data = pack(made)
+    target = output or Path(f"{made.contents.id}-{made.contents.version}{SUFFIX}")
+    _write(target, data)
+    digest = hashlib.sha256(data).hexdigest()
+    if json:
+        emit_json("module package", {"file": str(target), "sha256": digest, "files": len(made.files)})
+    else:
+        print(shown(f"{digest}  {target}"))
+
+
+def _write(target: Path, data: bytes) -> None:
+    from innerwarden.errors import UnavailableError
+
+    scratch = target.with_name(f".{target.name}.new")
+    try:
+        scratch.write_bytes(data)
+        scratch.replace(target)
+    except OSError as error:
+        raise UnavailableError(
+            f"cannot write {target}: {error.strerror}", "Give another file with --output"
+        ) from error
+
+
+@group.command("install")
+def install(
+    source: Annotated[Path, typer.Argument(help="A package, or a module's directory.", metavar="SOURCE")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="In place of an installed one that is off.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Check a package and put it into the operator's directory; it stays off until it is switched on."""
+    from innerwarden.modules.install import install as put
+    from innerwarden.modules.install import read_source
+
+    found = read_source(source)
+    directory = put(found, replace=replace)
+    if json:
+        emit_json("module install", {"id": found.contents.id, "directory": str(directory)})
+    else:
+        print(shown(f"{found.contents.id} {found.contents.version} is installed, and off"))
+        note(f"now: innerwarden module enable {found.contents.id}")
+
+
+@group.command("remove")
+def remove(module: Id, json: Json = False) -> None:
+    """Take an installed module that is off out of the operator's directory."""
+    from innerwarden.modules.install import remove as take_out
+
+    directory = take_out(module)
+    if json:
+        emit_json("module remove", {"id": module, "directory": str(directory)})
+    else:
+        print(shown(f"{module} is removed"))
+
+
+def _located(problem: str) -> Located:
+    found = re.match(r"(.+?):(\d+): (.*)", problem, re.DOTALL)
+    if found is None:
+        return Located(file="", line=0, text=problem)
+    return Located(file=found[1], line=int(found[2]), text=found[3])
 
 
 def _existing(directory: Path) -> Path:

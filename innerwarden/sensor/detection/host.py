@@ -8,6 +8,7 @@ that keeps raising is disabled and reported, and the others go on.
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -20,10 +21,12 @@ from innerwarden.model import event as events
 from innerwarden.model.detector import DetectorSpec, render
 from innerwarden.model.entity import EntityRef
 from innerwarden.model.finding import Evidence, Finding, IncidentFields
+from innerwarden.modules.apart.pool import Workers
 from innerwarden.rules.program import CompiledCorrelation
 from innerwarden.sensor.detection.cooldown import Cooldown
 from innerwarden.sensor.detection.scene import Scene
 from innerwarden.sensor.detection.sentences import sentence
+from innerwarden.sensor.detection.told import plain
 from innerwarden.users import Users
 
 logger = logging.getLogger(__name__)
@@ -31,6 +34,8 @@ logger = logging.getLogger(__name__)
 NS = 1_000_000_000
 #: Exceptions in a row after which a Python detector is disabled.
 MAX_FAILURES = 5
+#: Events that workers have and have not answered, over all of them; their scenes wait here.
+ASKED_MAX = 4096
 DETAIL_CHARACTERS = 4096
 #: Of a record's fields, those that say nothing to a person; argv is in the process.
 HIDDEN = frozenset({"size", "kind", "cpu", "sequence", "flags", "argv", "ts_ns", "reserved0"})
@@ -40,6 +45,7 @@ class DetectionHost:
     """Turns engine hits into findings, in order.
 
     `blind` answers what was lost between two realtime ns stamps. Python detectors are given by id.
+    `remote`: of detectors whose module runs in a worker, the module; their findings come later, from `answers`.
     `acting_rules`: for a temporal correlation, the rule whose process the finding is about.
     """
 
@@ -53,19 +59,51 @@ class DetectionHost:
         python: Mapping[str, sdk.Detector] | None = None,
         blind: Callable[[int, int], tuple[str, ...]] | None = None,
         acting_rules: Mapping[str, str] | None = None,
+        remote: Mapping[str, str] | None = None,
+        workers: Workers | None = None,
     ) -> None:
-        self._specs = dict(specs)
         self._engine = engine
         self._host = host_name
         self._offset_ns = boot_to_realtime_ns
-        self._acting_rules = dict(acting_rules or {})
-        self._python = dict(python or {})
+        self._workers = workers or Workers()
+        self._asked: OrderedDict[int, tuple[DetectorSpec, Scene]] = OrderedDict()
+        self._number = 0
         self._blind = blind or (lambda start, end: ())
         self._cooldown = Cooldown()
         self._failures: dict[str, int] = {}
         self._users = Users()
-        self.disabled: dict[str, str] = {}
+        self._raised: dict[str, str] = {}
         self.errors = 0
+        self.replace(specs, python=python, acting_rules=acting_rules, remote=remote)
+
+    def replace(
+        self,
+        specs: Mapping[str, DetectorSpec],
+        *,
+        python: Mapping[str, sdk.Detector] | None = None,
+        acting_rules: Mapping[str, str] | None = None,
+        remote: Mapping[str, str] | None = None,
+    ) -> None:
+        """Judge by this set from now on. Cooldowns stay; so do failures of detectors that are the same."""
+        old = getattr(self, "_python", {})
+        self._specs = dict(specs)
+        self._python = dict(python or {})
+        self._remote = dict(remote or {})
+        self._acting_rules = dict(acting_rules or {})
+        for name in {*self._failures, *self._raised}:
+            if name not in self._python or self._python[name] is not old.get(name):
+                self._failures.pop(name, None)
+                self._raised.pop(name, None)
+
+    @property
+    def disabled(self) -> dict[str, str]:
+        """Detectors that no longer run, and why."""
+        out = dict(self._raised)
+        for name, module in self._remote.items():
+            worker = self._workers.active.get(module)
+            if worker is not None and worker.state == "disabled":
+                out[name] = f"the worker of {module}: {worker.reason}"
+        return out
 
     def findings(self, hits: list[Hit]) -> list[Finding]:
         """Judge one batch; a hit that can not be told is counted in `errors`, never fatal."""
@@ -85,11 +123,16 @@ class DetectionHost:
         spec = self._specs[hit.owner]
         acting = self._acting_rules.get(hit.owner)
         scene = Scene(hit, self._engine, self._users, self._offset_ns, acting)
+        if hit.owner in self._remote:
+            self._ask(spec, scene)
+            return None
         if hit.owner not in self._python:
             return self._build(spec, scene, sdk.Finding(count=hit.count), hit.suppressed)
         judged = self._judge(spec, scene)
-        if judged is None:
-            return None
+        return None if judged is None else self._admit(spec, scene, judged)
+
+    def _admit(self, spec: DetectorSpec, scene: Scene, judged: sdk.Finding) -> Finding | None:
+        """What a Python detector saw, unless its cooldown folds it."""
         key = judged.group or tuple(str(scene.values.get(name)) for name in spec.group_key)
         if not key:
             key = (str(scene.pid), str(scene.start_ns))
@@ -97,11 +140,44 @@ class DetectionHost:
         folded = self._cooldown.admit((spec.id, *key), scene.ts_ns, spec.cooldown_s * NS, rank)
         return None if folded is None else self._build(spec, scene, judged, folded)
 
-    def _judge(self, spec: DetectorSpec, scene: Scene) -> sdk.Finding | None:
-        """Call a Python detector; count, log and in the end disable one that raises."""
-        if spec.id in self.disabled:
-            return None
-        event = events.from_record(
+    def _ask(self, spec: DetectorSpec, scene: Scene) -> None:
+        """Send the event to the detector's worker; what it does not take, the worker counts as lost."""
+        worker = self._workers.active.get(self._remote[spec.id])
+        if worker is None or spec.id in self._raised:
+            return
+        self._number += 1
+        if worker.submit(self._number, spec.id, self._event(scene)):
+            _ = scene.process  # the process table is read now, as it was when the event came
+            self._asked[self._number] = (spec, scene)
+            if len(self._asked) > ASKED_MAX:
+                self._asked.popitem(last=False)  # of a worker that ended before it answered
+
+    def answers(self) -> list[Finding]:
+        """Findings of the workers that have come since the last call."""
+        out = []
+        for module, answer in self._workers.poll():
+            asked = self._asked.pop(answer.number, None)
+            if asked is None or asked[0].id not in self._remote:
+                continue  # switched off meanwhile
+            spec, scene = asked
+            if answer.error:
+                self._failed(spec.id, answer.error)
+                continue
+            self._failures.pop(spec.id, None)
+            if answer.finding is None:
+                continue
+            try:
+                finding = self._admit(spec, scene, plain(answer.finding))
+            except Exception:
+                self.errors += 1
+                logger.exception("answer could not be told detector=%s module=%s", spec.id, module)
+                continue
+            if finding is not None:
+                out.append(finding)
+        return out
+
+    def _event(self, scene: Scene) -> events.Event:
+        return events.from_record(
             scene.record,
             host=self._host,
             boot_to_realtime_ns=self._offset_ns,
@@ -109,18 +185,28 @@ class DetectionHost:
             ancestors=scene.ancestors,
             fields=scene.fields,
         )
+
+    def _judge(self, spec: DetectorSpec, scene: Scene) -> sdk.Finding | None:
+        """Call a Python detector; count, log and in the end disable one that raises."""
+        if spec.id in self._raised:
+            return None
+        event = self._event(scene)
         try:
             judged = self._python[spec.id].process(event)
         except Exception as error:
-            self.errors += 1
-            count = self._failures[spec.id] = self._failures.get(spec.id, 0) + 1
-            logger.exception("detector raised detector=%s in_a_row=%d", spec.id, count)
-            if count >= MAX_FAILURES:
-                self.disabled[spec.id] = f"raised {count} times in a row, last: {safe(repr(error))}"
-                logger.error("detector disabled detector=%s", spec.id)
+            logger.exception("detector raised detector=%s", spec.id)
+            self._failed(spec.id, repr(error))
             return None
         self._failures.pop(spec.id, None)
         return judged
+
+    def _failed(self, name: str, error: str) -> None:
+        self.errors += 1
+        count = self._failures[name] = self._failures.get(name, 0) + 1
+        logger.warning("detector failed detector=%s in_a_row=%d error=%s", name, count, safe(error))
+        if count >= MAX_FAILURES:
+            self._raised[name] = f"raised {count} times in a row, last: {safe(error)}"
+            logger.error("detector disabled detector=%s", name)
 
     def _build(self, spec: DetectorSpec, scene: Scene, judged: sdk.Finding, folded: int) -> Finding:
         hit = scene.hit

@@ -403,4 +403,3 @@ def test_what_went_and_came_back_starts_anew() -> None:
     engine.configure([rule], [correlation("event_count", 10_000 * MS, threshold=2, cooldown_ns=10**15)], [])
     assert feed(engine, "ssh.login_failed", 3) == []
     assert len(feed(engine, "ssh.login_failed", 4)) == 1
-

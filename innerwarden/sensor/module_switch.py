@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Modules of the running sensor: the set it started with, and every change of what is switched on.
+
+The file of switches is looked at once a second. A changed set is compiled in a child and loaded on a thread of its own,
+so that events go on being read; only the swap itself holds them up. A set in which a module that is new or changed has
+a problem is refused whole, and the running one stays as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from innerwarden import paths
+from innerwarden.config import Config
+from innerwarden.errors import ConfigError, InnerWardenError
+from innerwarden.model.health import ModulesHealth, WorkerHealth
+from innerwarden.modules import ownership
+from innerwarden.modules import state as states
+from innerwarden.modules.apart.pool import Workers
+from innerwarden.modules.loader import Live, ModuleSet, load_modules
+from innerwarden.modules.state import ModuleState
+from innerwarden.rules.compiled import compile_in_child
+
+logger = logging.getLogger(__name__)
+
+LOOK_PERIOD_S = 1.0
+
+
+class ModuleSwitch:
+    """`current` is the running set. All but the loading itself is on the caller's thread."""
+
+    def __init__(self, config: Config, cache: Path) -> None:
+        """Load what is switched on. Raises ConfigError when the switches cannot be read."""
+        self._config = config
+        self._cache = cache
+        self._path = paths.module_state()
+        self._seen = _identity(self._path)
+        self._state = read_safely(self._path)
+        self.workers = Workers()
+        self.current = self._load(self._state, None)
+        self.workers.commit(self.current.specs, self.current.remote)
+        self._thread: threading.Thread | None = None
+        self._loaded: tuple[ModuleState, ModuleSet | None, tuple[str, ...]] | None = None
+        self._refused: tuple[str, tuple[str, ...]] = ("", ())
+        self._next_look_s = 0.0
+        self._swaps = 0
+        self._swap_ms = 0.0
+
+    def _load(self, state: ModuleState, before: ModuleSet | None) -> ModuleSet:
+        live = Live(
+            state=state, workers=self.workers, before=before, compile=compile_in_child if before else None
+        )
+        return load_modules(paths.modules_dirs(), self._config, cache=self._cache, live=live)
+
+    def step(self, now_s: float, apply: Callable[[ModuleSet], None]) -> bool:
+        """Look, and swap by `apply` when a new set is ready. True when something was decided."""
+        if self._thread is not None:
+            if self._thread.is_alive():
+                return False
+            self._thread = None
+            return self._decide(apply)
+        if now_s < self._next_look_s:
+            return False
+        self._next_look_s = now_s + LOOK_PERIOD_S
+        identity = _identity(self._path)
+        if identity == self._seen:
+            return False
+        self._seen = identity
+        self._loaded = None
+        self._thread = threading.Thread(target=self._prepare, name="modules", daemon=True)
+        self._thread.start()
+        return False
+
+    def _prepare(self) -> None:
+        """On the thread: read the switches, load the set."""
+        state = ModuleState()
+        try:
+            state = read_safely(self._path)
+            loaded = self._load(state, self.current)
+        except (InnerWardenError, OSError) as error:
+            self._loaded = (state, None, (str(error),))
+        except Exception as error:
+            logger.exception("modules could not be loaded")
+            self._loaded = (state, None, (f"{type(error).__name__}: {error}",))
+        else:
+            self._loaded = (state, loaded, self._objections(state, loaded))
+
+    def _objections(self, state: ModuleState, loaded: ModuleSet) -> tuple[str, ...]:
+        """Problems of modules that are new or were switched on anew; what was wrong before holds nobody up."""
+        fresh = {name for name, digest in state.enabled.items() if self._state.enabled.get(name) != digest}
+        fresh |= set(self._state.disabled) - set(state.disabled)
+        return tuple(text for text in loaded.problems if module_of(text, fresh) is not None)
+
+    def _decide(self, apply: Callable[[ModuleSet], None]) -> bool:
+        if self._loaded is None:
+            return False
+        state, loaded, objections = self._loaded
+        self._loaded = None
+        if loaded is None or objections:
+            self.workers.discard()
+            self._refused = (states.stamp_of(state), objections)
+            for text in objections:
+                logger.warning("modules stay as they were: %s", text)
+            return True
+        began = time.perf_counter()
+        try:
+            apply(loaded)
+        except ValueError as error:
+            self.workers.discard()
+            self._refused = (states.stamp_of(state), (f"the engine refuses the set: {error}",))
+            logger.error("modules stay as they were: %s", error)
+            return True
+        self.workers.commit(loaded.specs, loaded.remote)
+        self._swap_ms = (time.perf_counter() - began) * 1000
+        self._swaps += 1
+        self._refused = ("", ())
+        self._state, self.current = state, loaded
+        logger.info("modules changed detectors=%d swap_ms=%.1f", len(loaded.specs), self._swap_ms)
+        return True
+
+    def health(self) -> ModulesHealth:
+        return ModulesHealth(
+            state=states.stamp_of(self._state),
+            refused_state=self._refused[0],
+            refused=self._refused[1],
+            problems=self.current.problems,
+            active=tuple(module.id for module in self.current.modules),
+            swaps=self._swaps,
+            swap_ms=round(self._swap_ms, 2),
+            workers=tuple(
+                WorkerHealth(
+                    module=name,
+                    state=one.state,
+                    reason=one.reason,
+                    pid=one.pid,
+                    sent=one.sent,
+                    answered=one.answered,
+                    lost=one.lost,
+                    crashes=one.crashes,
+                    confinement=one.confinement,
+                )
+                for name, one in self.workers.active.items()
+            ),
+        )
+
+    def close(self) -> None:
+        if self._thread is not None:
+            self._thread.join(5)
+        self.workers.close()
+
+
+def module_of(problem: str, modules: Collection[str]) -> str | None:
+    """Which of the modules a problem speaks of: by its id, or by the place of a file of its directory."""
+    place = problem.split(": ", 1)[0]
+    return next((m for m in modules if place == m or m in Path(place).parts), None)
+
+
+def read_safely(path: Path) -> ModuleState:
+    """The switches, unless somebody else could have set them. Raises ConfigError."""
+    if path.exists() and (problems := ownership.problems_of_file(path)):
+        raise ConfigError(problems[0].partition("; ")[0], problems[0].partition("; ")[2])
+    return states.read(path)
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """Changes whenever the file is replaced; None while there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - once a second for the sensor's life
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
