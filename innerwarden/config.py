@@ -253,6 +253,14 @@ class RulesConfig(Section, frozen=True):
     directories: tuple[str, ...] = ()
 
 
+class ThreatListsConfig(Section, frozen=True):
+    """Files of addresses, networks, names and fingerprints that the operator puts into `directory`."""
+
+    enabled: bool = True
+    directory: str = "/etc/innerwarden/threat-lists"
+    max_entries: int = 2_000_000
+
+
 class Config(Section, frozen=True):
     host: str = ""
     collectors: CollectorsConfig = CollectorsConfig()
@@ -263,6 +271,7 @@ class Config(Section, frozen=True):
     responder: ResponderConfig = ResponderConfig()
     modules: ModulesConfig = ModulesConfig()
     rules: RulesConfig = RulesConfig()
+    threat_lists: ThreatListsConfig = ThreatListsConfig()
 
     def host_name(self) -> str:
         return self.host or socket.gethostname()
@@ -317,8 +326,17 @@ def _check_paths(collectors: CollectorsConfig) -> list[str]:
     return problems
 
 
-def _check(config: Config) -> list[str]:
+def _check_lists(lists: ThreatListsConfig) -> list[str]:
     problems = []
+    if not lists.directory.startswith("/"):
+        problems.append(f"threat_lists.directory is {lists.directory!r}; it must be an absolute path")
+    if not 1 <= lists.max_entries <= 10_000_000:
+        problems.append(f"threat_lists.max_entries is {lists.max_entries}; it must lie in 1..10000000")
+    return problems
+
+
+def _check(config: Config) -> list[str]:
+    problems = _check_lists(config.threat_lists)
     kernel = config.collectors.kernel
     for key, size in (
         ("prio_ring_bytes", kernel.prio_ring_bytes),

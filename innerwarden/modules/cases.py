@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from innerwarden_core import Engine, Hit, Record
+from innerwarden_core import Engine, Hit, Intel, Record
 
 from innerwarden.errors import InnerWardenError, ModuleError, UsageError
 from innerwarden.model.detector import Detector, DetectorSpec
@@ -22,16 +22,23 @@ from innerwarden.modules.log_sources import parser_of
 from innerwarden.modules.manifest import line_of, toml_line
 
 NS = 1_000_000_000
+MAX_REPEAT = 10_000
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`lines` are raw log text for `source`; `event` rows are records by field name (see factory.encode)."""
+    """`lines` are raw log text for `source`; `event` rows are records by field name (see factory.encode); `lists`
+    are threat lists, name -> text."""
 
     name: str
     expect: int
     lines: tuple[str, ...] = ()
     source: str = "auth_log"
     event: tuple[dict[str, Any], ...] = ()
+    lists: dict[str, str] = {}
+
+    def intel(self) -> Intel | None:
+        """The case's threat lists as a table."""
+        return Intel([(name, text.encode()) for name, text in self.lists.items()]) if self.lists else None
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,21 +86,43 @@ def _case_line(text: str, number: int) -> int:
 
 
 def records_of(case: Case) -> bytes:
-    """The case's events as wire records. Raises UsageError for a row that is no record."""
+    """The case's events as wire records, as written; in order of time where rows are repeated.
+
+    Raises UsageError for a row that is no record.
+    """
+    rows = [one for row in case.event for one in _repeated(case, row)]
+    if len(rows) > len(case.event):
+        rows.sort(key=lambda row: row[0])
     out = b""
-    for row in case.event:
-        fields = dict(row)
-        kind = fields.pop("kind", None)
+    for at_s, row in rows:
+        kind = row.pop("kind", None)
         if not isinstance(kind, str):
             raise UsageError(f"case {case.name!r}: an event has no kind", 'Write kind = "process.exec"')
-        out += encode(kind, float(fields.pop("at_s", 0.0)), **fields)
+        out += encode(kind, at_s, **row)
     return out
+
+
+def _repeated(case: Case, row: dict[str, Any]) -> list[tuple[float, dict[str, Any]]]:
+    """A row as often as it says, `every_s` apart, `{n}` in its text being the number from 0."""
+    fields = dict(row)
+    at_s, every_s = float(fields.pop("at_s", 0.0)), float(fields.pop("every_s", 1.0))
+    count = fields.pop("repeat", 1)
+    if not isinstance(count, int) or not 1 <= count <= MAX_REPEAT:
+        raise UsageError(f"case {case.name!r}: repeat is {count!r}", f"Give a number from 1 to {MAX_REPEAT}")
+    if count == 1:
+        return [(at_s, fields)]
+    made = []
+    for n in range(count):
+        filled = {k: v.replace("{n}", str(n)) if isinstance(v, str) else v for k, v in fields.items()}
+        made.append((at_s + n * every_s, filled))
+    return made
 
 
 def run_case(modules: ModuleSet, spec: DetectorSpec, case: Case) -> Result:
     """Feed one case to a fresh engine with every detector of the set; cooldowns apply."""
     engine = Engine(boot_to_realtime_ns=REAL_BASE_NS - BOOT_BASE_NS)
     engine.configure(modules.rules, modules.correlations, modules.natives)
+    engine.use_intel(case.intel())
     hits: list[Hit] = []
     if case.lines:
         parser = parser_of(case.source, int(datetime.now(UTC).timestamp()))

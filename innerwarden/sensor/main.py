@@ -39,6 +39,7 @@ from innerwarden.sensor.losses import SKIPPED, LossLedger
 from innerwarden.sensor.module_switch import ModuleSwitch
 from innerwarden.sensor.sinks.events import EventsSink
 from innerwarden.sensor.sinks.findings import FindingsSink
+from innerwarden.sensor.threat_lists import ThreatLists
 from innerwarden.sensor.watching import watched_names
 from innerwarden.stopping import Stop
 
@@ -69,6 +70,7 @@ class Sensor:
         for problem in self.modules.problems:
             logger.warning("not loaded %s", problem)
         self.engine.configure(self.modules.rules, self.modules.correlations, self.modules.natives)
+        self.threat_lists = ThreatLists(config.threat_lists, self.engine)
         self.losses = LossLedger()
         self.host = DetectionHost(
             self.modules.specs,
@@ -112,6 +114,7 @@ class Sensor:
             self.kernel.seed(seeded)
         self.collectors = collectors.load(self.config.collectors, self.data_dir, self.engine)
         self.inventory = inventory.load(self.config.collectors.inventory, self.data_dir, self.engine)
+        self.threat_lists.tick(time.monotonic())
         self.engine.stream(self.events is not None)
         if self._unwatched_since_ns is not None:
             self.sink.write([gap.finding(self.config.host_name(), self._unwatched_since_ns, realtime_ns())])
@@ -171,6 +174,7 @@ class Sensor:
                 hits += self.collectors.poll()
                 if self.inventory is not None:
                     hits += self.inventory.tick(now)
+            self.threat_lists.tick(now)
             if now >= next_tend and self.kernel is not None:
                 next_tend = now + TEND_PERIOD_S
                 self.kernel.tend()
@@ -260,7 +264,8 @@ class Sensor:
             reason=self.kernel_absent,
         )
         logs = self.collectors.health() if self.collectors else []
-        return [kernel, *logs, *(self.inventory.health(time.monotonic()) if self.inventory else [])]
+        lists = self.threat_lists.health()
+        return [kernel, *logs, *lists, *(self.inventory.health(time.monotonic()) if self.inventory else [])]
 
     def stop(self, *, asked: bool) -> None:
         """Detach, save cursors, write what waits; leaves no program, map or child behind.
