@@ -58,15 +58,19 @@ BUILDING_BLOCKS = {"download_tool", "chmod_executable"}
 
 #: Two facts about one attack that are worth two incidents: a list of accounts is also many failures,
 #: the connection is the second step of a chain that began with the shell, and a program from a doubtful place that
-#: calls somebody, reads secrets or starts a set-user-id program has done more than start.
+#: calls somebody, once or again and again, reads secrets or starts a set-user-id program has done more than start.
 COMPANIONS = {
     "credential_stuffing": {"ssh_bruteforce"},
-    "shell_network_connect": {"web_server_shell"},
+    "shell_network_connect": {"web_server_shell", "c2_callback"},
     "tls_from_writable_place": {"suspicious_exec_origin"},
     "shadow_file_read": {"suspicious_exec_origin"},
     "secret_file_read": {"suspicious_exec_origin"},
     "browser_store_read": {"suspicious_exec_origin"},
     "setuid_exploit_pattern": {"suspicious_exec_origin"},
+    "reverse_shell": {"c2_port_connect"},
+    "c2_callback": {"suspicious_exec_origin"},
+    "c2_port_connect": {"suspicious_exec_origin"},
+    "c2_non_standard_port": {"suspicious_exec_origin"},
 }
 
 
@@ -117,6 +121,7 @@ def findings_of(case: Case) -> list[Finding]:
     """The case through the detection host, as the product tells it."""
     engine = Engine(boot_to_realtime_ns=REAL_BASE_NS - BOOT_BASE_NS)
     engine.configure(MODULES.rules, MODULES.correlations, MODULES.natives)
+    engine.use_intel(case.intel())
     host = DetectionHost(
         MODULES.specs,
         engine,
