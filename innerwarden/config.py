@@ -79,6 +79,10 @@ class KernelLogConfig(LogFilesConfig, frozen=True):
     paths: tuple[str, ...] = ("/var/log/kern.log",)
 
 
+class AuditdConfig(LogFilesConfig, frozen=True):
+    paths: tuple[str, ...] = ("/var/log/audit/audit.log",)
+
+
 class HiddenProcessesConfig(Section, frozen=True):
     enabled: bool = True
     cadence_s: int = 60
@@ -178,6 +182,7 @@ class CollectorsConfig(Section, frozen=True):
     nginx_error: NginxErrorConfig = NginxErrorConfig()
     apache_error: ApacheErrorConfig = ApacheErrorConfig()
     kernel_log: KernelLogConfig = KernelLogConfig()
+    auditd: AuditdConfig = AuditdConfig()
     inventory: InventoryConfig = InventoryConfig()
 
 

@@ -85,6 +85,12 @@ enum iw_kind {
 	IW_KIND_WEB_ERROR = 74,           /* web.error */
 	IW_KIND_FIREWALL_PACKET = 75,     /* firewall.packet */
 	IW_KIND_KERNEL_LOG = 76,          /* kernel.log */
+	IW_KIND_AUDIT_RECORD = 80,        /* audit.record */
+	IW_KIND_AUDIT_STATE = 81,         /* audit.state */
+	IW_KIND_CONTAINER_LIFECYCLE = 82, /* container.lifecycle: iw_container_event */
+	IW_KIND_CONTAINER_SETTINGS = 83,  /* container.settings: iw_container_event */
+	IW_KIND_CLOUD_API_CALL = 84,      /* cloud.api_call */
+	IW_KIND_TOOL_ALERT = 85,          /* tool.alert */
 	IW_KIND_HOST_HIDDEN_PROCESS = 128, /* host.hidden_process: iw_host_fact */
 	IW_KIND_HOST_MEMORY_MAP = 129,    /* host.memory_map: iw_host_fact */
 	IW_KIND_HOST_SUID_FILE = 130,     /* host.suid_file: iw_host_fact */
@@ -328,6 +334,20 @@ enum iw_enforcement_rule {
 	IW_RULE_BPF = 4,           /* bpf() by somebody who may not */
 	IW_RULE_SELF_SIGNAL = 5,   /* a signal that ends or stops one of our own processes */
 	IW_RULE_SELF_PTRACE = 6,   /* a hold on one of our own processes */
+};
+
+enum iw_container_flag {
+	IW_CONTAINER_PRIVILEGED = 1,       /* every capability, every device, no confinement */
+	IW_CONTAINER_HOST_NETWORK = 2,     /* no network namespace of its own */
+	IW_CONTAINER_HOST_PID = 4,         /* sees and may signal the host's processes */
+	IW_CONTAINER_HOST_IPC = 8,         /* shares the host's shared memory */
+	IW_CONTAINER_HOST_UTS = 16,        /* may rename the host */
+	IW_CONTAINER_HOST_USER = 32,       /* user namespace of the host asked for by name */
+	IW_CONTAINER_RUNTIME_SOCKET = 64,  /* the runtime's control socket is inside */
+	IW_CONTAINER_SENSITIVE_MOUNT = 128, /* a place of the host that gives it away is inside, writable or not */
+	IW_CONTAINER_DANGEROUS_CAPABILITY = 256, /* one that leads to the host was added */
+	IW_CONTAINER_UNCONFINED = 512,     /* seccomp or the AppArmor profile is switched off */
+	IW_CONTAINER_HOST_DEVICE = 1024,   /* a device of the host is inside */
 };
 
 enum iw_change {
@@ -876,6 +896,134 @@ struct iw_kernel_log {
 	struct iw_str message;   /* the kernel's words, without its time */
 	struct iw_str reason;    /* crash, oom_kill, usb_device, module_taint or promiscuous */
 	struct iw_str name;      /* of the process (its task name), the module, the interface; USB: vendor and product */
+};
+
+/*
+ * One record of the audit log, with what the other records of its event say of the process. Begins like iw_log. pid,
+ * ppid, uid, gid, euid and comm of the header are the record's own.
+ */
+struct iw_audit_record {
+	struct iw_header h;        /* ts_ns: CLOCK_REALTIME */
+	iw_u8 src_ip[16];          /* addr of the record, or the address of SOCKADDR; zero when none */
+	iw_u16 src_port;           /* port of SOCKADDR; 0 when none */
+	iw_u16 family;             /* AF_INET, AF_INET6; 0 without an address */
+	iw_u32 repeat_count;       /* 1 */
+	iw_u32 source_id;          /* collector that read the line */
+	iw_u32 syscall_nr;         /* of the event; 4294967295 when not a syscall */
+	iw_u64 audit_serial;       /* number of the event, the same in all its records */
+	iw_u32 login_uid;          /* audit login id; 4294967295 when unset */
+	iw_u32 session_id;         /* audit session; 4294967295 when unset */
+	iw_u32 mode;               /* PATH: st_mode; 0 otherwise */
+	iw_u32 reserved0;          /* zero */
+	struct iw_str host_name;   /* node= of the record */
+	struct iw_str audit_type;  /* SYSCALL, PATH, USER_AUTH, ... */
+	struct iw_str audit_syscall; /* name of the event's system call */
+	struct iw_str audit_key;   /* key of the audit rule that wrote the event */
+	struct iw_str exe_path;    /* of the event's process */
+	struct iw_str argv;        /* SYSCALL: NUL-separated registers a0 to a3, hexadecimal as logged */
+	struct iw_str cwd;         /* of the event's process */
+	struct iw_str path;        /* PATH: name, absolute where the event says its directory; AVC: name or path */
+	struct iw_str command;     /* of the event's process: PROCTITLE, joined by one space; USER_CMD: cmd; TTY: what was typed */
+	struct iw_str user;        /* account that the record is about */
+	struct iw_str method;      /* op of the record */
+	struct iw_str reason;      /* success or failed, from res= or success= */
+	struct iw_str name;        /* PATH: nametype; SERVICE_*: unit; AVC: what was denied */
+	struct iw_str src_host;    /* hostname of the record */
+	struct iw_str terminal;    /* tty or terminal of the record */
+	struct iw_str message;     /* the record's fields as logged, at most 8 KiB */
+};
+
+/* Whether the kernel's audit is on. Lies as iw_log does up to source_id. */
+struct iw_audit_state {
+	struct iw_header h;        /* pid: of the audit daemon, 0 without; ts_ns: CLOCK_REALTIME */
+	iw_u8 reserved0[16];       /* zero */
+	iw_u32 reserved1;          /* zero */
+	iw_u32 repeat_count;       /* 1 */
+	iw_u32 source_id;          /* collector that looked */
+	iw_u32 change;             /* enum iw_change: baseline at the first look, changed later */
+	struct iw_str value;       /* off, on or locked */
+	struct iw_str old_value;   /* at the last look */
+	struct iw_str reason;      /* the same for people */
+};
+
+/* What a container runtime tells of a container. Lies as iw_log does up to source_id. */
+struct iw_container_event {
+	struct iw_header h;          /* pid 0; ts_ns: CLOCK_REALTIME */
+	iw_u8 reserved0[16];         /* zero */
+	iw_u32 reserved1;            /* zero */
+	iw_u32 repeat_count;         /* 1 */
+	iw_u32 source_id;            /* collector that asked */
+	iw_u32 exit_code;            /* die: status of the container's first process; 0 otherwise */
+	iw_u32 container_flags;      /* settings: enum iw_container_flag */
+	iw_u32 reserved2;            /* zero */
+	struct iw_str program;       /* docker or podman */
+	struct iw_str action;        /* create, start, stop, die, kill, oom, destroy, ...; settings: inspect */
+	struct iw_str container_ref; /* id of the container, 64 hexadecimal digits */
+	struct iw_str container_name; /* its name */
+	struct iw_str container_image; /* image it was made of */
+	struct iw_str capabilities;  /* settings: those that were added, joined by a comma */
+	struct iw_str mounts;        /* settings: places of the host inside, joined by a comma */
+	struct iw_str reason;        /* settings: what is dangerous, for people; kill: the signal */
+	struct iw_str user;          /* settings: account that its first process runs as */
+};
+
+/* One call of a cloud provider's interface, from its audit trail. Begins like iw_log. */
+struct iw_cloud_api_call {
+	struct iw_header h;          /* pid 0; ts_ns: CLOCK_REALTIME */
+	iw_u8 src_ip[16];            /* caller's address, v4 in v4-mapped form; zero when none */
+	iw_u16 src_port;             /* zero */
+	iw_u16 family;               /* AF_INET, AF_INET6; 0 without an address */
+	iw_u32 repeat_count;         /* 1 */
+	iw_u32 source_id;            /* collector that read the file */
+	iw_u32 reserved0;            /* zero */
+	struct iw_str cloud_service; /* eventSource, e.g. iam.amazonaws.com */
+	struct iw_str action;        /* eventName */
+	struct iw_str cloud_event_type; /* eventType: AwsApiCall, AwsConsoleSignIn, ... */
+	struct iw_str cloud_region;  /* awsRegion */
+	struct iw_str cloud_account; /* account that was acted on */
+	struct iw_str identity_type; /* userIdentity.type: Root, IAMUser, AssumedRole, ... */
+	struct iw_str identity_arn;  /* userIdentity.arn */
+	struct iw_str identity_invoker; /* service that called in the identity's name */
+	struct iw_str user;          /* userIdentity.userName; of a role the session's issuer */
+	struct iw_str error_code;    /* absent when the call succeeded */
+	struct iw_str reason;        /* errorMessage */
+	struct iw_str cloud_result;  /* responseElements.ConsoleLogin of a console login */
+	struct iw_str user_agent;    /* as the caller sent it */
+	struct iw_str src_host;      /* service, where the caller is one and has no address */
+	struct iw_str cloud_parameters; /* every leaf of the entry as "path=value", each between newlines, at most 24 KiB */
+	struct iw_str message;       /* the entry as it was, at most 8 KiB */
+};
+
+/* What another tool found, by the recipe that reads it. Begins like iw_log. */
+struct iw_tool_alert {
+	struct iw_header h;          /* pid: of the process concerned, 0 without; ts_ns: CLOCK_REALTIME */
+	iw_u8 src_ip[16];            /* v4 in v4-mapped form; zero when none */
+	iw_u16 src_port;             /* 0 when none */
+	iw_u16 family;               /* AF_INET, AF_INET6; 0 without an address */
+	iw_u32 repeat_count;         /* times the tool's entry stands for; 1 normally */
+	iw_u32 source_id;            /* 27 */
+	iw_u32 alert_rank;           /* 0 debug, 1 info, 2 low, 3 medium, 4 high, 5 critical */
+	iw_u8 dst_ip[16];            /* v4 in v4-mapped form; zero when none */
+	iw_u16 dst_port;             /* 0 when none */
+	iw_u16 protocol;             /* IPPROTO_*; 0 when none */
+	iw_u32 reserved0;            /* zero */
+	struct iw_str tool;          /* id of the recipe */
+	struct iw_str alert_kind;    /* what sort of thing it is, by the recipe */
+	struct iw_str alert_severity; /* debug, info, low, medium, high or critical, by the recipe */
+	struct iw_str rule_id;       /* of the tool's rule */
+	struct iw_str rule_message;  /* name or title of the tool's rule */
+	struct iw_str host_name;     /* host that the entry names */
+	struct iw_str program;       /* program concerned */
+	struct iw_str user;          /* account concerned */
+	struct iw_str src_host;      /* name where the entry has one instead of an address */
+	struct iw_str path;          /* file concerned */
+	struct iw_str command;       /* command line concerned */
+	struct iw_str container_ref; /* id of the container concerned */
+	struct iw_str container_name; /* its name */
+	struct iw_str container_image; /* its image */
+	struct iw_str name;          /* of another thing concerned: service, table, interface */
+	struct iw_str alert_tags;    /* joined by a comma */
+	struct iw_str message;       /* what the tool says, at most 8 KiB */
 };
 
 /* One shape for what looking at the host found; strings that do not apply have length 0. */

@@ -237,6 +237,7 @@ def python(header: Header) -> str:
     titles["iw_exec_flag"] = ("ExecFlag", "IntFlag", "IW_EXEC_")
     titles["iw_open_flag"] = ("OpenFlag", "IntFlag", "IW_OPEN_")
     titles["iw_memory_flag"] = ("MemoryFlag", "IntFlag", "IW_MEMORY_")
+    titles["iw_container_flag"] = ("ContainerFlag", "IntFlag", "IW_CONTAINER_")
     titles["iw_hook"] = ("HookId", "IntEnum", "IW_HOOK_")
     titles["iw_link_type"] = ("LinkType", "IntEnum", "IW_LINK_")
     titles["iw_attribute"] = ("Attribute", "IntEnum", "IW_ATTRIBUTE_")

@@ -11,7 +11,7 @@
 #define IW_SHAPE_IP 4
 #define IW_SHAPE_COMM 5
 #define IW_SHAPE_STR 6
-#define IW_FIELD_COUNT 172
+#define IW_FIELD_COUNT 198
 #define IW_KIND_TOP 144
 
 #define IW_FIELD_CPU 0
@@ -181,11 +181,37 @@
 #define IW_FIELD_IN_INTERFACE 164
 #define IW_FIELD_OUT_INTERFACE 165
 #define IW_FIELD_TCP_FLAGS 166
-#define IW_FIELD_CHANGE 167
-#define IW_FIELD_PROGRAM_ID 168
-#define IW_FIELD_VALUE 169
-#define IW_FIELD_OLD_VALUE 170
-#define IW_FIELD_SHA256 171
+#define IW_FIELD_AUDIT_SERIAL 167
+#define IW_FIELD_AUDIT_TYPE 168
+#define IW_FIELD_AUDIT_SYSCALL 169
+#define IW_FIELD_AUDIT_KEY 170
+#define IW_FIELD_TERMINAL 171
+#define IW_FIELD_CHANGE 172
+#define IW_FIELD_VALUE 173
+#define IW_FIELD_OLD_VALUE 174
+#define IW_FIELD_CONTAINER_FLAGS 175
+#define IW_FIELD_CONTAINER_REF 176
+#define IW_FIELD_CONTAINER_NAME 177
+#define IW_FIELD_CONTAINER_IMAGE 178
+#define IW_FIELD_CAPABILITIES 179
+#define IW_FIELD_MOUNTS 180
+#define IW_FIELD_CLOUD_SERVICE 181
+#define IW_FIELD_CLOUD_EVENT_TYPE 182
+#define IW_FIELD_CLOUD_REGION 183
+#define IW_FIELD_CLOUD_ACCOUNT 184
+#define IW_FIELD_IDENTITY_TYPE 185
+#define IW_FIELD_IDENTITY_ARN 186
+#define IW_FIELD_IDENTITY_INVOKER 187
+#define IW_FIELD_ERROR_CODE 188
+#define IW_FIELD_CLOUD_RESULT 189
+#define IW_FIELD_CLOUD_PARAMETERS 190
+#define IW_FIELD_ALERT_RANK 191
+#define IW_FIELD_TOOL 192
+#define IW_FIELD_ALERT_KIND 193
+#define IW_FIELD_ALERT_SEVERITY 194
+#define IW_FIELD_ALERT_TAGS 195
+#define IW_FIELD_PROGRAM_ID 196
+#define IW_FIELD_SHA256 197
 
 /* Where a field lies in a record of a kind; shape 0: the kind has no such field. */
 struct iw_field_place { iw_u16 offset; iw_u8 shape; iw_u8 reserved0; };
@@ -358,10 +384,36 @@ static const char *const iw_field_names[IW_FIELD_COUNT] = {
 	"in_interface",
 	"out_interface",
 	"tcp_flags",
+	"audit_serial",
+	"audit_type",
+	"audit_syscall",
+	"audit_key",
+	"terminal",
 	"change",
-	"program_id",
 	"value",
 	"old_value",
+	"container_flags",
+	"container_ref",
+	"container_name",
+	"container_image",
+	"capabilities",
+	"mounts",
+	"cloud_service",
+	"cloud_event_type",
+	"cloud_region",
+	"cloud_account",
+	"identity_type",
+	"identity_arn",
+	"identity_invoker",
+	"error_code",
+	"cloud_result",
+	"cloud_parameters",
+	"alert_rank",
+	"tool",
+	"alert_kind",
+	"alert_severity",
+	"alert_tags",
+	"program_id",
 	"sha256",
 };
 
@@ -421,6 +473,12 @@ static const iw_u16 iw_kind_size[IW_KIND_TOP + 1] = {
 	[IW_KIND_WEB_ERROR] = sizeof(struct iw_web_error),
 	[IW_KIND_FIREWALL_PACKET] = sizeof(struct iw_firewall_packet),
 	[IW_KIND_KERNEL_LOG] = sizeof(struct iw_kernel_log),
+	[IW_KIND_AUDIT_RECORD] = sizeof(struct iw_audit_record),
+	[IW_KIND_AUDIT_STATE] = sizeof(struct iw_audit_state),
+	[IW_KIND_CONTAINER_LIFECYCLE] = sizeof(struct iw_container_event),
+	[IW_KIND_CONTAINER_SETTINGS] = sizeof(struct iw_container_event),
+	[IW_KIND_CLOUD_API_CALL] = sizeof(struct iw_cloud_api_call),
+	[IW_KIND_TOOL_ALERT] = sizeof(struct iw_tool_alert),
 	[IW_KIND_HOST_HIDDEN_PROCESS] = sizeof(struct iw_host_fact),
 	[IW_KIND_HOST_MEMORY_MAP] = sizeof(struct iw_host_fact),
 	[IW_KIND_HOST_SUID_FILE] = sizeof(struct iw_host_fact),
@@ -496,6 +554,12 @@ static const char *const iw_kind_names[IW_KIND_TOP + 1] = {
 	[IW_KIND_WEB_ERROR] = "web.error",
 	[IW_KIND_FIREWALL_PACKET] = "firewall.packet",
 	[IW_KIND_KERNEL_LOG] = "kernel.log",
+	[IW_KIND_AUDIT_RECORD] = "audit.record",
+	[IW_KIND_AUDIT_STATE] = "audit.state",
+	[IW_KIND_CONTAINER_LIFECYCLE] = "container.lifecycle",
+	[IW_KIND_CONTAINER_SETTINGS] = "container.settings",
+	[IW_KIND_CLOUD_API_CALL] = "cloud.api_call",
+	[IW_KIND_TOOL_ALERT] = "tool.alert",
 	[IW_KIND_HOST_HIDDEN_PROCESS] = "host.hidden_process",
 	[IW_KIND_HOST_MEMORY_MAP] = "host.memory_map",
 	[IW_KIND_HOST_SUID_FILE] = "host.suid_file",
@@ -516,7 +580,7 @@ static const char *const iw_kind_names[IW_KIND_TOP + 1] = {
 };
 
 /* Offsets of a kind's strings, ended by 0: what a consumer has to check. */
-#define IW_STRINGS_MAX 16
+#define IW_STRINGS_MAX 18
 static const iw_u16 iw_kind_strings[IW_KIND_TOP + 1][IW_STRINGS_MAX] = {
 	[IW_KIND_PROCESS_EXEC] = {offsetof(struct iw_process_exec, exe_path), offsetof(struct iw_process_exec, filename), offsetof(struct iw_process_exec, argv), offsetof(struct iw_process_exec, cwd), offsetof(struct iw_process_exec, cgroup_path), 0},
 	[IW_KIND_PROCESS_EXEC_ARGV] = {offsetof(struct iw_process_exec_argv, argv), 0},
@@ -573,6 +637,12 @@ static const iw_u16 iw_kind_strings[IW_KIND_TOP + 1][IW_STRINGS_MAX] = {
 	[IW_KIND_WEB_ERROR] = {offsetof(struct iw_web_error, host_name), offsetof(struct iw_web_error, program), offsetof(struct iw_web_error, user), offsetof(struct iw_web_error, message), offsetof(struct iw_web_error, src_host), offsetof(struct iw_web_error, reason), offsetof(struct iw_web_error, log_level), offsetof(struct iw_web_error, path), offsetof(struct iw_web_error, http_method), offsetof(struct iw_web_error, http_host), offsetof(struct iw_web_error, url), offsetof(struct iw_web_error, url_path), offsetof(struct iw_web_error, url_decoded), offsetof(struct iw_web_error, rule_id), offsetof(struct iw_web_error, rule_message), 0},
 	[IW_KIND_FIREWALL_PACKET] = {offsetof(struct iw_firewall_packet, host_name), offsetof(struct iw_firewall_packet, message), offsetof(struct iw_firewall_packet, action), offsetof(struct iw_firewall_packet, log_prefix), offsetof(struct iw_firewall_packet, in_interface), offsetof(struct iw_firewall_packet, out_interface), offsetof(struct iw_firewall_packet, tcp_flags), 0},
 	[IW_KIND_KERNEL_LOG] = {offsetof(struct iw_kernel_log, host_name), offsetof(struct iw_kernel_log, message), offsetof(struct iw_kernel_log, reason), offsetof(struct iw_kernel_log, name), 0},
+	[IW_KIND_AUDIT_RECORD] = {offsetof(struct iw_audit_record, host_name), offsetof(struct iw_audit_record, audit_type), offsetof(struct iw_audit_record, audit_syscall), offsetof(struct iw_audit_record, audit_key), offsetof(struct iw_audit_record, exe_path), offsetof(struct iw_audit_record, argv), offsetof(struct iw_audit_record, cwd), offsetof(struct iw_audit_record, path), offsetof(struct iw_audit_record, command), offsetof(struct iw_audit_record, user), offsetof(struct iw_audit_record, method), offsetof(struct iw_audit_record, reason), offsetof(struct iw_audit_record, name), offsetof(struct iw_audit_record, src_host), offsetof(struct iw_audit_record, terminal), offsetof(struct iw_audit_record, message), 0},
+	[IW_KIND_AUDIT_STATE] = {offsetof(struct iw_audit_state, value), offsetof(struct iw_audit_state, old_value), offsetof(struct iw_audit_state, reason), 0},
+	[IW_KIND_CONTAINER_LIFECYCLE] = {offsetof(struct iw_container_event, program), offsetof(struct iw_container_event, action), offsetof(struct iw_container_event, container_ref), offsetof(struct iw_container_event, container_name), offsetof(struct iw_container_event, container_image), offsetof(struct iw_container_event, capabilities), offsetof(struct iw_container_event, mounts), offsetof(struct iw_container_event, reason), offsetof(struct iw_container_event, user), 0},
+	[IW_KIND_CONTAINER_SETTINGS] = {offsetof(struct iw_container_event, program), offsetof(struct iw_container_event, action), offsetof(struct iw_container_event, container_ref), offsetof(struct iw_container_event, container_name), offsetof(struct iw_container_event, container_image), offsetof(struct iw_container_event, capabilities), offsetof(struct iw_container_event, mounts), offsetof(struct iw_container_event, reason), offsetof(struct iw_container_event, user), 0},
+	[IW_KIND_CLOUD_API_CALL] = {offsetof(struct iw_cloud_api_call, cloud_service), offsetof(struct iw_cloud_api_call, action), offsetof(struct iw_cloud_api_call, cloud_event_type), offsetof(struct iw_cloud_api_call, cloud_region), offsetof(struct iw_cloud_api_call, cloud_account), offsetof(struct iw_cloud_api_call, identity_type), offsetof(struct iw_cloud_api_call, identity_arn), offsetof(struct iw_cloud_api_call, identity_invoker), offsetof(struct iw_cloud_api_call, user), offsetof(struct iw_cloud_api_call, error_code), offsetof(struct iw_cloud_api_call, reason), offsetof(struct iw_cloud_api_call, cloud_result), offsetof(struct iw_cloud_api_call, user_agent), offsetof(struct iw_cloud_api_call, src_host), offsetof(struct iw_cloud_api_call, cloud_parameters), offsetof(struct iw_cloud_api_call, message), 0},
+	[IW_KIND_TOOL_ALERT] = {offsetof(struct iw_tool_alert, tool), offsetof(struct iw_tool_alert, alert_kind), offsetof(struct iw_tool_alert, alert_severity), offsetof(struct iw_tool_alert, rule_id), offsetof(struct iw_tool_alert, rule_message), offsetof(struct iw_tool_alert, host_name), offsetof(struct iw_tool_alert, program), offsetof(struct iw_tool_alert, user), offsetof(struct iw_tool_alert, src_host), offsetof(struct iw_tool_alert, path), offsetof(struct iw_tool_alert, command), offsetof(struct iw_tool_alert, container_ref), offsetof(struct iw_tool_alert, container_name), offsetof(struct iw_tool_alert, container_image), offsetof(struct iw_tool_alert, name), offsetof(struct iw_tool_alert, alert_tags), offsetof(struct iw_tool_alert, message), 0},
 	[IW_KIND_HOST_HIDDEN_PROCESS] = {offsetof(struct iw_host_fact, name), offsetof(struct iw_host_fact, path), offsetof(struct iw_host_fact, value), offsetof(struct iw_host_fact, old_value), offsetof(struct iw_host_fact, sha256), offsetof(struct iw_host_fact, reason), 0},
 	[IW_KIND_HOST_MEMORY_MAP] = {offsetof(struct iw_host_fact, name), offsetof(struct iw_host_fact, path), offsetof(struct iw_host_fact, value), offsetof(struct iw_host_fact, old_value), offsetof(struct iw_host_fact, sha256), offsetof(struct iw_host_fact, reason), 0},
 	[IW_KIND_HOST_SUID_FILE] = {offsetof(struct iw_host_fact, name), offsetof(struct iw_host_fact, path), offsetof(struct iw_host_fact, value), offsetof(struct iw_host_fact, old_value), offsetof(struct iw_host_fact, sha256), offsetof(struct iw_host_fact, reason), 0},
@@ -648,6 +718,12 @@ static const char *const iw_kind_structs[IW_KIND_TOP + 1] = {
 	[IW_KIND_WEB_ERROR] = "iw_web_error",
 	[IW_KIND_FIREWALL_PACKET] = "iw_firewall_packet",
 	[IW_KIND_KERNEL_LOG] = "iw_kernel_log",
+	[IW_KIND_AUDIT_RECORD] = "iw_audit_record",
+	[IW_KIND_AUDIT_STATE] = "iw_audit_state",
+	[IW_KIND_CONTAINER_LIFECYCLE] = "iw_container_event",
+	[IW_KIND_CONTAINER_SETTINGS] = "iw_container_event",
+	[IW_KIND_CLOUD_API_CALL] = "iw_cloud_api_call",
+	[IW_KIND_TOOL_ALERT] = "iw_tool_alert",
 	[IW_KIND_HOST_HIDDEN_PROCESS] = "iw_host_fact",
 	[IW_KIND_HOST_MEMORY_MAP] = "iw_host_fact",
 	[IW_KIND_HOST_SUID_FILE] = "iw_host_fact",
@@ -2042,6 +2118,219 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_MESSAGE] = {offsetof(struct iw_kernel_log, message), 6, 0},
 		[IW_FIELD_REASON] = {offsetof(struct iw_kernel_log, reason), 6, 0},
 		[IW_FIELD_NAME] = {offsetof(struct iw_kernel_log, name), 6, 0},
+	},
+	[IW_KIND_AUDIT_RECORD] = {
+		[IW_FIELD_CPU] = {offsetof(struct iw_audit_record, h.cpu), 1, 0},
+		[IW_FIELD_FLAGS] = {offsetof(struct iw_audit_record, h.flags), 2, 0},
+		[IW_FIELD_SEQUENCE] = {offsetof(struct iw_audit_record, h.sequence), 2, 0},
+		[IW_FIELD_TS_NS] = {offsetof(struct iw_audit_record, h.ts_ns), 3, 0},
+		[IW_FIELD_START_NS] = {offsetof(struct iw_audit_record, h.start_ns), 3, 0},
+		[IW_FIELD_PARENT_START_NS] = {offsetof(struct iw_audit_record, h.parent_start_ns), 3, 0},
+		[IW_FIELD_CGROUP_ID] = {offsetof(struct iw_audit_record, h.cgroup_id), 3, 0},
+		[IW_FIELD_PID] = {offsetof(struct iw_audit_record, h.pid), 2, 0},
+		[IW_FIELD_TID] = {offsetof(struct iw_audit_record, h.tid), 2, 0},
+		[IW_FIELD_PPID] = {offsetof(struct iw_audit_record, h.ppid), 2, 0},
+		[IW_FIELD_UID] = {offsetof(struct iw_audit_record, h.uid), 2, 0},
+		[IW_FIELD_GID] = {offsetof(struct iw_audit_record, h.gid), 2, 0},
+		[IW_FIELD_EUID] = {offsetof(struct iw_audit_record, h.euid), 2, 0},
+		[IW_FIELD_MNT_NS] = {offsetof(struct iw_audit_record, h.mnt_ns), 2, 0},
+		[IW_FIELD_PID_NS] = {offsetof(struct iw_audit_record, h.pid_ns), 2, 0},
+		[IW_FIELD_COMM] = {offsetof(struct iw_audit_record, h.comm), 5, 0},
+		[IW_FIELD_SRC_IP] = {offsetof(struct iw_audit_record, src_ip), 4, 0},
+		[IW_FIELD_SRC_PORT] = {offsetof(struct iw_audit_record, src_port), 1, 0},
+		[IW_FIELD_FAMILY] = {offsetof(struct iw_audit_record, family), 1, 0},
+		[IW_FIELD_REPEAT_COUNT] = {offsetof(struct iw_audit_record, repeat_count), 2, 0},
+		[IW_FIELD_SOURCE_ID] = {offsetof(struct iw_audit_record, source_id), 2, 0},
+		[IW_FIELD_SYSCALL_NR] = {offsetof(struct iw_audit_record, syscall_nr), 2, 0},
+		[IW_FIELD_AUDIT_SERIAL] = {offsetof(struct iw_audit_record, audit_serial), 3, 0},
+		[IW_FIELD_LOGIN_UID] = {offsetof(struct iw_audit_record, login_uid), 2, 0},
+		[IW_FIELD_SESSION_ID] = {offsetof(struct iw_audit_record, session_id), 2, 0},
+		[IW_FIELD_MODE] = {offsetof(struct iw_audit_record, mode), 2, 0},
+		[IW_FIELD_HOST_NAME] = {offsetof(struct iw_audit_record, host_name), 6, 0},
+		[IW_FIELD_AUDIT_TYPE] = {offsetof(struct iw_audit_record, audit_type), 6, 0},
+		[IW_FIELD_AUDIT_SYSCALL] = {offsetof(struct iw_audit_record, audit_syscall), 6, 0},
+		[IW_FIELD_AUDIT_KEY] = {offsetof(struct iw_audit_record, audit_key), 6, 0},
+		[IW_FIELD_EXE_PATH] = {offsetof(struct iw_audit_record, exe_path), 6, 0},
+		[IW_FIELD_ARGV] = {offsetof(struct iw_audit_record, argv), 6, 0},
+		[IW_FIELD_CWD] = {offsetof(struct iw_audit_record, cwd), 6, 0},
+		[IW_FIELD_PATH] = {offsetof(struct iw_audit_record, path), 6, 0},
+		[IW_FIELD_COMMAND] = {offsetof(struct iw_audit_record, command), 6, 0},
+		[IW_FIELD_USER] = {offsetof(struct iw_audit_record, user), 6, 0},
+		[IW_FIELD_METHOD] = {offsetof(struct iw_audit_record, method), 6, 0},
+		[IW_FIELD_REASON] = {offsetof(struct iw_audit_record, reason), 6, 0},
+		[IW_FIELD_NAME] = {offsetof(struct iw_audit_record, name), 6, 0},
+		[IW_FIELD_SRC_HOST] = {offsetof(struct iw_audit_record, src_host), 6, 0},
+		[IW_FIELD_TERMINAL] = {offsetof(struct iw_audit_record, terminal), 6, 0},
+		[IW_FIELD_MESSAGE] = {offsetof(struct iw_audit_record, message), 6, 0},
+	},
+	[IW_KIND_AUDIT_STATE] = {
+		[IW_FIELD_CPU] = {offsetof(struct iw_audit_state, h.cpu), 1, 0},
+		[IW_FIELD_FLAGS] = {offsetof(struct iw_audit_state, h.flags), 2, 0},
+		[IW_FIELD_SEQUENCE] = {offsetof(struct iw_audit_state, h.sequence), 2, 0},
+		[IW_FIELD_TS_NS] = {offsetof(struct iw_audit_state, h.ts_ns), 3, 0},
+		[IW_FIELD_START_NS] = {offsetof(struct iw_audit_state, h.start_ns), 3, 0},
+		[IW_FIELD_PARENT_START_NS] = {offsetof(struct iw_audit_state, h.parent_start_ns), 3, 0},
+		[IW_FIELD_CGROUP_ID] = {offsetof(struct iw_audit_state, h.cgroup_id), 3, 0},
+		[IW_FIELD_PID] = {offsetof(struct iw_audit_state, h.pid), 2, 0},
+		[IW_FIELD_TID] = {offsetof(struct iw_audit_state, h.tid), 2, 0},
+		[IW_FIELD_PPID] = {offsetof(struct iw_audit_state, h.ppid), 2, 0},
+		[IW_FIELD_UID] = {offsetof(struct iw_audit_state, h.uid), 2, 0},
+		[IW_FIELD_GID] = {offsetof(struct iw_audit_state, h.gid), 2, 0},
+		[IW_FIELD_EUID] = {offsetof(struct iw_audit_state, h.euid), 2, 0},
+		[IW_FIELD_MNT_NS] = {offsetof(struct iw_audit_state, h.mnt_ns), 2, 0},
+		[IW_FIELD_PID_NS] = {offsetof(struct iw_audit_state, h.pid_ns), 2, 0},
+		[IW_FIELD_COMM] = {offsetof(struct iw_audit_state, h.comm), 5, 0},
+		[IW_FIELD_REPEAT_COUNT] = {offsetof(struct iw_audit_state, repeat_count), 2, 0},
+		[IW_FIELD_SOURCE_ID] = {offsetof(struct iw_audit_state, source_id), 2, 0},
+		[IW_FIELD_CHANGE] = {offsetof(struct iw_audit_state, change), 2, 0},
+		[IW_FIELD_VALUE] = {offsetof(struct iw_audit_state, value), 6, 0},
+		[IW_FIELD_OLD_VALUE] = {offsetof(struct iw_audit_state, old_value), 6, 0},
+		[IW_FIELD_REASON] = {offsetof(struct iw_audit_state, reason), 6, 0},
+	},
+	[IW_KIND_CONTAINER_LIFECYCLE] = {
+		[IW_FIELD_CPU] = {offsetof(struct iw_container_event, h.cpu), 1, 0},
+		[IW_FIELD_FLAGS] = {offsetof(struct iw_container_event, h.flags), 2, 0},
+		[IW_FIELD_SEQUENCE] = {offsetof(struct iw_container_event, h.sequence), 2, 0},
+		[IW_FIELD_TS_NS] = {offsetof(struct iw_container_event, h.ts_ns), 3, 0},
+		[IW_FIELD_START_NS] = {offsetof(struct iw_container_event, h.start_ns), 3, 0},
+		[IW_FIELD_PARENT_START_NS] = {offsetof(struct iw_container_event, h.parent_start_ns), 3, 0},
+		[IW_FIELD_CGROUP_ID] = {offsetof(struct iw_container_event, h.cgroup_id), 3, 0},
+		[IW_FIELD_PID] = {offsetof(struct iw_container_event, h.pid), 2, 0},
+		[IW_FIELD_TID] = {offsetof(struct iw_container_event, h.tid), 2, 0},
+		[IW_FIELD_PPID] = {offsetof(struct iw_container_event, h.ppid), 2, 0},
+		[IW_FIELD_UID] = {offsetof(struct iw_container_event, h.uid), 2, 0},
+		[IW_FIELD_GID] = {offsetof(struct iw_container_event, h.gid), 2, 0},
+		[IW_FIELD_EUID] = {offsetof(struct iw_container_event, h.euid), 2, 0},
+		[IW_FIELD_MNT_NS] = {offsetof(struct iw_container_event, h.mnt_ns), 2, 0},
+		[IW_FIELD_PID_NS] = {offsetof(struct iw_container_event, h.pid_ns), 2, 0},
+		[IW_FIELD_COMM] = {offsetof(struct iw_container_event, h.comm), 5, 0},
+		[IW_FIELD_REPEAT_COUNT] = {offsetof(struct iw_container_event, repeat_count), 2, 0},
+		[IW_FIELD_SOURCE_ID] = {offsetof(struct iw_container_event, source_id), 2, 0},
+		[IW_FIELD_EXIT_CODE] = {offsetof(struct iw_container_event, exit_code), 2, 0},
+		[IW_FIELD_CONTAINER_FLAGS] = {offsetof(struct iw_container_event, container_flags), 2, 0},
+		[IW_FIELD_PROGRAM] = {offsetof(struct iw_container_event, program), 6, 0},
+		[IW_FIELD_ACTION] = {offsetof(struct iw_container_event, action), 6, 0},
+		[IW_FIELD_CONTAINER_REF] = {offsetof(struct iw_container_event, container_ref), 6, 0},
+		[IW_FIELD_CONTAINER_NAME] = {offsetof(struct iw_container_event, container_name), 6, 0},
+		[IW_FIELD_CONTAINER_IMAGE] = {offsetof(struct iw_container_event, container_image), 6, 0},
+		[IW_FIELD_CAPABILITIES] = {offsetof(struct iw_container_event, capabilities), 6, 0},
+		[IW_FIELD_MOUNTS] = {offsetof(struct iw_container_event, mounts), 6, 0},
+		[IW_FIELD_REASON] = {offsetof(struct iw_container_event, reason), 6, 0},
+		[IW_FIELD_USER] = {offsetof(struct iw_container_event, user), 6, 0},
+	},
+	[IW_KIND_CONTAINER_SETTINGS] = {
+		[IW_FIELD_CPU] = {offsetof(struct iw_container_event, h.cpu), 1, 0},
+		[IW_FIELD_FLAGS] = {offsetof(struct iw_container_event, h.flags), 2, 0},
+		[IW_FIELD_SEQUENCE] = {offsetof(struct iw_container_event, h.sequence), 2, 0},
+		[IW_FIELD_TS_NS] = {offsetof(struct iw_container_event, h.ts_ns), 3, 0},
+		[IW_FIELD_START_NS] = {offsetof(struct iw_container_event, h.start_ns), 3, 0},
+		[IW_FIELD_PARENT_START_NS] = {offsetof(struct iw_container_event, h.parent_start_ns), 3, 0},
+		[IW_FIELD_CGROUP_ID] = {offsetof(struct iw_container_event, h.cgroup_id), 3, 0},
+		[IW_FIELD_PID] = {offsetof(struct iw_container_event, h.pid), 2, 0},
+		[IW_FIELD_TID] = {offsetof(struct iw_container_event, h.tid), 2, 0},
+		[IW_FIELD_PPID] = {offsetof(struct iw_container_event, h.ppid), 2, 0},
+		[IW_FIELD_UID] = {offsetof(struct iw_container_event, h.uid), 2, 0},
+		[IW_FIELD_GID] = {offsetof(struct iw_container_event, h.gid), 2, 0},
+		[IW_FIELD_EUID] = {offsetof(struct iw_container_event, h.euid), 2, 0},
+		[IW_FIELD_MNT_NS] = {offsetof(struct iw_container_event, h.mnt_ns), 2, 0},
+		[IW_FIELD_PID_NS] = {offsetof(struct iw_container_event, h.pid_ns), 2, 0},
+		[IW_FIELD_COMM] = {offsetof(struct iw_container_event, h.comm), 5, 0},
+		[IW_FIELD_REPEAT_COUNT] = {offsetof(struct iw_container_event, repeat_count), 2, 0},
+		[IW_FIELD_SOURCE_ID] = {offsetof(struct iw_container_event, source_id), 2, 0},
+		[IW_FIELD_EXIT_CODE] = {offsetof(struct iw_container_event, exit_code), 2, 0},
+		[IW_FIELD_CONTAINER_FLAGS] = {offsetof(struct iw_container_event, container_flags), 2, 0},
+		[IW_FIELD_PROGRAM] = {offsetof(struct iw_container_event, program), 6, 0},
+		[IW_FIELD_ACTION] = {offsetof(struct iw_container_event, action), 6, 0},
+		[IW_FIELD_CONTAINER_REF] = {offsetof(struct iw_container_event, container_ref), 6, 0},
+		[IW_FIELD_CONTAINER_NAME] = {offsetof(struct iw_container_event, container_name), 6, 0},
+		[IW_FIELD_CONTAINER_IMAGE] = {offsetof(struct iw_container_event, container_image), 6, 0},
+		[IW_FIELD_CAPABILITIES] = {offsetof(struct iw_container_event, capabilities), 6, 0},
+		[IW_FIELD_MOUNTS] = {offsetof(struct iw_container_event, mounts), 6, 0},
+		[IW_FIELD_REASON] = {offsetof(struct iw_container_event, reason), 6, 0},
+		[IW_FIELD_USER] = {offsetof(struct iw_container_event, user), 6, 0},
+	},
+	[IW_KIND_CLOUD_API_CALL] = {
+		[IW_FIELD_CPU] = {offsetof(struct iw_cloud_api_call, h.cpu), 1, 0},
+		[IW_FIELD_FLAGS] = {offsetof(struct iw_cloud_api_call, h.flags), 2, 0},
+		[IW_FIELD_SEQUENCE] = {offsetof(struct iw_cloud_api_call, h.sequence), 2, 0},
+		[IW_FIELD_TS_NS] = {offsetof(struct iw_cloud_api_call, h.ts_ns), 3, 0},
+		[IW_FIELD_START_NS] = {offsetof(struct iw_cloud_api_call, h.start_ns), 3, 0},
+		[IW_FIELD_PARENT_START_NS] = {offsetof(struct iw_cloud_api_call, h.parent_start_ns), 3, 0},
+		[IW_FIELD_CGROUP_ID] = {offsetof(struct iw_cloud_api_call, h.cgroup_id), 3, 0},
+		[IW_FIELD_PID] = {offsetof(struct iw_cloud_api_call, h.pid), 2, 0},
+		[IW_FIELD_TID] = {offsetof(struct iw_cloud_api_call, h.tid), 2, 0},
+		[IW_FIELD_PPID] = {offsetof(struct iw_cloud_api_call, h.ppid), 2, 0},
+		[IW_FIELD_UID] = {offsetof(struct iw_cloud_api_call, h.uid), 2, 0},
+		[IW_FIELD_GID] = {offsetof(struct iw_cloud_api_call, h.gid), 2, 0},
+		[IW_FIELD_EUID] = {offsetof(struct iw_cloud_api_call, h.euid), 2, 0},
+		[IW_FIELD_MNT_NS] = {offsetof(struct iw_cloud_api_call, h.mnt_ns), 2, 0},
+		[IW_FIELD_PID_NS] = {offsetof(struct iw_cloud_api_call, h.pid_ns), 2, 0},
+		[IW_FIELD_COMM] = {offsetof(struct iw_cloud_api_call, h.comm), 5, 0},
+		[IW_FIELD_SRC_IP] = {offsetof(struct iw_cloud_api_call, src_ip), 4, 0},
+		[IW_FIELD_SRC_PORT] = {offsetof(struct iw_cloud_api_call, src_port), 1, 0},
+		[IW_FIELD_FAMILY] = {offsetof(struct iw_cloud_api_call, family), 1, 0},
+		[IW_FIELD_REPEAT_COUNT] = {offsetof(struct iw_cloud_api_call, repeat_count), 2, 0},
+		[IW_FIELD_SOURCE_ID] = {offsetof(struct iw_cloud_api_call, source_id), 2, 0},
+		[IW_FIELD_CLOUD_SERVICE] = {offsetof(struct iw_cloud_api_call, cloud_service), 6, 0},
+		[IW_FIELD_ACTION] = {offsetof(struct iw_cloud_api_call, action), 6, 0},
+		[IW_FIELD_CLOUD_EVENT_TYPE] = {offsetof(struct iw_cloud_api_call, cloud_event_type), 6, 0},
+		[IW_FIELD_CLOUD_REGION] = {offsetof(struct iw_cloud_api_call, cloud_region), 6, 0},
+		[IW_FIELD_CLOUD_ACCOUNT] = {offsetof(struct iw_cloud_api_call, cloud_account), 6, 0},
+		[IW_FIELD_IDENTITY_TYPE] = {offsetof(struct iw_cloud_api_call, identity_type), 6, 0},
+		[IW_FIELD_IDENTITY_ARN] = {offsetof(struct iw_cloud_api_call, identity_arn), 6, 0},
+		[IW_FIELD_IDENTITY_INVOKER] = {offsetof(struct iw_cloud_api_call, identity_invoker), 6, 0},
+		[IW_FIELD_USER] = {offsetof(struct iw_cloud_api_call, user), 6, 0},
+		[IW_FIELD_ERROR_CODE] = {offsetof(struct iw_cloud_api_call, error_code), 6, 0},
+		[IW_FIELD_REASON] = {offsetof(struct iw_cloud_api_call, reason), 6, 0},
+		[IW_FIELD_CLOUD_RESULT] = {offsetof(struct iw_cloud_api_call, cloud_result), 6, 0},
+		[IW_FIELD_USER_AGENT] = {offsetof(struct iw_cloud_api_call, user_agent), 6, 0},
+		[IW_FIELD_SRC_HOST] = {offsetof(struct iw_cloud_api_call, src_host), 6, 0},
+		[IW_FIELD_CLOUD_PARAMETERS] = {offsetof(struct iw_cloud_api_call, cloud_parameters), 6, 0},
+		[IW_FIELD_MESSAGE] = {offsetof(struct iw_cloud_api_call, message), 6, 0},
+	},
+	[IW_KIND_TOOL_ALERT] = {
+		[IW_FIELD_CPU] = {offsetof(struct iw_tool_alert, h.cpu), 1, 0},
+		[IW_FIELD_FLAGS] = {offsetof(struct iw_tool_alert, h.flags), 2, 0},
+		[IW_FIELD_SEQUENCE] = {offsetof(struct iw_tool_alert, h.sequence), 2, 0},
+		[IW_FIELD_TS_NS] = {offsetof(struct iw_tool_alert, h.ts_ns), 3, 0},
+		[IW_FIELD_START_NS] = {offsetof(struct iw_tool_alert, h.start_ns), 3, 0},
+		[IW_FIELD_PARENT_START_NS] = {offsetof(struct iw_tool_alert, h.parent_start_ns), 3, 0},
+		[IW_FIELD_CGROUP_ID] = {offsetof(struct iw_tool_alert, h.cgroup_id), 3, 0},
+		[IW_FIELD_PID] = {offsetof(struct iw_tool_alert, h.pid), 2, 0},
+		[IW_FIELD_TID] = {offsetof(struct iw_tool_alert, h.tid), 2, 0},
+		[IW_FIELD_PPID] = {offsetof(struct iw_tool_alert, h.ppid), 2, 0},
+		[IW_FIELD_UID] = {offsetof(struct iw_tool_alert, h.uid), 2, 0},
+		[IW_FIELD_GID] = {offsetof(struct iw_tool_alert, h.gid), 2, 0},
+		[IW_FIELD_EUID] = {offsetof(struct iw_tool_alert, h.euid), 2, 0},
+		[IW_FIELD_MNT_NS] = {offsetof(struct iw_tool_alert, h.mnt_ns), 2, 0},
+		[IW_FIELD_PID_NS] = {offsetof(struct iw_tool_alert, h.pid_ns), 2, 0},
+		[IW_FIELD_COMM] = {offsetof(struct iw_tool_alert, h.comm), 5, 0},
+		[IW_FIELD_SRC_IP] = {offsetof(struct iw_tool_alert, src_ip), 4, 0},
+		[IW_FIELD_SRC_PORT] = {offsetof(struct iw_tool_alert, src_port), 1, 0},
+		[IW_FIELD_FAMILY] = {offsetof(struct iw_tool_alert, family), 1, 0},
+		[IW_FIELD_REPEAT_COUNT] = {offsetof(struct iw_tool_alert, repeat_count), 2, 0},
+		[IW_FIELD_SOURCE_ID] = {offsetof(struct iw_tool_alert, source_id), 2, 0},
+		[IW_FIELD_ALERT_RANK] = {offsetof(struct iw_tool_alert, alert_rank), 2, 0},
+		[IW_FIELD_DST_IP] = {offsetof(struct iw_tool_alert, dst_ip), 4, 0},
+		[IW_FIELD_DST_PORT] = {offsetof(struct iw_tool_alert, dst_port), 1, 0},
+		[IW_FIELD_PROTOCOL] = {offsetof(struct iw_tool_alert, protocol), 1, 0},
+		[IW_FIELD_TOOL] = {offsetof(struct iw_tool_alert, tool), 6, 0},
+		[IW_FIELD_ALERT_KIND] = {offsetof(struct iw_tool_alert, alert_kind), 6, 0},
+		[IW_FIELD_ALERT_SEVERITY] = {offsetof(struct iw_tool_alert, alert_severity), 6, 0},
+		[IW_FIELD_RULE_ID] = {offsetof(struct iw_tool_alert, rule_id), 6, 0},
+		[IW_FIELD_RULE_MESSAGE] = {offsetof(struct iw_tool_alert, rule_message), 6, 0},
+		[IW_FIELD_HOST_NAME] = {offsetof(struct iw_tool_alert, host_name), 6, 0},
+		[IW_FIELD_PROGRAM] = {offsetof(struct iw_tool_alert, program), 6, 0},
+		[IW_FIELD_USER] = {offsetof(struct iw_tool_alert, user), 6, 0},
+		[IW_FIELD_SRC_HOST] = {offsetof(struct iw_tool_alert, src_host), 6, 0},
+		[IW_FIELD_PATH] = {offsetof(struct iw_tool_alert, path), 6, 0},
+		[IW_FIELD_COMMAND] = {offsetof(struct iw_tool_alert, command), 6, 0},
+		[IW_FIELD_CONTAINER_REF] = {offsetof(struct iw_tool_alert, container_ref), 6, 0},
+		[IW_FIELD_CONTAINER_NAME] = {offsetof(struct iw_tool_alert, container_name), 6, 0},
+		[IW_FIELD_CONTAINER_IMAGE] = {offsetof(struct iw_tool_alert, container_image), 6, 0},
+		[IW_FIELD_NAME] = {offsetof(struct iw_tool_alert, name), 6, 0},
+		[IW_FIELD_ALERT_TAGS] = {offsetof(struct iw_tool_alert, alert_tags), 6, 0},
+		[IW_FIELD_MESSAGE] = {offsetof(struct iw_tool_alert, message), 6, 0},
 	},
 	[IW_KIND_HOST_HIDDEN_PROCESS] = {
 		[IW_FIELD_CPU] = {offsetof(struct iw_host_fact, h.cpu), 1, 0},

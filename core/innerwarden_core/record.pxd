@@ -68,6 +68,12 @@ cdef extern from "iw_event.h" nogil:
         IW_KIND_WEB_ERROR
         IW_KIND_FIREWALL_PACKET
         IW_KIND_KERNEL_LOG
+        IW_KIND_AUDIT_RECORD
+        IW_KIND_AUDIT_STATE
+        IW_KIND_CONTAINER_LIFECYCLE
+        IW_KIND_CONTAINER_SETTINGS
+        IW_KIND_CLOUD_API_CALL
+        IW_KIND_TOOL_ALERT
         IW_KIND_HOST_HIDDEN_PROCESS
         IW_KIND_HOST_MEMORY_MAP
         IW_KIND_HOST_SUID_FILE
@@ -285,6 +291,18 @@ cdef extern from "iw_event.h" nogil:
         IW_RULE_BPF
         IW_RULE_SELF_SIGNAL
         IW_RULE_SELF_PTRACE
+    enum iw_container_flag:
+        IW_CONTAINER_PRIVILEGED
+        IW_CONTAINER_HOST_NETWORK
+        IW_CONTAINER_HOST_PID
+        IW_CONTAINER_HOST_IPC
+        IW_CONTAINER_HOST_UTS
+        IW_CONTAINER_HOST_USER
+        IW_CONTAINER_RUNTIME_SOCKET
+        IW_CONTAINER_SENSITIVE_MOUNT
+        IW_CONTAINER_DANGEROUS_CAPABILITY
+        IW_CONTAINER_UNCONFINED
+        IW_CONTAINER_HOST_DEVICE
     enum iw_change:
         IW_CHANGE_BASELINE
         IW_CHANGE_APPEARED
@@ -715,6 +733,116 @@ cdef extern from "iw_event.h" nogil:
         iw_str message
         iw_str reason
         iw_str name
+    struct iw_audit_record:
+        iw_header h
+        iw_u8 src_ip[16]
+        iw_u16 src_port
+        iw_u16 family
+        iw_u32 repeat_count
+        iw_u32 source_id
+        iw_u32 syscall_nr
+        iw_u64 audit_serial
+        iw_u32 login_uid
+        iw_u32 session_id
+        iw_u32 mode
+        iw_u32 reserved0
+        iw_str host_name
+        iw_str audit_type
+        iw_str audit_syscall
+        iw_str audit_key
+        iw_str exe_path
+        iw_str argv
+        iw_str cwd
+        iw_str path
+        iw_str command
+        iw_str user
+        iw_str method
+        iw_str reason
+        iw_str name
+        iw_str src_host
+        iw_str terminal
+        iw_str message
+    struct iw_audit_state:
+        iw_header h
+        iw_u8 reserved0[16]
+        iw_u32 reserved1
+        iw_u32 repeat_count
+        iw_u32 source_id
+        iw_u32 change
+        iw_str value
+        iw_str old_value
+        iw_str reason
+    struct iw_container_event:
+        iw_header h
+        iw_u8 reserved0[16]
+        iw_u32 reserved1
+        iw_u32 repeat_count
+        iw_u32 source_id
+        iw_u32 exit_code
+        iw_u32 container_flags
+        iw_u32 reserved2
+        iw_str program
+        iw_str action
+        iw_str container_ref
+        iw_str container_name
+        iw_str container_image
+        iw_str capabilities
+        iw_str mounts
+        iw_str reason
+        iw_str user
+    struct iw_cloud_api_call:
+        iw_header h
+        iw_u8 src_ip[16]
+        iw_u16 src_port
+        iw_u16 family
+        iw_u32 repeat_count
+        iw_u32 source_id
+        iw_u32 reserved0
+        iw_str cloud_service
+        iw_str action
+        iw_str cloud_event_type
+        iw_str cloud_region
+        iw_str cloud_account
+        iw_str identity_type
+        iw_str identity_arn
+        iw_str identity_invoker
+        iw_str user
+        iw_str error_code
+        iw_str reason
+        iw_str cloud_result
+        iw_str user_agent
+        iw_str src_host
+        iw_str cloud_parameters
+        iw_str message
+    struct iw_tool_alert:
+        iw_header h
+        iw_u8 src_ip[16]
+        iw_u16 src_port
+        iw_u16 family
+        iw_u32 repeat_count
+        iw_u32 source_id
+        iw_u32 alert_rank
+        iw_u8 dst_ip[16]
+        iw_u16 dst_port
+        iw_u16 protocol
+        iw_u32 reserved0
+        iw_str tool
+        iw_str alert_kind
+        iw_str alert_severity
+        iw_str rule_id
+        iw_str rule_message
+        iw_str host_name
+        iw_str program
+        iw_str user
+        iw_str src_host
+        iw_str path
+        iw_str command
+        iw_str container_ref
+        iw_str container_name
+        iw_str container_image
+        iw_str name
+        iw_str alert_tags
+        iw_str message
     struct iw_host_fact:
         iw_header h
         iw_u8 src_ip[16]

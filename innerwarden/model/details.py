@@ -448,6 +448,113 @@ class KernelLog(Header, frozen=True, kw_only=True, omit_defaults=True):
     name: str | None = None  # of the process (its task name), the module, the interface; USB: vendor and product
 
 
+class AuditRecord(Header, frozen=True, kw_only=True, omit_defaults=True):
+    src_ip: str | None = None  # addr of the record, or the address of SOCKADDR; zero when none
+    src_port: int | None = None  # port of SOCKADDR; 0 when none
+    family: int | None = None  # AF_INET, AF_INET6; 0 without an address
+    repeat_count: int | None = None  # 1
+    source_id: int | None = None  # collector that read the line
+    syscall_nr: int | None = None  # of the event; 4294967295 when not a syscall
+    audit_serial: int | None = None  # number of the event, the same in all its records
+    login_uid: int | None = None  # audit login id; 4294967295 when unset
+    session_id: int | None = None  # audit session; 4294967295 when unset
+    mode: int | None = None  # PATH: st_mode; 0 otherwise
+    host_name: str | None = None  # node= of the record
+    audit_type: str | None = None  # SYSCALL, PATH, USER_AUTH, ...
+    audit_syscall: str | None = None  # name of the event's system call
+    audit_key: str | None = None  # key of the audit rule that wrote the event
+    exe_path: str | None = None  # of the event's process
+    argv: tuple[str, ...] = ()  # SYSCALL: NUL-separated registers a0 to a3, hexadecimal as logged
+    cwd: str | None = None  # of the event's process
+    path: str | None = None  # PATH: name, absolute where the event says its directory; AVC: name or path
+    command: str | None = None  # of the event's process: PROCTITLE, joined by one space; USER_CMD: cmd; TTY: what was typed
+    user: str | None = None  # account that the record is about
+    method: str | None = None  # op of the record
+    reason: str | None = None  # success or failed, from res= or success=
+    name: str | None = None  # PATH: nametype; SERVICE_*: unit; AVC: what was denied
+    src_host: str | None = None  # hostname of the record
+    terminal: str | None = None  # tty or terminal of the record
+    message: str | None = None  # the record's fields as logged, at most 8 KiB
+
+
+class AuditState(Header, frozen=True, kw_only=True, omit_defaults=True):
+    repeat_count: int | None = None  # 1
+    source_id: int | None = None  # collector that looked
+    change: int | None = None  # enum iw_change: baseline at the first look, changed later
+    value: str | None = None  # off, on or locked
+    old_value: str | None = None  # at the last look
+    reason: str | None = None  # the same for people
+
+
+class ContainerEvent(Header, frozen=True, kw_only=True, omit_defaults=True):
+    repeat_count: int | None = None  # 1
+    source_id: int | None = None  # collector that asked
+    exit_code: int | None = None  # die: status of the container's first process; 0 otherwise
+    container_flags: int | None = None  # settings: enum iw_container_flag
+    program: str | None = None  # docker or podman
+    action: str | None = None  # create, start, stop, die, kill, oom, destroy, ...; settings: inspect
+    container_ref: str | None = None  # id of the container, 64 hexadecimal digits
+    container_name: str | None = None  # its name
+    container_image: str | None = None  # image it was made of
+    capabilities: str | None = None  # settings: those that were added, joined by a comma
+    mounts: str | None = None  # settings: places of the host inside, joined by a comma
+    reason: str | None = None  # settings: what is dangerous, for people; kill: the signal
+    user: str | None = None  # settings: account that its first process runs as
+
+
+class CloudApiCall(Header, frozen=True, kw_only=True, omit_defaults=True):
+    src_ip: str | None = None  # caller's address, v4 in v4-mapped form; zero when none
+    src_port: int | None = None  # zero
+    family: int | None = None  # AF_INET, AF_INET6; 0 without an address
+    repeat_count: int | None = None  # 1
+    source_id: int | None = None  # collector that read the file
+    cloud_service: str | None = None  # eventSource, e.g. iam.amazonaws.com
+    action: str | None = None  # eventName
+    cloud_event_type: str | None = None  # eventType: AwsApiCall, AwsConsoleSignIn, ...
+    cloud_region: str | None = None  # awsRegion
+    cloud_account: str | None = None  # account that was acted on
+    identity_type: str | None = None  # userIdentity.type: Root, IAMUser, AssumedRole, ...
+    identity_arn: str | None = None  # userIdentity.arn
+    identity_invoker: str | None = None  # service that called in the identity's name
+    user: str | None = None  # userIdentity.userName; of a role the session's issuer
+    error_code: str | None = None  # absent when the call succeeded
+    reason: str | None = None  # errorMessage
+    cloud_result: str | None = None  # responseElements.ConsoleLogin of a console login
+    user_agent: str | None = None  # as the caller sent it
+    src_host: str | None = None  # service, where the caller is one and has no address
+    cloud_parameters: str | None = None  # every leaf of the entry as "path=value", each between newlines, at most 24 KiB
+    message: str | None = None  # the entry as it was, at most 8 KiB
+
+
+class ToolAlert(Header, frozen=True, kw_only=True, omit_defaults=True):
+    src_ip: str | None = None  # v4 in v4-mapped form; zero when none
+    src_port: int | None = None  # 0 when none
+    family: int | None = None  # AF_INET, AF_INET6; 0 without an address
+    repeat_count: int | None = None  # times the tool's entry stands for; 1 normally
+    source_id: int | None = None  # 27
+    alert_rank: int | None = None  # 0 debug, 1 info, 2 low, 3 medium, 4 high, 5 critical
+    dst_ip: str | None = None  # v4 in v4-mapped form; zero when none
+    dst_port: int | None = None  # 0 when none
+    protocol: int | None = None  # IPPROTO_*; 0 when none
+    tool: str | None = None  # id of the recipe
+    alert_kind: str | None = None  # what sort of thing it is, by the recipe
+    alert_severity: str | None = None  # debug, info, low, medium, high or critical, by the recipe
+    rule_id: str | None = None  # of the tool's rule
+    rule_message: str | None = None  # name or title of the tool's rule
+    host_name: str | None = None  # host that the entry names
+    program: str | None = None  # program concerned
+    user: str | None = None  # account concerned
+    src_host: str | None = None  # name where the entry has one instead of an address
+    path: str | None = None  # file concerned
+    command: str | None = None  # command line concerned
+    container_ref: str | None = None  # id of the container concerned
+    container_name: str | None = None  # its name
+    container_image: str | None = None  # its image
+    name: str | None = None  # of another thing concerned: service, table, interface
+    alert_tags: str | None = None  # joined by a comma
+    message: str | None = None  # what the tool says, at most 8 KiB
+
+
 class HostFact(Header, frozen=True, kw_only=True, omit_defaults=True):
     src_ip: str | None = None  # listener: address bound, v4 in v4-mapped form
     inode: int | None = None  # of the file concerned
@@ -526,6 +633,12 @@ DETAILS: dict[str, type[Header]] = {
     "web.error": WebError,
     "firewall.packet": FirewallPacket,
     "kernel.log": KernelLog,
+    "audit.record": AuditRecord,
+    "audit.state": AuditState,
+    "container.lifecycle": ContainerEvent,
+    "container.settings": ContainerEvent,
+    "cloud.api_call": CloudApiCall,
+    "tool.alert": ToolAlert,
     "host.hidden_process": HostFact,
     "host.memory_map": HostFact,
     "host.suid_file": HostFact,

@@ -18,7 +18,7 @@ from innerwarden.model.event import Event, from_record
 from innerwarden.modules.apart.pool import Asked
 from innerwarden.modules.factory import BOOT_BASE_NS, REAL_BASE_NS, encode
 from innerwarden.modules.loader import ModuleSet
-from innerwarden.modules.log_sources import parser_of
+from innerwarden.modules.log_sources import feed_text
 from innerwarden.modules.manifest import line_of, toml_line
 
 NS = 1_000_000_000
@@ -125,9 +125,8 @@ def run_case(modules: ModuleSet, spec: DetectorSpec, case: Case) -> Result:
     engine.use_intel(case.intel())
     hits: list[Hit] = []
     if case.lines:
-        parser = parser_of(case.source, int(datetime.now(UTC).timestamp()))
         chunk = "".join(line + "\n" for line in case.lines).encode()
-        hits += engine.feed_lines(chunk, parser)[0]
+        hits += feed_text(engine, case.source, chunk, int(datetime.now(UTC).timestamp()))
     python = {name: _fresh(one) for name, one in modules.python.items()}
     mine: list[Hit] = []
     others: dict[str, int] = {}

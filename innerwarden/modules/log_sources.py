@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-from innerwarden_core import AuthParser, LineParser, WebParser
+from innerwarden_core import AuthParser, Engine, Hit, LineParser, WebParser
 
 from innerwarden.errors import UsageError
+from innerwarden.logs.auditd import AuditReader
+from innerwarden.logs.reader import Reader
 
 
 class MakeParser(Protocol):
@@ -24,9 +27,23 @@ PARSERS: dict[str, MakeParser] = {
     "apache_error": WebParser,
 }
 
+#: Sources that a reader in Python understands.
+READERS: dict[str, Callable[[], Reader]] = {
+    "auditd": AuditReader,
+}
+
+
+def feed_text(engine: Engine, source: str, text: bytes, now_s: int) -> list[Hit]:
+    """Run a whole text of one source through an engine. Raises UsageError for a source that is not known."""
+    if source not in READERS:
+        return engine.feed_lines(text, parser_of(source, now_s))[0]
+    reader = READERS[source]()
+    return engine.feed(b"".join([*reader.read(text), *reader.finish()]))
+
 
 def parser_of(source: str, now_s: int, utc_offset_s: int = 0) -> LineParser:
     """A fresh parser; the time bounds the year that some lines leave out. Raises UsageError."""
     if source not in PARSERS:
-        raise UsageError(f"unknown log source {source!r}", f"Use one of {', '.join(PARSERS)}")
+        known = ", ".join([*PARSERS, *READERS])
+        raise UsageError(f"unknown log source {source!r}", f"Use one of {known}")
     return PARSERS[source](now_s=now_s, utc_offset_s=utc_offset_s)

@@ -22,6 +22,7 @@ from sigma.types import SigmaBool, SigmaExpansion, SigmaNumber, SigmaString, Sig
 from innerwarden.errors import RuleError
 from innerwarden.model.vocabulary import LOG_KINDS, VOCABULARY
 from innerwarden.rules.expression import And, Const, Expression, Not, Or, graph, simplify, wanted
+from innerwarden.rules.foreign_fields import foreign_keyword, foreign_test
 from innerwarden.rules.pipeline import CONSTANTS, Source, resolve
 from innerwarden.rules.program import CompiledRule
 from innerwarden.rules.values import string_test, test_of
@@ -110,14 +111,15 @@ def _field(name: str, value: SigmaType, source: Source) -> Expression:
             raise RuleError(f"{name} is always {constant!r} here; only a plain value compares", "Write it so")
         return Const(value.to_plain().lower() == constant)
     try:
-        return test_of(resolve(name, source), value, source)
+        foreign = foreign_test(name, value, source)
+        return test_of(resolve(name, source), value, source) if foreign is None else foreign
     except RuleError as error:
         raise FieldError(error, name, value) from error
 
 
 def _keyword(value: SigmaType, source: Source) -> Expression:
     """A keyword is text anywhere in a log message; kernel events have no text to search."""
-    if not set(source.kinds) <= LOG_KINDS:
+    if not set(source.kinds) <= LOG_KINDS and source.category != "auditd":
         raise RuleError("keywords search log messages, and this log source has none", "Name a field")
     if isinstance(value, SigmaExpansion):
         return Or(tuple(_keyword(item, source) for item in value.values))
@@ -128,7 +130,7 @@ def _keyword(value: SigmaType, source: Source) -> Expression:
         text = SpecialChars.WILDCARD_MULTI + text
     if not text.endswith(SpecialChars.WILDCARD_MULTI):
         text = text + SpecialChars.WILDCARD_MULTI
-    return string_test(VOCABULARY["message"], text)
+    return foreign_keyword(text, source) or string_test(VOCABULARY["message"], text)
 
 
 def compile_rule(

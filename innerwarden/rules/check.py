@@ -17,6 +17,8 @@ from innerwarden.rules.refusals import Refusal
 from innerwarden.rules.sigma_file import Document, read
 from innerwarden.rules.watch import names_of, watch_of
 
+#: Kinds whose source keeps every message.
+WHOLE = frozenset({"process.exec", "audit.record", "cloud.api_call", "tool.alert"})
 FIRES, IN_PART, REFUSED = "fires", "in part", "refused"
 STATES = (FIRES, IN_PART, REFUSED)
 
@@ -142,7 +144,7 @@ def limits_of(rule: CompiledRule) -> Iterable[str]:
     """Events that the rule waits for and nothing gives."""
     for kind in sorted(set(rule.kinds) & set(UNREAD)):
         yield f"no events of {kind}: {UNREAD[kind]}"
-    if any(test.field == "message" for test in rule.predicates):
+    if any(test.field == "message" for test in rule.predicates) and not set(rule.kinds) <= WHOLE:
         yield "searches log messages, of which only those that the log parser knows are kept"
     if set(rule.kinds) <= FILE_KINDS | {"file.link"}:
         names, without = names_of(watch_of([rule]))

@@ -18,7 +18,8 @@ from innerwarden.model.severity import Severity
 from innerwarden.rules.backend import POLICY, compile_rule, expression_of
 from innerwarden.rules.correlation import Known, compile_correlation, references_of
 from innerwarden.rules.expand import expand
-from innerwarden.rules.lint import audit_records_have_events, detections_are_used, modifiers_agree, one_rule
+from innerwarden.rules.foreign_fields import audit_source, fields_of
+from innerwarden.rules.lint import detections_are_used, modifiers_agree, one_rule
 from innerwarden.rules.lists import ValueList
 from innerwarden.rules.pipeline import Source, resolve, source_of, source_of_kinds
 from innerwarden.rules.program import CompiledCorrelation, CompiledRule, RuleSource
@@ -125,7 +126,7 @@ def _rule(document: Document, parts: set[str], lists: Sequence[ValueList] = ()) 
         if extension.kinds:
             source = source_of_kinds(extension.kinds, source)
         if source.category == "auditd":
-            audit_records_have_events(sigma.detection)
+            source = audit_source(fields_of(sigma.detection), source)
         expression = expression_of(sigma.detection, source)
         detections_are_used(sigma.detection, document)
         modifiers_agree(sigma.detection)

@@ -33,20 +33,6 @@ def detections_are_used(detections: SigmaDetections, document: Document) -> None
             raise RuleError(f"{document.at(name)}: no condition uses {name!r}", "Use it or remove it")
 
 
-def audit_records_have_events(detections: SigmaDetections) -> None:
-    """Refuse what is about other records of auditd than EXECVE."""
-    types = [(name, item) for name, item in items_of(detections) if item.field == "type"]
-    if not types:
-        raise RuleError("an auditd rule without `type: EXECVE` is about other records too", "Add it")
-    for name, item in types:
-        for value in item.value:
-            if str(value).upper() != "EXECVE":
-                problem = f"auditd records of type {value} have no counterpart here, only EXECVE has"
-                error = FieldError(RuleError(problem, "Use process_creation or file_event"), "type")
-                error.lies_in(name, item)
-                raise error
-
-
 def modifiers_agree(detections: SigmaDetections) -> None:
     """Refuse what pySigma takes and forgets."""
     for name, item in items_of(detections):

@@ -56,6 +56,10 @@ CATEGORIES: dict[str, tuple[tuple[str, ...], Expression]] = {
     "webserver_error": (("web.error",), TRUE),
     "firewall": (("firewall.packet",), TRUE),
     "kernel_log": (("kernel.log",), TRUE),
+    "audit_state": (("audit.state",), TRUE),
+    "container_lifecycle": (("container.lifecycle",), TRUE),
+    "container_settings": (("container.settings",), TRUE),
+    "tool_alert": (("tool.alert",), TRUE),
 }
 #: Every other kind is its own category: `kernel.module_load` is `category: kernel_module_load`.
 CATEGORIES |= {
@@ -69,16 +73,18 @@ SERVICES: dict[str, tuple[str, ...]] = {
     "sshd": ("ssh.login_failed", "ssh.login_success", "ssh.probe", "ssh.disconnect"),
     "sudo": ("sudo.command", "auth.failed"),
     "auth": tuple(sorted(kind for kind in LOG_KINDS if RECORD_OF[KINDS[kind]] == "iw_log")),
-    "auditd": ("process.exec",),
+    "auditd": ("process.exec", "audit.record"),
+    "cloudtrail": ("cloud.api_call",),
 }
+#: Services of other products than Linux; no other service of theirs is read.
+FOREIGN = {"aws": ("cloudtrail",)}
 #: Services of Sigma's taxonomy for Linux that nothing here reads.
 UNREAD_SERVICES = ("clamav", "cron", "guacamole", "syslog", "vsftpd")
 #: Kinds that no collector gives yet.
 UNREAD = {"log.line": "the log parser keeps no line that it does not know"}
 
-#: Sigma fields that are the same for every event of a category here. Of auditd's records only EXECVE, whose fields are
-#: the arguments as they were, has an event that means the same; what the others tell of is up to auditd's own rules.
-CONSTANTS = {("network_connection", "Initiated"): "true", ("auditd", "type"): "execve"}
+#: Sigma fields that are the same for every event of a category here.
+CONSTANTS = {("network_connection", "Initiated"): "true"}
 
 _CALLS = {hook.name.lower(): int(hook) for hook in HookId}
 
@@ -112,7 +118,9 @@ class Source:
 
 def source_of(category: str | None, product: str | None, service: str | None) -> Source:
     """Raises RuleError for a log source that this sensor does not have."""
-    if product not in (None, "linux"):
+    if product in FOREIGN and category is None and service in FOREIGN[product]:
+        return Source(SERVICES[service], category=service)
+    if product not in (None, "linux") or service in sum(FOREIGN.values(), ()):
         raise RuleError(f"log source product {product!r} is not Linux", "Remove the rule")
     if category is not None:
         if category not in CATEGORIES:
@@ -144,7 +152,7 @@ def source_of_kinds(kinds: tuple[str, ...], base: Source | None = None) -> Sourc
 
 def resolve(name: str, source: Source) -> Field:
     """The vocabulary field that `name` means in this source. Raises RuleError when nothing carries it."""
-    field = VOCABULARY.get(name) or by_sigma_name(name, source.category)
+    field = by_sigma_name(name, source.category) or VOCABULARY.get(name)
     if field is None and source.category is None:
         field = _by_kinds(name, source)
     if field is None:

@@ -27,9 +27,10 @@ from innerwarden.config import Config
 from innerwarden.errors import BpfError, UnavailableError
 from innerwarden.model.health import CollectorHealth, RingHealth
 from innerwarden.modules.loader import ModuleSet
+from innerwarden.rules.reach import readers_of
 from innerwarden.sensor import collectors, gap, inventory, procfs
 from innerwarden.sensor.canary import Canary
-from innerwarden.sensor.collectors import CollectorSet
+from innerwarden.sensor.collectors import CollectorSet, Surroundings
 from innerwarden.sensor.detection.host import DetectionHost, acting_rules_of
 from innerwarden.sensor.enforcement import HEARTBEAT_S
 from innerwarden.sensor.health import Reporter, Snapshot
@@ -112,7 +113,9 @@ class Sensor:
         seeded = procfs.seed(self.engine)
         if self.kernel is not None:
             self.kernel.seed(seeded)
-        self.collectors = collectors.load(self.config.collectors, self.data_dir, self.engine)
+        self.collectors = collectors.load(
+            self.config.collectors, self.data_dir, self.engine, self._surroundings()
+        )
         self.inventory = inventory.load(self.config.collectors.inventory, self.data_dir, self.engine)
         self.threat_lists.tick(time.monotonic())
         self.engine.stream(self.events is not None)
@@ -123,6 +126,14 @@ class Sensor:
             len(self.modules.specs),
             len(seeded),
             len(self._rings),
+        )
+
+    def _surroundings(self) -> Surroundings:
+        """What is captured is for whoever replays it: there nothing is left out."""
+        wants = readers_of(self.modules.compiled_rules, "audit.record", "audit_type")
+        every = self.config.sensor.write_events
+        return Surroundings(
+            kernel=self.kernel is not None, wants_audit=(lambda kind: True) if every else wants
         )
 
     def _start_kernel(self) -> None:

@@ -21,10 +21,11 @@ from innerwarden_core import AuthParser, Engine, Hit, LineParser
 from innerwarden import paths as places
 from innerwarden.config import Config
 from innerwarden.errors import UnavailableError, UsageError
+from innerwarden.logs.reader import Reader
 from innerwarden.model.finding import Finding
 from innerwarden.modules.apart.pool import Workers
 from innerwarden.modules.loader import Live, load_modules
-from innerwarden.modules.log_sources import PARSERS, parser_of
+from innerwarden.modules.log_sources import PARSERS, READERS, parser_of
 from innerwarden.modules.state import read as read_state
 from innerwarden.sensor.collectors.base import utc_offset_s
 from innerwarden.sensor.collectors.journal_entry import decode_entry
@@ -37,7 +38,7 @@ LINE_MAX_BYTES = 128 << 10
 #: Lines that are looked at to find out when a file begins.
 PROBE_LINES = 2000
 
-SOURCES = (*PARSERS, "journald", "events")
+SOURCES = (*PARSERS, *READERS, "journald", "events")
 
 #: Called with (bytes read, bytes of all files as they lie on disk) now and then.
 Progress = Callable[[int, int], None]
@@ -110,6 +111,9 @@ def replay(
     if source == "events":
         for path in paths:
             yield from _events(path, engine, count, meter)
+        return
+    if source in READERS:
+        yield from _texts(_by_time(paths, source), READERS[source](), engine, count, meter)
         return
     journal = AuthParser(now_s=0)
     parser = journal if source == "journald" else parser_of(source, 0)
@@ -189,6 +193,19 @@ def _log_file(path: Path, engine: Engine, parser: LineParser, meter: _Meter) -> 
         yield engine.feed_lines(chunk, parser)[0]
 
 
+def _texts(
+    paths: list[Path], reader: Reader, engine: Engine, count: _Count, meter: _Meter
+) -> Iterator[list[Hit]]:
+    """Files of a source that a reader understands; what a file's end cut off goes on in the next one."""
+    for path in paths:
+        for chunk in _whole_lines(path, meter):
+            yield engine.feed(b"".join(reader.read(chunk)))
+    yield engine.feed(b"".join(reader.finish()))
+    count.lines += reader.stats.lines
+    count.matched += reader.stats.matched
+    count.malformed += reader.stats.malformed + reader.stats.lost
+
+
 def _journal(
     path: Path, engine: Engine, parser: AuthParser, meter: _Meter, count: _Count
 ) -> Iterator[list[Hit]]:
@@ -227,6 +244,8 @@ def _by_time(paths: list[Path], source: str) -> list[Path]:
 
 def _first_ns(path: Path, source: str) -> int:
     status = path.stat()
+    if source in READERS:
+        return _first_of_reader(path, READERS[source](), status.st_mtime_ns)
     kind = "auth_log" if source == "journald" else source
     parser = parser_of(kind, int(status.st_mtime), utc_offset_s(status.st_mtime))
     seen = 0
@@ -242,3 +261,11 @@ def _first_ns(path: Path, source: str) -> int:
             if seen > PROBE_LINES:
                 return status.st_mtime_ns
     return status.st_mtime_ns
+
+
+def _first_of_reader(path: Path, reader: Reader, otherwise: int) -> int:
+    """Time of the first record; only the file's first chunk is looked at."""
+    for chunk in _whole_lines(path, _Meter([], None)):
+        records = [*reader.read(chunk), *reader.finish()]
+        return int.from_bytes(records[0][16:24], "little") if records else otherwise
+    return otherwise

@@ -18,7 +18,7 @@ from innerwarden.model.severity import Severity
 from innerwarden.modules.cases import Case, read_cases, records_of, run_case, split
 from innerwarden.modules.factory import BOOT_BASE_NS, REAL_BASE_NS
 from innerwarden.modules.loader import load_modules
-from innerwarden.modules.log_sources import parser_of
+from innerwarden.modules.log_sources import feed_text
 from innerwarden.modules.python import import_problems
 from innerwarden.modules.validator import check_spec, validate
 from innerwarden.sensor.detection.host import DetectionHost
@@ -132,7 +132,7 @@ def findings_of(case: Case) -> list[Finding]:
     found: list[Finding] = []
     if case.lines:
         chunk = "".join(line + "\n" for line in case.lines).encode()
-        found += host.findings(engine.feed_lines(chunk, parser_of(case.source, 1_800_000_000))[0])
+        found += host.findings(feed_text(engine, case.source, chunk, 1_800_000_000))
     for record in split(records_of(case)):
         found += host.findings(engine.feed(record))
     assert host.errors == 0

@@ -28,9 +28,11 @@ ALLOWED: dict[str, set[str]] = {
     "libbpf": {"core", "model"} | LEAVES,
     "trust": {"core", "model", "config"} | LEAVES,
     "rules": {"core", "model", "config", "sdk"} | LEAVES,
-    "modules": {"core", "model", "config", "sdk", "libbpf", "rules", "trust"} | LEAVES,
+    "logs": {"model"} | LEAVES,
+    "modules": {"core", "model", "config", "sdk", "libbpf", "rules", "trust", "logs"} | LEAVES,
     "canary": {"core", "model", "libbpf"} | LEAVES,
-    "sensor": {"core", "model", "config", "sdk", "libbpf", "rules", "trust", "modules", "canary"} | LEAVES,
+    "sensor": {"core", "model", "config", "sdk", "libbpf", "rules", "trust", "modules", "canary", "logs"}
+    | LEAVES,
     "agent": {"core", "model", "config", "sdk", "rules", "trust", "modules"} | LEAVES,
     "responder": {"model", "config"} | LEAVES,
 }

@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 import logging
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -91,14 +91,24 @@ def modules() -> Iterator[str]:
             yield info.name
 
 
-def load(config: CollectorsConfig, data_dir: Path, engine: Engine) -> CollectorSet:
+class Surroundings(msgspec.Struct, frozen=True):
+    """What collectors know of the rest of the sensor, see Context."""
+
+    kernel: bool = False
+    wants_audit: Callable[[str], bool] = lambda kind: True
+
+
+def load(
+    config: CollectorsConfig, data_dir: Path, engine: Engine, around: Surroundings | None = None
+) -> CollectorSet:
     """Open every log source that the configuration switches on. Never raises for a source that is absent."""
     store = CursorStore(paths.sensor_state(data_dir))
     dedup = AuthDedup()
+    base = Context(config=config, dedup=dedup, **msgspec.structs.asdict(around or Surroundings()))
     collectors: list[Collector] = []
     for name in modules():
         module = importlib.import_module(f"{__name__}.{name}")
-        context = Context(config=config, cursor=store.get(module.ID), dedup=dedup)
+        context = msgspec.structs.replace(base, cursor=store.get(module.ID))
         collector: Collector | None = module.create(context)
         if collector is not None:
             collector.warm_up(engine)

@@ -28,6 +28,11 @@ SOURCE_APACHE_ACCESS = 4
 SOURCE_NGINX_ERROR = 5
 SOURCE_APACHE_ERROR = 6
 SOURCE_KERNEL_LOG = 7
+SOURCE_AUDITD = 20
+SOURCE_DOCKER = 21
+SOURCE_PODMAN = 22
+SOURCE_CLOUDTRAIL = 23
+SOURCE_RECIPE = 27
 
 
 class Collector(Protocol):
@@ -53,11 +58,14 @@ class Collector(Protocol):
 
 class Context(msgspec.Struct, frozen=True):
     """What `create` gets. `cursor` is the raw JSON of this collector's last cursor; `dedup` is shared by the
-    collectors that may carry the same messages."""
+    collectors that may carry the same messages; `kernel`: the kernel source runs, and tells of programs;
+    `wants_audit`: whether somebody reads audit records of a type."""
 
     config: CollectorsConfig
     cursor: bytes | None = None
     dedup: AuthDedup | None = None
+    kernel: bool = False
+    wants_audit: Callable[[str], bool] = lambda kind: True
     monotonic: Callable[[], float] = time.monotonic
 
 

@@ -8,6 +8,7 @@ from typing import Generic
 
 from innerwarden_core import Engine, Hit
 
+from innerwarden.logs.reader import Stats
 from innerwarden.model.health import CollectorHealth
 from innerwarden.sensor.collectors.base import Clocked, Context, P, decode_cursor
 from innerwarden.sensor.collectors.tail_set import Cursors, TailSet
@@ -42,28 +43,34 @@ class LogFiles(Generic[P]):
         return hits
 
     def health(self) -> CollectorHealth | None:
-        if not self.files.here:
-            return None
         parsed = {name: count - self._warm.get(name, 0) for name, count in self._clock.parser.stats().items()}
-        absent = self.files.absent()
-        state = "absent" if absent else "working" if parsed["lines"] else "unconfirmed"
-        reasons = [absent or ("" if parsed["lines"] else "no line since the start")]
-        if gaps := self.files.stat("gaps"):
-            reasons.append(f"{gaps} rotated file(s) gone before they were read")
-        if self.files.left_out:
-            reasons.append(f"{self.files.left_out} more file(s) are not read")
-        return CollectorHealth(
-            id=self.id,
-            state=state,
-            reason="; ".join(filter(None, reasons)),
-            lines=parsed["lines"],
-            matched=parsed["matched"],
-            malformed=parsed["malformed"],
-            lost=parsed["too_long"] + self.files.stat("too_long"),
-        )
+        stats = Stats(parsed["lines"], parsed["matched"], parsed["malformed"], parsed["too_long"])
+        return files_health(self.id, self.files, stats)
 
     def cursor(self) -> Cursors | None:
         return self.files.cursor()
 
     def close(self) -> None:
         self.files.close()
+
+
+def files_health(name: str, files: TailSet, stats: Stats) -> CollectorHealth | None:
+    """What is to be said of a source of files; None where this machine has no place for them."""
+    if not files.here:
+        return None
+    absent = files.absent()
+    state = "absent" if absent else "working" if stats.lines else "unconfirmed"
+    reasons = [absent or ("" if stats.lines else "no line since the start")]
+    if gaps := files.stat("gaps"):
+        reasons.append(f"{gaps} rotated file(s) gone before they were read")
+    if files.left_out:
+        reasons.append(f"{files.left_out} more file(s) are not read")
+    return CollectorHealth(
+        id=name,
+        state=state,
+        reason="; ".join(filter(None, reasons)),
+        lines=stats.lines,
+        matched=stats.matched,
+        malformed=stats.malformed,
+        lost=stats.lost + files.stat("too_long"),
+    )

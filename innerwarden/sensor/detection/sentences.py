@@ -68,6 +68,12 @@ SENTENCES: dict[str, str] = {
     "to {dst_ip} port {dst_port}, protocol {protocol}",
     "web.error": "the web server says of {src_ip}: {message}",
     "web.request": "{src_ip} asked for {url} by {http_method}, answered with {http_status}: {message}",
+    "audit.record": "the audit log has a record {audit_type} of {exe_path} (pid {pid}, uid {uid}): {message}",
+    "audit.state": "the kernel's audit is {value}: {reason}",
+    "container.lifecycle": "{program} told of container {container_name} ({container_image}): {action}",
+    "container.settings": "{program} runs container {container_name} ({container_image}): {reason}",
+    "cloud.api_call": "{identity_arn} called {action} of {cloud_service} from {src_ip} in {cloud_region}",
+    "tool.alert": "{tool} reported ({alert_severity}) {rule_message}: {message}",
     **dict.fromkeys(sorted(HOST_KINDS), "{name}: {reason}"),
     **dict.fromkeys(("host.file_change", "host.file_write", "host.file_match"), "{path}: {reason}"),
 }

@@ -14,6 +14,7 @@ from innerwarden import paths
 from innerwarden.config import (
     ApacheAccessConfig,
     ApacheErrorConfig,
+    AuditdConfig,
     AuthLogConfig,
     CollectorsConfig,
     JournaldConfig,
@@ -49,6 +50,7 @@ class Source:
             kernel_log=KernelLogConfig(enabled=False),
             apache_access=ApacheAccessConfig(enabled=False),
             apache_error=ApacheErrorConfig(enabled=False),
+            auditd=AuditdConfig(enabled=False),
         )
         self.set = collectors.load(config, self.directory, self.engine)
         self.warmed = self._taken()
@@ -131,6 +133,7 @@ def test_every_collector_is_found_by_scanning() -> None:
     assert list(collectors.modules()) == [
         "apache_access",
         "apache_error",
+        "auditd",
         "auth_log",
         "journald",
         "kernel_log",
