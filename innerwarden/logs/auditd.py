@@ -15,6 +15,7 @@ from collections.abc import Callable
 from innerwarden.logs.audit_line import Line, number, parse, socket_address, typed, unhex, value
 from innerwarden.logs.reader import Stats
 from innerwarden.logs.syscall_names import names
+from innerwarden.model._wire import Flag
 from innerwarden.model.pack import Packer, address
 
 #: An event whose last record is this much older than the newest line is complete, whatever it lacks.
@@ -164,6 +165,7 @@ class AuditReader:
             arguments = command.split(b" ")
         argv = b"".join(argument + b"\0" for argument in arguments)
         exe = context.get("exe_path")
+        known_as = exe if isinstance(exe, bytes) else b"?"
         values: Values = {
             name: context.get(name)
             for name in ("pid", "ppid", "uid", "gid", "euid", "comm", "login_uid", "session_id", "cwd")
@@ -176,10 +178,10 @@ class AuditReader:
             "parent_start_ns": self._started.get(ppid, 0),
             "exe_path": exe,
             "argv": argv,
-            "argv_len": len(argv),
+            "argv_len": len(argv) or len(known_as) + 1,
             "tty_dev": _terminal(context.get("terminal")),
         }
-        return self._exec.pack(lines[0].ts_ns, values)
+        return self._exec.pack(lines[0].ts_ns, values, 0 if argv else int(Flag.ARGV_INCOMPLETE))
 
     def _start_of(self, pid: int, ts_ns: int) -> int:
         """The audit log has no start time. What is known is when a pid first ran a program, which tells a pid's

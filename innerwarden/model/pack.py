@@ -47,11 +47,11 @@ class Packer:
                 form.pack_into(template, offset, value)
         self._template = bytes(template)
 
-    def pack(self, ts_ns: int, values: Mapping[str, int | str | bytes | None]) -> bytes:
+    def pack(self, ts_ns: int, values: Mapping[str, int | str | bytes | None], more_flags: int = 0) -> bytes:
         """One record. None is absent; a text that is too long is cut and the record says so; an address is text that
         `address` gave. Raises KeyError for a member that the kind does not have."""
         buffer = bytearray(self._template)
-        flags = self._flags
+        flags = self._flags | more_flags
         offset, form, _ = self._numbers["ts_ns"]
         form.pack_into(buffer, offset, max(0, ts_ns))
         for name, value in values.items():

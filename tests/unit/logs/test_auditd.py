@@ -11,6 +11,7 @@ from innerwarden_core import Record
 from innerwarden.logs import auditd
 from innerwarden.logs.audit_line import parse, typed
 from innerwarden.logs.auditd import AuditReader
+from innerwarden.model._wire import Flag
 
 
 def stamp(serial: int, second: int = 0) -> str:
@@ -106,6 +107,12 @@ def test_without_starts_a_program_is_not_told_of_twice() -> None:
     reader = AuditReader(starts=False)
     found = read(syscall(), f'type=EXECVE {stamp(7)}: argc=1 a0="id"', reader=reader)
     assert [r["kind"] for r in found] == [80]
+
+
+def test_arguments_that_the_log_lacks_are_not_an_empty_vector() -> None:
+    (program,) = [r for r in read(syscall()) if r["kind"] == 1]
+    assert program["argv"] == () and program["argv_len"] == len("/usr/bin/id") + 1
+    assert program["flags"] & Flag.ARGV_INCOMPLETE
 
 
 @pytest.mark.parametrize(
