@@ -83,6 +83,12 @@ class AuditdConfig(LogFilesConfig, frozen=True):
     paths: tuple[str, ...] = ("/var/log/audit/audit.log",)
 
 
+class RuntimeConfig(Section, frozen=True):
+    """A container runtime, used where it is in use."""
+
+    enabled: bool = True
+
+
 class HiddenProcessesConfig(Section, frozen=True):
     enabled: bool = True
     cadence_s: int = 60
@@ -183,6 +189,8 @@ class CollectorsConfig(Section, frozen=True):
     apache_error: ApacheErrorConfig = ApacheErrorConfig()
     kernel_log: KernelLogConfig = KernelLogConfig()
     auditd: AuditdConfig = AuditdConfig()
+    docker: RuntimeConfig = RuntimeConfig()
+    podman: RuntimeConfig = RuntimeConfig()
     inventory: InventoryConfig = InventoryConfig()
 
 

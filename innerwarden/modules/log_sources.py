@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from innerwarden_core import AuthParser, Engine, Hit, LineParser, WebParser
 
 from innerwarden.errors import UsageError
 from innerwarden.logs.auditd import AuditReader
+from innerwarden.logs.containers import ContainerReader
 from innerwarden.logs.reader import Reader
 
 
@@ -30,6 +32,8 @@ PARSERS: dict[str, MakeParser] = {
 #: Sources that a reader in Python understands.
 READERS: dict[str, Callable[[], Reader]] = {
     "auditd": AuditReader,
+    "docker": partial(ContainerReader, "docker"),
+    "podman": partial(ContainerReader, "podman"),
 }
 
 

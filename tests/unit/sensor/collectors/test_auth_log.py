@@ -21,6 +21,7 @@ from innerwarden.config import (
     KernelLogConfig,
     NginxAccessConfig,
     NginxErrorConfig,
+    RuntimeConfig,
 )
 from innerwarden.model.health import CollectorHealth
 from innerwarden.sensor import collectors
@@ -51,6 +52,8 @@ class Source:
             apache_access=ApacheAccessConfig(enabled=False),
             apache_error=ApacheErrorConfig(enabled=False),
             auditd=AuditdConfig(enabled=False),
+            docker=RuntimeConfig(enabled=False),
+            podman=RuntimeConfig(enabled=False),
         )
         self.set = collectors.load(config, self.directory, self.engine)
         self.warmed = self._taken()
@@ -135,10 +138,12 @@ def test_every_collector_is_found_by_scanning() -> None:
         "apache_error",
         "auditd",
         "auth_log",
+        "docker",
         "journald",
         "kernel_log",
         "nginx_access",
         "nginx_error",
+        "podman",
     ]
 
 

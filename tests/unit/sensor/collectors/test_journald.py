@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -165,27 +166,27 @@ def test_restart_goes_on_behind_the_cursor(written: Written, opened: Callable[..
 def test_a_cursor_that_journalctl_refuses_is_dropped(
     written: Written, opened: Callable[..., Journal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("innerwarden.sensor.collectors.journald.BACKOFF_S", (0.05,))
+    monkeypatch.setattr("innerwarden.sensor.collectors.child.BACKOFF_S", (0.05,))
     written.add(failed(1))
     collected = Collected(opened(written.directory, b'{"cursor":"nonsense"}'))
     collected.until(1)
-    assert collected.journal.restarts >= 1
+    assert collected.journal.child.restarts >= 1
 
 
 @needs_journal
 def test_a_child_that_dies_is_started_again_and_nothing_is_doubled(
     written: Written, opened: Callable[..., Journal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("innerwarden.sensor.collectors.journald.BACKOFF_S", (0.05,))
+    monkeypatch.setattr("innerwarden.sensor.collectors.child.BACKOFF_S", (0.05,))
     written.add(failed(1))
     collected = Collected(opened(written.directory))
     collected.until(1)
-    child = collected.journal._child
-    assert child is not None
-    child.kill()
+    child = collected.journal.child
+    assert child.pid is not None
+    os.kill(child.pid, signal.SIGKILL)
     written.add(failed(2))
     records = collected.until(2)
-    assert [r.get("src_port") for r in records] == [1, 2] and collected.journal.restarts == 1
+    assert [r.get("src_port") for r in records] == [1, 2] and collected.journal.child.restarts == 1
 
 
 @needs_journal
@@ -193,12 +194,12 @@ def test_closing_ends_the_child(written: Written, opened: Callable[..., Journal]
     written.add(failed(1))
     collected = Collected(opened(written.directory))
     collected.until(1)
-    child = collected.journal._child
-    assert child is not None
+    pid = collected.journal.child.pid
+    assert pid is not None
     collected.journal.close()
-    assert child.returncode is not None
+    assert not collected.journal.child.runs
     with pytest.raises(ProcessLookupError):
-        os.kill(child.pid, 0)
+        os.kill(pid, 0)
 
 
 def test_without_journalctl_it_is_absent_with_the_way_out(
