@@ -89,6 +89,13 @@ class RuntimeConfig(Section, frozen=True):
     enabled: bool = True
 
 
+class CloudTrailConfig(Section, frozen=True):
+    """`directories` are absolute; files below them are read."""
+
+    enabled: bool = True
+    directories: tuple[str, ...] = ("/var/log/cloudtrail",)
+
+
 class HiddenProcessesConfig(Section, frozen=True):
     enabled: bool = True
     cadence_s: int = 60
@@ -191,6 +198,7 @@ class CollectorsConfig(Section, frozen=True):
     auditd: AuditdConfig = AuditdConfig()
     docker: RuntimeConfig = RuntimeConfig()
     podman: RuntimeConfig = RuntimeConfig()
+    cloudtrail: CloudTrailConfig = CloudTrailConfig()
     inventory: InventoryConfig = InventoryConfig()
 
 
@@ -326,7 +334,7 @@ def parse(text: str, name: str) -> Config:
 
 
 def _check_paths(collectors: CollectorsConfig) -> list[str]:
-    """Of the collectors that read log files by patterns."""
+    """Of the collectors that read log files by patterns, or the files of a directory."""
     problems = []
     for name in collectors.__struct_fields__:
         section = getattr(collectors, name)
@@ -336,6 +344,9 @@ def _check_paths(collectors: CollectorsConfig) -> list[str]:
                 problems.append(
                     f"collectors.{name}.paths has {path!r}; a path is absolute, with wildcards in its name only"
                 )
+    for path in collectors.cloudtrail.directories:
+        if not path.startswith("/") or not path.strip("/"):
+            problems.append(f"collectors.cloudtrail.directories has {path!r}; give an absolute path below /")
     return problems
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 import msgspec
@@ -174,8 +174,8 @@ def _set_up_ns(tree: dict[str, Any]) -> int | None:
     return rfc3339_ns(table(tree.get("State")).get("StartedAt")) or rfc3339_ns(tree.get("Created"))
 
 
-def rfc3339_ns(text: object) -> int | None:
-    """Nanoseconds since the epoch; None for what is no such time."""
+def rfc3339_ns(text: object, *, zone: tzinfo | None = None) -> int | None:
+    """Nanoseconds since the epoch; None for what is no such time. `zone` is that of a time which names none."""
     if not isinstance(text, str):
         return None
     fraction = _FRACTION.search(text)
@@ -183,7 +183,11 @@ def rfc3339_ns(text: object) -> int | None:
         moment = datetime.fromisoformat(_FRACTION.sub("", text, count=1))
     except ValueError:
         return None
-    if moment.tzinfo is None or moment.year < 1971:
+    if moment.tzinfo is None:
+        if zone is None:
+            return None
+        moment = moment.replace(tzinfo=zone)
+    if moment.year < 1971:
         return None
     nanoseconds = int(fraction[1].ljust(9, "0")) if fraction else 0
     return int(moment.timestamp()) * 1_000_000_000 + nanoseconds

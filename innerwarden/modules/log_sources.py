@@ -11,6 +11,7 @@ from innerwarden_core import AuthParser, Engine, Hit, LineParser, WebParser
 
 from innerwarden.errors import UsageError
 from innerwarden.logs.auditd import AuditReader
+from innerwarden.logs.cloudtrail import CloudTrailReader
 from innerwarden.logs.containers import ContainerReader
 from innerwarden.logs.reader import Reader
 
@@ -33,8 +34,13 @@ PARSERS: dict[str, MakeParser] = {
 READERS: dict[str, Callable[[], Reader]] = {
     "auditd": AuditReader,
     "docker": partial(ContainerReader, "docker"),
+    "cloudtrail": CloudTrailReader,
     "podman": partial(ContainerReader, "podman"),
 }
+
+
+#: Of these a file is one document, not a number of lines.
+DOCUMENTS = frozenset({"cloudtrail"})
 
 
 def feed_text(engine: Engine, source: str, text: bytes, now_s: int) -> list[Hit]:

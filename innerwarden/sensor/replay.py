@@ -12,6 +12,7 @@ import gzip
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -35,6 +36,8 @@ from innerwarden.sensor.replay_events import records_of
 CHUNK_BYTES = 256 << 10
 #: A line that does not end within this is cut there; the parser refuses and counts it.
 LINE_MAX_BYTES = 128 << 10
+#: Of a source whose files are one document each.
+FILE_MAX_BYTES = 256 << 20
 #: Lines that are looked at to find out when a file begins.
 PROBE_LINES = 2000
 
@@ -113,7 +116,10 @@ def replay(
             yield from _events(path, engine, count, meter)
         return
     if source in READERS:
-        yield from _texts(_by_time(paths, source), READERS[source](), engine, count, meter)
+        texts = _whole_files if source in DOCUMENTS else _whole_lines
+        yield from _texts(
+            _by_time(paths, source), READERS[source](), engine, count, partial(texts, meter=meter)
+        )
         return
     journal = AuthParser(now_s=0)
     parser = journal if source == "journald" else parser_of(source, 0)
@@ -188,17 +194,31 @@ def _whole_lines(path: Path, meter: _Meter) -> Iterator[bytes]:
         yield rest + b"\n"
 
 
+def _whole_files(path: Path, meter: _Meter) -> Iterator[bytes]:
+    """The file in one piece. Raises UnavailableError for one that is too large for that."""
+    data = bytearray()
+    for block in _blocks(path, meter):
+        data += block
+        if len(data) > FILE_MAX_BYTES:
+            raise UnavailableError(f"{path} has more than {FILE_MAX_BYTES >> 20} MiB", "Split it")
+    yield bytes(data)
+
+
 def _log_file(path: Path, engine: Engine, parser: LineParser, meter: _Meter) -> Iterator[list[Hit]]:
     for chunk in _whole_lines(path, meter):
         yield engine.feed_lines(chunk, parser)[0]
 
 
 def _texts(
-    paths: list[Path], reader: Reader, engine: Engine, count: _Count, meter: _Meter
+    paths: list[Path],
+    reader: Reader,
+    engine: Engine,
+    count: _Count,
+    texts: Callable[[Path], Iterator[bytes]],
 ) -> Iterator[list[Hit]]:
     """Files of a source that a reader understands; what a file's end cut off goes on in the next one."""
     for path in paths:
-        for chunk in _whole_lines(path, meter):
+        for chunk in texts(path):
             yield engine.feed(b"".join(reader.read(chunk)))
     yield engine.feed(b"".join(reader.finish()))
     count.lines += reader.stats.lines
@@ -245,7 +265,8 @@ def _by_time(paths: list[Path], source: str) -> list[Path]:
 def _first_ns(path: Path, source: str) -> int:
     status = path.stat()
     if source in READERS:
-        return _first_of_reader(path, READERS[source](), status.st_mtime_ns)
+        texts = _whole_files if source in DOCUMENTS else _whole_lines
+        return _first_of_reader(texts(path, _Meter([], None)), READERS[source](), status.st_mtime_ns)
     kind = "auth_log" if source == "journald" else source
     parser = parser_of(kind, int(status.st_mtime), utc_offset_s(status.st_mtime))
     seen = 0
@@ -263,9 +284,9 @@ def _first_ns(path: Path, source: str) -> int:
     return status.st_mtime_ns
 
 
-def _first_of_reader(path: Path, reader: Reader, otherwise: int) -> int:
+def _first_of_reader(texts: Iterator[bytes], reader: Reader, otherwise: int) -> int:
     """Time of the first record; only the file's first chunk is looked at."""
-    for chunk in _whole_lines(path, _Meter([], None)):
+    for chunk in texts:
         records = [*reader.read(chunk), *reader.finish()]
         return int.from_bytes(records[0][16:24], "little") if records else otherwise
     return otherwise

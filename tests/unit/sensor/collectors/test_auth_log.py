@@ -16,6 +16,7 @@ from innerwarden.config import (
     ApacheErrorConfig,
     AuditdConfig,
     AuthLogConfig,
+    CloudTrailConfig,
     CollectorsConfig,
     JournaldConfig,
     KernelLogConfig,
@@ -52,6 +53,7 @@ class Source:
             apache_access=ApacheAccessConfig(enabled=False),
             apache_error=ApacheErrorConfig(enabled=False),
             auditd=AuditdConfig(enabled=False),
+            cloudtrail=CloudTrailConfig(enabled=False),
             docker=RuntimeConfig(enabled=False),
             podman=RuntimeConfig(enabled=False),
         )
@@ -138,6 +140,7 @@ def test_every_collector_is_found_by_scanning() -> None:
         "apache_error",
         "auditd",
         "auth_log",
+        "cloudtrail",
         "docker",
         "journald",
         "kernel_log",
