@@ -45,6 +45,9 @@ class JournaldConfig(Section, frozen=True):
     identifiers: tuple[str, ...] = (
         "sshd", "sshd-session", "sshd-auth", "sudo", "su", "login", "passwd", "chpasswd", "gpasswd",
         "useradd", "userdel", "usermod", "groupadd", "groupdel", "kernel",
+        "postfix/smtpd", "postfix/submission/smtpd", "postfix/smtps/smtpd", "dovecot", "exim", "exim4", "vsftpd",
+        "proftpd", "pure-ftpd", "mysqld", "mariadbd", "postgres", "openvpn", "ovpn-server", "imapd", "pop3d",
+        "asterisk", "xrdp-sesman", "webmin", "pvedaemon",
     )  # fmt: skip
 
 
@@ -94,6 +97,18 @@ class CloudTrailConfig(Section, frozen=True):
 
     enabled: bool = True
     directories: tuple[str, ...] = ("/var/log/cloudtrail",)
+
+
+class ServiceLogConfig(LogFilesConfig, frozen=True):
+    """Files of servers that let people in, by Debian's and by Red Hat's names."""
+
+    paths: tuple[str, ...] = (
+        "/var/log/mail.log", "/var/log/maillog", "/var/log/exim4/mainlog", "/var/log/dovecot*.log",
+        "/var/log/vsftpd.log", "/var/log/proftpd/proftpd.log", "/var/log/mysql/error.log",
+        "/var/log/mariadb/mariadb.log", "/var/log/postgresql/*.log", "/var/log/openvpn/*.log",
+        "/var/log/asterisk/messages*", "/var/log/asterisk/security*", "/var/log/samba/log.smbd",
+        "/var/log/xrdp-sesman.log", "/var/log/roundcube/userlogins.log",
+    )  # fmt: skip
 
 
 class HiddenProcessesConfig(Section, frozen=True):
@@ -199,6 +214,7 @@ class CollectorsConfig(Section, frozen=True):
     docker: RuntimeConfig = RuntimeConfig()
     podman: RuntimeConfig = RuntimeConfig()
     cloudtrail: CloudTrailConfig = CloudTrailConfig()
+    service_log: ServiceLogConfig = ServiceLogConfig()
     inventory: InventoryConfig = InventoryConfig()
 
 

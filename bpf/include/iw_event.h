@@ -807,6 +807,7 @@ struct iw_log {
 	struct iw_str command;   /* sudo: the command line */
 	struct iw_str message;   /* text after the tag, at most 8 KiB */
 	struct iw_str src_host;  /* client's host name, when the line gives a name instead of an address */
+	struct iw_str service;   /* what was logged in to: sshd, postfix, dovecot, mysql, ...; PAM's name of it */
 };
 
 /*

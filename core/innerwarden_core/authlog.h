@@ -4,6 +4,7 @@
 #define IW_AUTHLOG_H
 
 #include "authlog_dedup.h"
+#include "authlog_files.h"
 #include "authlog_kernel.h"
 #include "authlog_local.h"
 #include "authlog_other.h"
@@ -55,6 +56,8 @@ static inline void iw_judge(struct iw_auth *auth, struct iw_line *l)
 		iw_firewall(l, s);
 		if (!l->kind)
 			iw_kernel_fact(l, s);
+		if (!l->kind && iw_starts(s, "wireguard: "))
+			iw_forms(l, s, &iw_wireguard);
 	} else if (iw_starts(s, "pam_")) {
 		iw_pam(l, s);
 	} else if (s.len && s.at[0] == 'P' && iw_pam_more(l, s)) {
@@ -73,11 +76,19 @@ static inline void iw_judge(struct iw_auth *auth, struct iw_line *l)
 		iw_dropbear(l, s);
 	} else if (iw_is_account_tool(p)) {
 		iw_account_tool(l, s);
-	} else if (iw_is(p, "vsftpd") && iw_starts(s, "[")) {
-		iw_vsftpd(l, s);
-	} else if (iw_starts(s, "authentication failure;")) {
-		iw_pam_said(l, s, p, 0);
+	} else {
+		iw_service(auth, l, s);
+		if (!l->kind && iw_starts(s, "authentication failure;"))
+			iw_pam_said(l, s, p, 0);
 	}
+}
+
+/* Who was asked, where the line's own pattern does not say: the program itself. */
+static inline void iw_name_service(struct iw_line *l)
+{
+	if (l->service.len || l->kind < IW_KIND_SSH_LOGIN_FAILED || l->kind > IW_KIND_AUTH_FAILED)
+		return;
+	l->service = iw_starts(l->program, "sshd") ? IW_LIT("sshd") : l->program;
 }
 
 /* "program[pid]: message", "program: message" */
@@ -87,6 +98,12 @@ static inline int iw_split_tag(struct iw_line *l, struct iw_span s)
 	uint64_t pid = 0;
 	struct iw_span rest;
 
+	if (iw_skip(&s, "[")) { /* "[sshd]: ...": a logger that puts all of it into the brackets */
+		l->program = iw_until(s, ']');
+		s = iw_span_from(s, l->program.len);
+		l->message = s.len > 2 ? iw_trim(iw_span_from(s, 2)) : s;
+		return l->program.len && l->program.len < 256 && iw_starts(s, "]: ");
+	}
 	while (n < s.len && s.at[n] != '[' && s.at[n] != ':' && s.at[n] != ' ')
 		n++;
 	if (!n || n > 255 || n == s.len || s.at[n] == ' ')
@@ -98,7 +115,7 @@ static inline int iw_split_tag(struct iw_line *l, struct iw_span s)
 		if (!iw_number(&rest, UINT32_MAX, &pid) || !iw_skip(&rest, "]"))
 			return 0;
 	}
-	if (!iw_skip(&rest, ":"))
+	if (!iw_skip(&rest, ":") && !iw_is(l->program, "proftpd")) /* ProFTPD: "proftpd[7] SERVER (...): ..." */
 		return 0;
 	l->pid = (uint32_t)pid;
 	l->message = iw_trim(rest);
@@ -166,7 +183,7 @@ static inline int iw_split(struct iw_auth *auth, struct iw_line *l, struct iw_sp
 		return iw_split_5424(l, s);
 	token = iw_until(s, ' ');
 	/* Some write no host name; then the tag comes first, and ends in a colon. */
-	if (token.len == s.len || (token.len && token.at[token.len - 1] == ':'))
+	if (token.len == s.len || (token.len && (token.at[token.len - 1] == ':' || iw_starts(token, "proftpd["))))
 		return iw_split_tag(l, s);
 	l->host = token;
 	return iw_split_tag(l, iw_trim(iw_span_from(s, token.len)));
@@ -177,6 +194,7 @@ static inline size_t iw_finish(struct iw_auth *auth, struct iw_line *l, char *ou
 	size_t written;
 
 	iw_judge(auth, l);
+	iw_name_service(l);
 	if (l->kind && auth->dedup) {
 		/* What a message stands for by itself ("PAM 2 more ...") is not how often it was told. */
 		uint32_t fresh = iw_dedup_new(auth, l->program, l->said, l->ts_ns, l->told);
@@ -199,6 +217,22 @@ static inline size_t iw_finish(struct iw_auth *auth, struct iw_line *l, char *ou
 	return written;
 }
 
+/* A syslog line, or where such are read one of a server's own file; 0 when it is neither. */
+static inline int iw_line_of(struct iw_auth *auth, struct iw_line *l, struct iw_span s)
+{
+	iw_zero(l, sizeof(*l));
+	if (!auth->service_files)
+		return iw_split(auth, l, s);
+	/* "2026-11-02 10:00:00 TLS Error: ..." would do as syslog's too; Exim's form is what is left of all others. */
+	if (s.len > 20 && s.at[10] == ' ' && iw_file_line(auth, l, s) && !iw_is(l->program, "exim"))
+		return 1;
+	iw_zero(l, sizeof(*l));
+	if (iw_split(auth, l, s))
+		return 1;
+	iw_zero(l, sizeof(*l));
+	return iw_file_line(auth, l, s);
+}
+
 /* One line without its newline. Bytes written at `out`, 0 when it says nothing. */
 static inline size_t iw_auth_parse(struct iw_auth *auth, const char *line, size_t length, char *out, size_t room)
 {
@@ -215,8 +249,7 @@ static inline size_t iw_auth_parse(struct iw_auth *auth, const char *line, size_
 		auth->too_long++;
 		return 0;
 	}
-	iw_zero(&l, sizeof(l));
-	if (!iw_split(auth, &l, (struct iw_span){ line, length })) {
+	if (!iw_line_of(auth, &l, (struct iw_span){ line, length })) {
 		auth->malformed++;
 		return 0;
 	}

@@ -13,6 +13,7 @@ cdef extern from "authlog_base.h" nogil:
         int64_t now_s
         int64_t utc_offset_s
         uint32_t source_id
+        int service_files
         uint64_t lines
         uint64_t matched
         uint64_t ignored

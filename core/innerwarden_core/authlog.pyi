@@ -21,11 +21,12 @@ class AuthDedup:
 
 @final
 class AuthParser(LineParser):
-    """sshd, PAM, sudo, su, dropbear, account-tool and the kernel's firewall lines -> log records.
+    """sshd, PAM, sudo, su, dropbear, account-tool, mail, file transfer, database, VPN and the kernel's firewall lines -> log records.
 
     Reads syslog lines in RFC 3164, RFC 3339 and RFC 5424 form. `now_s` and `utc_offset_s` complete RFC 3164
     times: the newest year that is not in the future. With `dedup` two parsers, one of them `second`, drop
-    what the other one already told.
+    what the other one already told. `service_files`: lines may have the forms of files that servers write
+    themselves (authlog_files.h) besides syslog's.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class AuthParser(LineParser):
         source_id: int = 0,
         dedup: AuthDedup | None = None,
         second: bool = False,
+        service_files: bool = False,
     ) -> None: ...
     def set_now(self, now_s: int, utc_offset_s: int = 0) -> None:
         """Move the bound of the year guess and the zone on; a process that runs on needs both."""

@@ -73,7 +73,8 @@ cdef class AuthParser(LineParser):
     """sshd, PAM, sudo, su and account-tool lines -> log records; the module's docstring says which.
 
     `now_s` and `utc_offset_s` complete RFC 3164 times: the newest year that is not in the future. With `dedup`
-    two parsers, one of them `second`, drop what the other one already told.
+    two parsers, one of them `second`, drop what the other one already told. `service_files`: lines may have the
+    forms of files that servers write themselves (authlog_files.h) besides syslog's.
     """
 
     def __cinit__(
@@ -84,9 +85,11 @@ cdef class AuthParser(LineParser):
         uint32_t source_id=0,
         AuthDedup dedup=None,
         bint second=False,
+        bint service_files=False,
     ):
         memset(&self.auth, 0, sizeof(self.auth))
         self.auth.source_id = source_id
+        self.auth.service_files = service_files
         self.shared = dedup
         if dedup is not None:
             self.auth.dedup = &dedup.table

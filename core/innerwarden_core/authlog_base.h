@@ -28,7 +28,7 @@ struct iw_span {
 /* What one line turned out to say. Spans point into the line or at literals. */
 struct iw_line {
 	struct iw_span host, program, message;
-	struct iw_span user, method, reason, command, src_host;
+	struct iw_span user, method, reason, command, src_host, service;
 	uint64_t ts_ns;
 	struct iw_span said; /* the message without "message repeated" around it */
 	uint32_t pid;
@@ -92,6 +92,7 @@ struct iw_auth {
 	uint64_t day_text;   /* that day's "Nov  2", 0: nothing cached */
 	uint32_t source_id;
 	uint32_t sequence;
+	int service_files; /* lines may have the forms of authlog_files.h besides syslog's */
 	uint64_t lines, matched, ignored, malformed, too_long;
 	struct iw_connection nobody; /* stands in for lines without a pid */
 	struct iw_connection connections[IW_AUTH_CONNECTIONS];

@@ -57,7 +57,7 @@ static inline void iw_pam_session(struct iw_line *l, struct iw_span s, struct iw
 	if (by >= 0)
 		s.len = (size_t)by;
 	l->user = iw_trim(s);
-	l->method = service;
+	l->method = l->service = service;
 	l->kind = IW_KIND_AUTH_SESSION;
 }
 
@@ -70,7 +70,7 @@ static inline void iw_pam_said(struct iw_line *l, struct iw_span s, struct iw_sp
 		if (iw_counts_itself(service))
 			return;
 		iw_pam_who(l, s);
-		l->method = service;
+		l->method = l->service = service;
 		l->reason = IW_LIT("wrong_password");
 		/* Linux-PAM before 0.99 and its sshd: the only line of the attempt in this log. */
 		l->kind = old_form && iw_is(service, "sshd") ? IW_KIND_SSH_LOGIN_FAILED : IW_KIND_AUTH_FAILED;
@@ -80,7 +80,7 @@ static inline void iw_pam_said(struct iw_line *l, struct iw_span s, struct iw_sp
 		l->kind = IW_KIND_USER_CHANGE;
 	} else if (iw_skip(&s, "Consecutive login failures for user ")) {
 		l->user = iw_until(s, ' ');
-		l->method = service;
+		l->method = l->service = service;
 		l->reason = IW_LIT("account_locked");
 		l->kind = IW_KIND_AUTH_FAILED;
 	}
@@ -160,7 +160,8 @@ static inline void iw_sudo(struct iw_line *l, struct iw_span s)
 	}
 }
 
-/* util-linux "FAILED SU (to root) bob on pts/0", shadow "FAILED su for root by bob", BSD "BAD SU bob to root on" */
+/* util-linux "FAILED SU (to root) bob on pts/0", shadow "FAILED su for root by bob", BSD "BAD SU bob to root on", AIX
+ * "failed: tty changing from bob to root" */
 static inline void iw_su(struct iw_line *l, struct iw_span s)
 {
 	long at;
@@ -170,6 +171,11 @@ static inline void iw_su(struct iw_line *l, struct iw_span s)
 	} else if (iw_skip(&s, "FAILED su for ")) {
 		at = iw_find_last(s, IW_LIT(" by "), s.len);
 		l->user = at < 0 ? s : (struct iw_span){ s.at, (size_t)at };
+	} else if (iw_starts(s, "failed: ") && (at = iw_find(s, IW_LIT(" changing from "), 0)) >= 0) {
+		at = iw_find_last(s, IW_LIT(" to "), s.len);
+		if (at < 0)
+			return;
+		l->user = iw_span_from(s, (size_t)at + 4);
 	} else if (iw_skip(&s, "BAD SU ") && (at = iw_find(s, IW_LIT(" to "), 0)) >= 0) {
 		l->user = iw_until(iw_span_from(s, (size_t)at + 4), ' ');
 	} else {

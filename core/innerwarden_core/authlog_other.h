@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Servers other than OpenSSH that let people in: dropbear, vsftpd. */
+/* Dropbear, the other SSH server; services with one fixed form a line are in authlog_service.h. */
 #ifndef IW_AUTHLOG_OTHER_H
 #define IW_AUTHLOG_OTHER_H
 
@@ -71,21 +71,6 @@ static inline void iw_dropbear(struct iw_line *l, struct iw_span s)
 		if (fronted ? iw_source_colon(l, front) : iw_dropbear_who(l, s))
 			l->kind = max ? IW_KIND_AUTH_FAILED : IW_KIND_SSH_PROBE;
 	}
-}
-
-/* "[user] FAIL LOGIN: Client "A"", vsftpd through syslog */
-static inline void iw_vsftpd(struct iw_line *l, struct iw_span s)
-{
-	long at = iw_find_last(s, IW_LIT("] FAIL LOGIN: Client \""), s.len);
-
-	if (at < 1 || s.at[0] != '[' || !iw_ends(s, "\""))
-		return;
-	if (!iw_set_source(l, (struct iw_span){ s.at + at + 22, s.len - (size_t)at - 23 }))
-		return;
-	l->user = (struct iw_span){ s.at + 1, (size_t)at - 1 };
-	l->method = IW_LIT("vsftpd");
-	l->reason = IW_LIT("wrong_password");
-	l->kind = IW_KIND_AUTH_FAILED;
 }
 
 #endif /* IW_AUTHLOG_OTHER_H */

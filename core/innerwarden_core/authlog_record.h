@@ -64,6 +64,7 @@ static inline size_t iw_write(struct iw_auth *auth, const struct iw_line *l, cha
 	r->reason = iw_put(&w, l->reason, 255);
 	r->command = iw_put(&w, l->command, IW_AUTH_STRING_MAX);
 	r->src_host = iw_put(&w, l->src_host, 255);
+	r->service = iw_put(&w, l->service, 255);
 	while (w.used & 7)
 		out[w.used++] = 0;
 	r->h.size = (iw_u32)w.used;

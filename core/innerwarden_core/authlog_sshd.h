@@ -98,6 +98,21 @@ static inline int iw_skip_invalid(struct iw_span *s)
 	return iw_skip(s, "invalid user ") || iw_skip(s, "illegal user ");
 }
 
+/*
+ * Two places fit: a name may end as an address does, and old servers wrote the client's own words behind it. The
+ * connection has one peer, and its process said before which one: that place counts.
+ */
+static inline void iw_sshd_prefer_peer(const struct iw_connection *c, struct iw_line *l, struct iw_span s)
+{
+	struct iw_line other = *l;
+
+	if (!c->family || (c->flags & IW_CONN_ENDED) || (l->family == c->family && !memcmp(l->ip, c->ip, 16)))
+		return;
+	if (iw_user_from_before(s, l->user.len + 5, &other, IW_TAIL_KEY, 1) && other.family == c->family &&
+	    !memcmp(other.ip, c->ip, 16) && (!c->port || other.port == c->port))
+		*l = other;
+}
+
 /* "Failed METHOD for [invalid user ]USER from A port N ssh2[: KEY]" */
 static inline void iw_sshd_failed(struct iw_connection *c, struct iw_line *l, struct iw_span s)
 {
@@ -111,6 +126,8 @@ static inline void iw_sshd_failed(struct iw_connection *c, struct iw_line *l, st
 	keyed = iw_is(l->method, "publickey") || iw_is(l->method, "hostbased");
 	if (!iw_user_from(s, l, keyed ? IW_TAIL_KEY : IW_TAIL_SSH, 1) && !iw_user_from(s, l, IW_TAIL_KEY, 1))
 		return;
+	if (!keyed)
+		iw_sshd_prefer_peer(c, l, s);
 	if (keyed && l->user.len) {
 		/* Certificate ids and hostbased names are the client's too and stand behind the address: when two
 		 * places fit, neither is believed and the connection's earlier lines say where it came from. */

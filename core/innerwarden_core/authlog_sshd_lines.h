@@ -216,6 +216,11 @@ static inline void iw_sshd(struct iw_auth *auth, struct iw_line *l, struct iw_sp
 {
 	struct iw_connection *c = iw_connection_of(auth, l);
 
+	if (iw_starts(s, "kernel:")) { /* a journal that puts the console's mark first: "kernel:[  9.5]: " */
+		s = iw_until(s, ']').len < s.len ? iw_span_from(s, iw_until(s, ']').len + 1) : s;
+		iw_skip(&s, ":");
+		s = iw_trim(s);
+	}
 	if (iw_ends(s, " [preauth]")) {
 		l->preauth = 1;
 		s.len -= 10;

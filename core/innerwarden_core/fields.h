@@ -11,7 +11,7 @@
 #define IW_SHAPE_IP 4
 #define IW_SHAPE_COMM 5
 #define IW_SHAPE_STR 6
-#define IW_FIELD_COUNT 198
+#define IW_FIELD_COUNT 199
 #define IW_KIND_TOP 144
 
 #define IW_FIELD_CPU 0
@@ -162,56 +162,57 @@
 #define IW_FIELD_COMMAND 145
 #define IW_FIELD_MESSAGE 146
 #define IW_FIELD_SRC_HOST 147
-#define IW_FIELD_HTTP_STATUS 148
-#define IW_FIELD_BYTES_SENT 149
-#define IW_FIELD_HTTP_METHOD 150
-#define IW_FIELD_HTTP_VERSION 151
-#define IW_FIELD_HTTP_HOST 152
-#define IW_FIELD_URL 153
-#define IW_FIELD_URL_PATH 154
-#define IW_FIELD_URL_QUERY 155
-#define IW_FIELD_URL_DECODED 156
-#define IW_FIELD_REFERER 157
-#define IW_FIELD_USER_AGENT 158
-#define IW_FIELD_LOG_LEVEL 159
-#define IW_FIELD_RULE_ID 160
-#define IW_FIELD_RULE_MESSAGE 161
-#define IW_FIELD_ACTION 162
-#define IW_FIELD_LOG_PREFIX 163
-#define IW_FIELD_IN_INTERFACE 164
-#define IW_FIELD_OUT_INTERFACE 165
-#define IW_FIELD_TCP_FLAGS 166
-#define IW_FIELD_AUDIT_SERIAL 167
-#define IW_FIELD_AUDIT_TYPE 168
-#define IW_FIELD_AUDIT_SYSCALL 169
-#define IW_FIELD_AUDIT_KEY 170
-#define IW_FIELD_TERMINAL 171
-#define IW_FIELD_CHANGE 172
-#define IW_FIELD_VALUE 173
-#define IW_FIELD_OLD_VALUE 174
-#define IW_FIELD_CONTAINER_FLAGS 175
-#define IW_FIELD_CONTAINER_REF 176
-#define IW_FIELD_CONTAINER_NAME 177
-#define IW_FIELD_CONTAINER_IMAGE 178
-#define IW_FIELD_CAPABILITIES 179
-#define IW_FIELD_MOUNTS 180
-#define IW_FIELD_CLOUD_SERVICE 181
-#define IW_FIELD_CLOUD_EVENT_TYPE 182
-#define IW_FIELD_CLOUD_REGION 183
-#define IW_FIELD_CLOUD_ACCOUNT 184
-#define IW_FIELD_IDENTITY_TYPE 185
-#define IW_FIELD_IDENTITY_ARN 186
-#define IW_FIELD_IDENTITY_INVOKER 187
-#define IW_FIELD_ERROR_CODE 188
-#define IW_FIELD_CLOUD_RESULT 189
-#define IW_FIELD_CLOUD_PARAMETERS 190
-#define IW_FIELD_ALERT_RANK 191
-#define IW_FIELD_TOOL 192
-#define IW_FIELD_ALERT_KIND 193
-#define IW_FIELD_ALERT_SEVERITY 194
-#define IW_FIELD_ALERT_TAGS 195
-#define IW_FIELD_PROGRAM_ID 196
-#define IW_FIELD_SHA256 197
+#define IW_FIELD_SERVICE 148
+#define IW_FIELD_HTTP_STATUS 149
+#define IW_FIELD_BYTES_SENT 150
+#define IW_FIELD_HTTP_METHOD 151
+#define IW_FIELD_HTTP_VERSION 152
+#define IW_FIELD_HTTP_HOST 153
+#define IW_FIELD_URL 154
+#define IW_FIELD_URL_PATH 155
+#define IW_FIELD_URL_QUERY 156
+#define IW_FIELD_URL_DECODED 157
+#define IW_FIELD_REFERER 158
+#define IW_FIELD_USER_AGENT 159
+#define IW_FIELD_LOG_LEVEL 160
+#define IW_FIELD_RULE_ID 161
+#define IW_FIELD_RULE_MESSAGE 162
+#define IW_FIELD_ACTION 163
+#define IW_FIELD_LOG_PREFIX 164
+#define IW_FIELD_IN_INTERFACE 165
+#define IW_FIELD_OUT_INTERFACE 166
+#define IW_FIELD_TCP_FLAGS 167
+#define IW_FIELD_AUDIT_SERIAL 168
+#define IW_FIELD_AUDIT_TYPE 169
+#define IW_FIELD_AUDIT_SYSCALL 170
+#define IW_FIELD_AUDIT_KEY 171
+#define IW_FIELD_TERMINAL 172
+#define IW_FIELD_CHANGE 173
+#define IW_FIELD_VALUE 174
+#define IW_FIELD_OLD_VALUE 175
+#define IW_FIELD_CONTAINER_FLAGS 176
+#define IW_FIELD_CONTAINER_REF 177
+#define IW_FIELD_CONTAINER_NAME 178
+#define IW_FIELD_CONTAINER_IMAGE 179
+#define IW_FIELD_CAPABILITIES 180
+#define IW_FIELD_MOUNTS 181
+#define IW_FIELD_CLOUD_SERVICE 182
+#define IW_FIELD_CLOUD_EVENT_TYPE 183
+#define IW_FIELD_CLOUD_REGION 184
+#define IW_FIELD_CLOUD_ACCOUNT 185
+#define IW_FIELD_IDENTITY_TYPE 186
+#define IW_FIELD_IDENTITY_ARN 187
+#define IW_FIELD_IDENTITY_INVOKER 188
+#define IW_FIELD_ERROR_CODE 189
+#define IW_FIELD_CLOUD_RESULT 190
+#define IW_FIELD_CLOUD_PARAMETERS 191
+#define IW_FIELD_ALERT_RANK 192
+#define IW_FIELD_TOOL 193
+#define IW_FIELD_ALERT_KIND 194
+#define IW_FIELD_ALERT_SEVERITY 195
+#define IW_FIELD_ALERT_TAGS 196
+#define IW_FIELD_PROGRAM_ID 197
+#define IW_FIELD_SHA256 198
 
 /* Where a field lies in a record of a kind; shape 0: the kind has no such field. */
 struct iw_field_place { iw_u16 offset; iw_u8 shape; iw_u8 reserved0; };
@@ -365,6 +366,7 @@ static const char *const iw_field_names[IW_FIELD_COUNT] = {
 	"command",
 	"message",
 	"src_host",
+	"service",
 	"http_status",
 	"bytes_sent",
 	"http_method",
@@ -624,15 +626,15 @@ static const iw_u16 iw_kind_strings[IW_KIND_TOP + 1][IW_STRINGS_MAX] = {
 	[IW_KIND_PROCESS_USERFAULTFD] = {0},
 	[IW_KIND_ENFORCEMENT_DECISION] = {offsetof(struct iw_enforcement_decision, path), 0},
 	[IW_KIND_SENSOR_FLOOD] = {0},
-	[IW_KIND_SSH_LOGIN_FAILED] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
-	[IW_KIND_SSH_LOGIN_SUCCESS] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
-	[IW_KIND_SSH_PROBE] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
-	[IW_KIND_SSH_DISCONNECT] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
-	[IW_KIND_SUDO_COMMAND] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
-	[IW_KIND_AUTH_SESSION] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
-	[IW_KIND_AUTH_FAILED] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
-	[IW_KIND_USER_CHANGE] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
-	[IW_KIND_LOG_LINE] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), 0},
+	[IW_KIND_SSH_LOGIN_FAILED] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), offsetof(struct iw_log, service), 0},
+	[IW_KIND_SSH_LOGIN_SUCCESS] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), offsetof(struct iw_log, service), 0},
+	[IW_KIND_SSH_PROBE] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), offsetof(struct iw_log, service), 0},
+	[IW_KIND_SSH_DISCONNECT] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), offsetof(struct iw_log, service), 0},
+	[IW_KIND_SUDO_COMMAND] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), offsetof(struct iw_log, service), 0},
+	[IW_KIND_AUTH_SESSION] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), offsetof(struct iw_log, service), 0},
+	[IW_KIND_AUTH_FAILED] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), offsetof(struct iw_log, service), 0},
+	[IW_KIND_USER_CHANGE] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), offsetof(struct iw_log, service), 0},
+	[IW_KIND_LOG_LINE] = {offsetof(struct iw_log, host_name), offsetof(struct iw_log, program), offsetof(struct iw_log, user), offsetof(struct iw_log, method), offsetof(struct iw_log, reason), offsetof(struct iw_log, command), offsetof(struct iw_log, message), offsetof(struct iw_log, src_host), offsetof(struct iw_log, service), 0},
 	[IW_KIND_WEB_REQUEST] = {offsetof(struct iw_web_request, host_name), offsetof(struct iw_web_request, program), offsetof(struct iw_web_request, user), offsetof(struct iw_web_request, message), offsetof(struct iw_web_request, src_host), offsetof(struct iw_web_request, http_method), offsetof(struct iw_web_request, http_version), offsetof(struct iw_web_request, http_host), offsetof(struct iw_web_request, url), offsetof(struct iw_web_request, url_path), offsetof(struct iw_web_request, url_query), offsetof(struct iw_web_request, url_decoded), offsetof(struct iw_web_request, referer), offsetof(struct iw_web_request, user_agent), 0},
 	[IW_KIND_WEB_ERROR] = {offsetof(struct iw_web_error, host_name), offsetof(struct iw_web_error, program), offsetof(struct iw_web_error, user), offsetof(struct iw_web_error, message), offsetof(struct iw_web_error, src_host), offsetof(struct iw_web_error, reason), offsetof(struct iw_web_error, log_level), offsetof(struct iw_web_error, path), offsetof(struct iw_web_error, http_method), offsetof(struct iw_web_error, http_host), offsetof(struct iw_web_error, url), offsetof(struct iw_web_error, url_path), offsetof(struct iw_web_error, url_decoded), offsetof(struct iw_web_error, rule_id), offsetof(struct iw_web_error, rule_message), 0},
 	[IW_KIND_FIREWALL_PACKET] = {offsetof(struct iw_firewall_packet, host_name), offsetof(struct iw_firewall_packet, message), offsetof(struct iw_firewall_packet, action), offsetof(struct iw_firewall_packet, log_prefix), offsetof(struct iw_firewall_packet, in_interface), offsetof(struct iw_firewall_packet, out_interface), offsetof(struct iw_firewall_packet, tcp_flags), 0},
@@ -1736,6 +1738,7 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_COMMAND] = {offsetof(struct iw_log, command), 6, 0},
 		[IW_FIELD_MESSAGE] = {offsetof(struct iw_log, message), 6, 0},
 		[IW_FIELD_SRC_HOST] = {offsetof(struct iw_log, src_host), 6, 0},
+		[IW_FIELD_SERVICE] = {offsetof(struct iw_log, service), 6, 0},
 	},
 	[IW_KIND_SSH_LOGIN_SUCCESS] = {
 		[IW_FIELD_CPU] = {offsetof(struct iw_log, h.cpu), 1, 0},
@@ -1767,6 +1770,7 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_COMMAND] = {offsetof(struct iw_log, command), 6, 0},
 		[IW_FIELD_MESSAGE] = {offsetof(struct iw_log, message), 6, 0},
 		[IW_FIELD_SRC_HOST] = {offsetof(struct iw_log, src_host), 6, 0},
+		[IW_FIELD_SERVICE] = {offsetof(struct iw_log, service), 6, 0},
 	},
 	[IW_KIND_SSH_PROBE] = {
 		[IW_FIELD_CPU] = {offsetof(struct iw_log, h.cpu), 1, 0},
@@ -1798,6 +1802,7 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_COMMAND] = {offsetof(struct iw_log, command), 6, 0},
 		[IW_FIELD_MESSAGE] = {offsetof(struct iw_log, message), 6, 0},
 		[IW_FIELD_SRC_HOST] = {offsetof(struct iw_log, src_host), 6, 0},
+		[IW_FIELD_SERVICE] = {offsetof(struct iw_log, service), 6, 0},
 	},
 	[IW_KIND_SSH_DISCONNECT] = {
 		[IW_FIELD_CPU] = {offsetof(struct iw_log, h.cpu), 1, 0},
@@ -1829,6 +1834,7 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_COMMAND] = {offsetof(struct iw_log, command), 6, 0},
 		[IW_FIELD_MESSAGE] = {offsetof(struct iw_log, message), 6, 0},
 		[IW_FIELD_SRC_HOST] = {offsetof(struct iw_log, src_host), 6, 0},
+		[IW_FIELD_SERVICE] = {offsetof(struct iw_log, service), 6, 0},
 	},
 	[IW_KIND_SUDO_COMMAND] = {
 		[IW_FIELD_CPU] = {offsetof(struct iw_log, h.cpu), 1, 0},
@@ -1860,6 +1866,7 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_COMMAND] = {offsetof(struct iw_log, command), 6, 0},
 		[IW_FIELD_MESSAGE] = {offsetof(struct iw_log, message), 6, 0},
 		[IW_FIELD_SRC_HOST] = {offsetof(struct iw_log, src_host), 6, 0},
+		[IW_FIELD_SERVICE] = {offsetof(struct iw_log, service), 6, 0},
 	},
 	[IW_KIND_AUTH_SESSION] = {
 		[IW_FIELD_CPU] = {offsetof(struct iw_log, h.cpu), 1, 0},
@@ -1891,6 +1898,7 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_COMMAND] = {offsetof(struct iw_log, command), 6, 0},
 		[IW_FIELD_MESSAGE] = {offsetof(struct iw_log, message), 6, 0},
 		[IW_FIELD_SRC_HOST] = {offsetof(struct iw_log, src_host), 6, 0},
+		[IW_FIELD_SERVICE] = {offsetof(struct iw_log, service), 6, 0},
 	},
 	[IW_KIND_AUTH_FAILED] = {
 		[IW_FIELD_CPU] = {offsetof(struct iw_log, h.cpu), 1, 0},
@@ -1922,6 +1930,7 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_COMMAND] = {offsetof(struct iw_log, command), 6, 0},
 		[IW_FIELD_MESSAGE] = {offsetof(struct iw_log, message), 6, 0},
 		[IW_FIELD_SRC_HOST] = {offsetof(struct iw_log, src_host), 6, 0},
+		[IW_FIELD_SERVICE] = {offsetof(struct iw_log, service), 6, 0},
 	},
 	[IW_KIND_USER_CHANGE] = {
 		[IW_FIELD_CPU] = {offsetof(struct iw_log, h.cpu), 1, 0},
@@ -1953,6 +1962,7 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_COMMAND] = {offsetof(struct iw_log, command), 6, 0},
 		[IW_FIELD_MESSAGE] = {offsetof(struct iw_log, message), 6, 0},
 		[IW_FIELD_SRC_HOST] = {offsetof(struct iw_log, src_host), 6, 0},
+		[IW_FIELD_SERVICE] = {offsetof(struct iw_log, service), 6, 0},
 	},
 	[IW_KIND_LOG_LINE] = {
 		[IW_FIELD_CPU] = {offsetof(struct iw_log, h.cpu), 1, 0},
@@ -1984,6 +1994,7 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_COMMAND] = {offsetof(struct iw_log, command), 6, 0},
 		[IW_FIELD_MESSAGE] = {offsetof(struct iw_log, message), 6, 0},
 		[IW_FIELD_SRC_HOST] = {offsetof(struct iw_log, src_host), 6, 0},
+		[IW_FIELD_SERVICE] = {offsetof(struct iw_log, service), 6, 0},
 	},
 	[IW_KIND_WEB_REQUEST] = {
 		[IW_FIELD_CPU] = {offsetof(struct iw_web_request, h.cpu), 1, 0},

@@ -659,6 +659,7 @@ cdef extern from "iw_event.h" nogil:
         iw_str command
         iw_str message
         iw_str src_host
+        iw_str service
     struct iw_web_request:
         iw_header h
         iw_u8 src_ip[16]

@@ -372,6 +372,7 @@ class Log(Header, frozen=True, kw_only=True, omit_defaults=True):
     command: str | None = None  # sudo: the command line
     message: str | None = None  # text after the tag, at most 8 KiB
     src_host: str | None = None  # client's host name, when the line gives a name instead of an address
+    service: str | None = None  # what was logged in to: sshd, postfix, dovecot, mysql, ...; PAM's name of it
 
 
 class WebRequest(Header, frozen=True, kw_only=True, omit_defaults=True):

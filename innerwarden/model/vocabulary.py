@@ -267,6 +267,7 @@ _WIRE: dict[str, tuple[str | None, dict[str, tuple[str, ...]]]] = {
     ),
     "message": ("message", {}),
     "src_host": ("source.domain", {"hostname": _AUDIT}),
+    "service": ("service.name", {}),
     "http_status": ("http.response.status_code", {"sc-status": _WEB}),
     "bytes_sent": ("http.response.bytes", {"sc-bytes": _WEB}),
     "http_method": ("http.request.method", {"cs-method": _WEB}),

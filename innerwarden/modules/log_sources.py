@@ -24,6 +24,7 @@ class MakeParser(Protocol):
 PARSERS: dict[str, MakeParser] = {
     "auth_log": AuthParser,
     "kernel_log": AuthParser,
+    "service_log": partial(AuthParser, service_files=True),
     "nginx_access": WebParser,
     "apache_access": WebParser,
     "nginx_error": WebParser,

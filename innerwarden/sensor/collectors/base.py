@@ -33,6 +33,7 @@ SOURCE_DOCKER = 21
 SOURCE_PODMAN = 22
 SOURCE_CLOUDTRAIL = 23
 SOURCE_RECIPE = 27
+SOURCE_SERVICE_LOG = 8
 
 
 class Collector(Protocol):
@@ -104,9 +105,13 @@ class Clocked(Generic[P]):
         return self.parser
 
 
-def auth_parser(source_id: int, context: Context, *, second: bool = False) -> Clocked[AuthParser]:
+def auth_parser(
+    source_id: int, context: Context, *, second: bool = False, service_files: bool = False
+) -> Clocked[AuthParser]:
     """For a source of syslog messages; those that another source tells too count once."""
-    parser = AuthParser(now_s=0, source_id=source_id, dedup=context.dedup, second=second)
+    parser = AuthParser(
+        now_s=0, source_id=source_id, dedup=context.dedup, second=second, service_files=service_files
+    )
     return Clocked(parser, context)
 
 
