@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 ARGS ?=
 
-.PHONY: help build run test test-kernel test-vm check gen bpf bpf-record bench bench-compare dev clean
+.PHONY: help build run test replay-qa test-kernel test-vm check gen bpf bpf-record bench bench-compare dev clean
 
 help: ## list the targets
 	@echo "InnerWarden: make TARGET [ARGS='...']"
@@ -26,6 +26,10 @@ run: build ## start sensor, agent and dashboard in the foreground, observe only 
 test: ## run the tests; kernel and browser tests run where they can, a skip says why (ARGS='-k ssh')
 	@.ci/setup test
 	@IW_PRINT_RSS=1 $(PY) -m pytest $(ARGS)
+
+replay-qa: ## exact findings of cases, sample logs and captures; CORPORA=<dir>: and of third-party corpora
+	@.ci/setup test
+	@CORPORA='$(CORPORA)' $(PY) -m tests.replay $(ARGS)
 
 test-kernel: ## run only the tests that need root and this machine's kernel
 	@.ci/setup test

@@ -21,7 +21,8 @@ class AuthDedup:
 
 @final
 class AuthParser(LineParser):
-    """sshd, PAM, sudo, su, dropbear, account-tool, mail, file transfer, database, VPN and the kernel's firewall lines -> log records.
+    """sshd, PAM, sudo, su, dropbear, account-tool lines, those of services that people log in to, and the kernel's
+    firewall's -> log records.
 
     Reads syslog lines in RFC 3164, RFC 3339 and RFC 5424 form. `now_s` and `utc_offset_s` complete RFC 3164
     times: the newest year that is not in the future. With `dedup` two parsers, one of them `second`, drop

@@ -13,7 +13,7 @@ import msgspec
 from innerwarden_core import AuthParser, Engine, Hit, Record
 
 from innerwarden import paths
-from innerwarden.config import Config
+from innerwarden.config import Config, DetectorConfig
 from innerwarden.model.wire import DOTTED
 from innerwarden.modules.loader import ModuleSet, load_modules
 from innerwarden.modules.log_sources import parser_of
@@ -67,15 +67,17 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @functools.cache
-def modules() -> ModuleSet:
-    return load_modules(paths.modules_dirs(), Config(host="corpus"))
+def modules(detectors: str = "") -> ModuleSet:
+    """The shipped detectors; `detectors`: settings of some of them, as JSON."""
+    settings = msgspec.json.decode(detectors or b"{}", type=dict[str, DetectorConfig])
+    return load_modules(paths.modules_dirs(), Config(host="corpus", detectors=settings))
 
 
 class Stream:
     """One log through one engine; state is kept from line to line as it is live."""
 
-    def __init__(self, source: str) -> None:
-        loaded = modules()
+    def __init__(self, source: str, detectors: str = "") -> None:
+        loaded = modules(detectors)
         self.source = source
         self.parser = parser_of(source, NOW_S)
         self.engine = Engine()
@@ -128,8 +130,8 @@ class Stream:
         )
 
 
-def read_lines(lines: Iterable[bytes], source: str) -> list[Read]:
-    stream = Stream(source)
+def read_lines(lines: Iterable[bytes], source: str, detectors: str = "") -> list[Read]:
+    stream = Stream(source, detectors)
     return [stream.read(line) for line in lines]
 
 
@@ -138,13 +140,13 @@ def lines_of(path: Path) -> list[bytes]:
 
 
 @functools.lru_cache(maxsize=4)
-def read_file(path: Path, sources: tuple[str, ...]) -> list[Read]:
+def read_file(path: Path, sources: tuple[str, ...], detectors: str = "") -> list[Read]:
     """The file as the first of `sources` that understands most of its lines reads it."""
     lines = [line for line in lines_of(path)]
     best: list[Read] = []
     score = -1
     for source in sources:
-        read = read_lines(lines, source)
+        read = read_lines(lines, source, detectors)
         understood = sum(one.understood for one in read) + 2 * sum(one.kind is not None for one in read)
         if understood > score:
             best, score = read, understood

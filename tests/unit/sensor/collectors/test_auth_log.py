@@ -147,6 +147,7 @@ def test_every_collector_is_found_by_scanning() -> None:
         "nginx_access",
         "nginx_error",
         "podman",
+        "service_log",
     ]
 
 
