@@ -76,8 +76,8 @@ _CAPABILITIES = (
     "net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin "
     "sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease audit_write audit_control setfcap mac_override "
     "mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore"
-).split()
-_CAPABILITY_FLAGS = {name: 1 << bit for bit, name in enumerate(_CAPABILITIES)}
+)
+_CAPABILITY_FLAGS = {name: 1 << bit for bit, name in enumerate(_CAPABILITIES.split())}
 
 _FLAGS: dict[str, dict[str, int]] = {
     "cap_effective": _CAPABILITY_FLAGS,

@@ -115,6 +115,43 @@ GROUPS: tuple[tuple[str, int, str], ...] = (
         "auth.log secure syslog messages kern.log audit.log",
     ),
     ("any log: truncated, removed, moved (T1070.002)", CHANGE | DIR, "log journal"),
+    ("other processes' environments (T1552.001)", READ, "environ"),
+    ("old policy of authentication (T1556.003)", CHANGE, "pam.conf"),
+    ("commands at a login over ssh (T1098.004)", CHANGE, "sshrc rc"),
+    ("jobs of at in other distributions (T1053.002)", CHANGE | DIR, "at"),
+    (
+        "hooks of networks, of the desktop and of sessions (T1037.004, T1547.013)",
+        CHANGE | DIR,
+        "networkd-dispatcher if-pre-up.d if-down.d if-post-down.d dhclient-enter-hooks.d dhclient-exit-hooks.d ip-up.d "
+        "Xsession.d environment.d",
+    ),
+    ("what init starts (T1037.004)", CHANGE, "inittab"),
+    ("what every Python program runs (T1546.018)", CHANGE, "sitecustomize.py usercustomize.py"),
+    (
+        "hooks of git (T1546), by their own names, since directories called hooks are common in sources",
+        CHANGE,
+        "pre-commit prepare-commit-msg commit-msg post-commit pre-push post-merge post-checkout post-rewrite "
+        "pre-receive update post-receive post-update",
+    ),
+    ("settings of the audit service (T1562.012)", CHANGE, "audit-stop.rules libaudit.conf"),
+    ("plug-ins of the audit service (T1562.012)", CHANGE | DIR, "plugins.d"),
+    ("confinement of programs (T1562.001)", CHANGE | DIR, "selinux apparmor.d"),
+    ("the same, as switches", CHANGE, "selinux enforce disable .remove"),
+    (
+        "histories of other shells and of clients (T1070.003)",
+        NAMESPACE,
+        ".histfile .ash_history .sh_history fish_history .mysql_history .psql_history .sqlite_history",
+    ),
+    ("further login records (T1070.002)", CHANGE, "faillog wtmp.db"),
+    (
+        "files of known rootkits (T1014)",
+        CHANGE,
+        "ld_poison.so jynx2.so bdvl.so diamorphine.ko reptile.ko reptile_cmd reptile_shell suterusu.ko adore-ng.ko "
+        "ipsecs-kbeast-v1.ko syslogk.ko certbotx64 certbotx86 javaserverx64 javaclientex64 javanodex86 .l "
+        ".logpam sshpass.txt libse1inux.so kdmtmpflush haldrund.pid libgcwrap.so libpprocps.so libfsnldev.so perfcc "
+        "wizlmsh gcc.sh udev.sh libns2.so libns5.so libpw3.so libpw5.so kaudited mcpuinfo.ko sshins systemd-daemon "
+        "session-dbus gvfsd-helper libxselinux.so libxselinux",
+    ),
     ("web roots (T1505.003)", CHANGE | DIR, "html htdocs public_html webapps wwwroot"),
 )
 

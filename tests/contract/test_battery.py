@@ -58,7 +58,9 @@ BUILDING_BLOCKS = {"download_tool", "chmod_executable"}
 
 #: Two facts about one attack that are worth two incidents: a list of accounts is also many failures,
 #: the connection is the second step of a chain that began with the shell, and a program from a doubtful place that
+#: the connection is the second step of a chain that began with the shell, and a program from a doubtful place that
 #: calls somebody, once or again and again, reads secrets or starts a set-user-id program has done more than start.
+#: So has a tunnel's program that sends.
 COMPANIONS = {
     "credential_stuffing": {"ssh_bruteforce"},
     "shell_network_connect": {"web_server_shell", "c2_callback"},
@@ -66,6 +68,7 @@ COMPANIONS = {
     "shadow_file_read": {"suspicious_exec_origin"},
     "secret_file_read": {"suspicious_exec_origin"},
     "browser_store_read": {"suspicious_exec_origin"},
+    "dns_null_query": {"c2_protocol_tunneling"},
     "setuid_exploit_pattern": {"suspicious_exec_origin"},
     "reverse_shell": {"c2_port_connect"},
     "c2_callback": {"suspicious_exec_origin"},
