@@ -173,6 +173,13 @@ class FileWritesConfig(Section, frozen=True):
     cadence_s: int = 1
 
 
+class FileMatchesConfig(Section, frozen=True):
+    """Needs file_writes, which hands the files over."""
+
+    enabled: bool = True
+    cadence_s: int = 1
+
+
 class DeviceNodesConfig(Section, frozen=True):
     enabled: bool = True
     cadence_s: int = 900
@@ -197,6 +204,7 @@ class InventoryConfig(Section, frozen=True):
     devices: DevicesConfig = DevicesConfig()
     file_changes: FileChangesConfig = FileChangesConfig()
     file_writes: FileWritesConfig = FileWritesConfig()
+    file_matches: FileMatchesConfig = FileMatchesConfig()
     device_nodes: DeviceNodesConfig = DeviceNodesConfig()
     page_cache: PageCacheConfig = PageCacheConfig()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 #: Where an installed package keeps things; a checkout uses the repository instead.
 SYSTEM_DATA_DIR = Path("/var/lib/innerwarden")
 SYSTEM_CONFIG = Path("/etc/innerwarden/config.toml")
+SYSTEM_YARA = Path("/etc/innerwarden/yara")
 SYSTEM_MODULES = (Path("/etc/innerwarden/modules"), Path("/usr/lib/innerwarden/modules"))
 
 PACKAGE = Path(__file__).resolve().parent
@@ -41,6 +42,12 @@ def modules_dirs() -> list[Path]:
     """Directories that hold modules, in order of precedence (first wins on the same id)."""
     candidates = dict.fromkeys([operator_modules(), SYSTEM_MODULES[0], *shipped_modules()])
     return [path for path in candidates if path.is_dir()]
+
+
+def yara_rules() -> list[Path]:
+    """YARA rule files: those of modules, then the operator's own below /etc/innerwarden/yara."""
+    modules = (path for place in modules_dirs() for path in sorted(place.glob("*/yara/*.yar")))
+    return [*modules, *sorted(SYSTEM_YARA.glob("*.yar"))]
 
 
 def bpf_object() -> Path:

@@ -58,7 +58,6 @@ BUILDING_BLOCKS = {"download_tool", "chmod_executable"}
 
 #: Two facts about one attack that are worth two incidents: a list of accounts is also many failures,
 #: the connection is the second step of a chain that began with the shell, and a program from a doubtful place that
-#: the connection is the second step of a chain that began with the shell, and a program from a doubtful place that
 #: calls somebody, once or again and again, reads secrets or starts a set-user-id program has done more than start.
 #: So has a tunnel's program that sends.
 COMPANIONS = {

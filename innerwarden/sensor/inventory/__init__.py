@@ -22,6 +22,7 @@ from innerwarden.sensor.inventory.collector import Collector
 from innerwarden.sensor.inventory.device_nodes import DeviceNodes
 from innerwarden.sensor.inventory.devices import Devices
 from innerwarden.sensor.inventory.file_changes import FileChanges
+from innerwarden.sensor.inventory.file_matches import FileMatches
 from innerwarden.sensor.inventory.file_writes import FileWrites
 from innerwarden.sensor.inventory.hidden_processes import HiddenProcesses
 from innerwarden.sensor.inventory.listeners import Listeners
@@ -83,8 +84,12 @@ def _of_files(config: InventoryConfig, kept: Kept, actors: Actors) -> Iterator[t
     if config.file_changes.enabled:
         changes = FileChanges(kept("file_changes"), actors, config.file_changes.paths)
         yield (changes, config.file_changes.cadence_s)
+    matches = FileMatches() if config.file_matches.enabled else None
     if config.file_writes.enabled:
-        yield (FileWrites(actors), config.file_writes.cadence_s)
+        writes = FileWrites(actors, matches.offer if matches else None)
+        yield (writes, config.file_writes.cadence_s)
+    if matches is not None:
+        yield (matches, config.file_matches.cadence_s)
     if config.device_nodes.enabled:
         yield (DeviceNodes(kept("device_nodes", boot_bound=True)), config.device_nodes.cadence_s)
     if config.page_cache.enabled:
