@@ -26,7 +26,7 @@ from innerwarden.logs.reader import Reader
 from innerwarden.model.finding import Finding
 from innerwarden.modules.apart.pool import Workers
 from innerwarden.modules.loader import Live, load_modules
-from innerwarden.modules.log_sources import PARSERS, READERS, parser_of
+from innerwarden.modules.log_sources import DOCUMENTS, PARSERS, READERS, parser_of
 from innerwarden.modules.state import read as read_state
 from innerwarden.sensor.collectors.base import utc_offset_s
 from innerwarden.sensor.collectors.journal_entry import decode_entry
