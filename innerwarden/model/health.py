@@ -74,7 +74,8 @@ class DetectorsHealth(msgspec.Struct, frozen=True, kw_only=True):
 class WorkerHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A process that runs one module's Python. `state`: starting, working, waiting (to be started again), disabled.
 
-    `confinement`: what was taken from it, in words. `lost`: events that it did not take or did not answer.
+    `reason`: why it last ended. `confinement`: what was taken from it, in words. `lost`: events that it did not take or
+    did not answer.
     """
 
     module: str

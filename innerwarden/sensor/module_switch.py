@@ -44,7 +44,10 @@ class ModuleSwitch:
         self.workers = Workers()
         self.current = self._load(self._state, None)
         self.workers.commit(self.current.specs, self.current.remote)
+        # One thread for the sensor's life: a worker ends with the thread that started it (prctl(2), PR_SET_PDEATHSIG).
         self._thread: threading.Thread | None = None
+        self._wanted = threading.Event()
+        self._is_loading = self._is_closed = False
         self._loaded: tuple[ModuleState, ModuleSet | None, tuple[str, ...]] | None = None
         self._refused: tuple[str, tuple[str, ...]] = ("", ())
         self._next_look_s = 0.0
@@ -59,10 +62,9 @@ class ModuleSwitch:
 
     def step(self, now_s: float, apply: Callable[[ModuleSet], None]) -> bool:
         """Look, and swap by `apply` when a new set is ready. True when something was decided."""
-        if self._thread is not None:
-            if self._thread.is_alive():
-                return False
-            self._thread = None
+        if self._is_loading:
+            return False
+        if self._loaded is not None:
             return self._decide(apply)
         if now_s < self._next_look_s:
             return False
@@ -71,10 +73,22 @@ class ModuleSwitch:
         if identity == self._seen:
             return False
         self._seen = identity
-        self._loaded = None
-        self._thread = threading.Thread(target=self._prepare, name="modules", daemon=True)
-        self._thread.start()
+        self._is_loading = True
+        self._wanted.set()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name="modules", daemon=True)
+            self._thread.start()
         return False
+
+    def _serve(self) -> None:
+        """On the thread, for good."""
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            if self._is_closed:
+                return
+            self._prepare()
+            self._is_loading = False
 
     def _prepare(self) -> None:
         """On the thread: read the switches, load the set."""
@@ -149,8 +163,8 @@ class ModuleSwitch:
         )
 
     def close(self) -> None:
-        if self._thread is not None:
-            self._thread.join(5)
+        self._is_closed = True
+        self._wanted.set()
         self.workers.close()
 
 

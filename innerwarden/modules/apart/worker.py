@@ -60,7 +60,7 @@ class Worker:
         self.module = module
         self.files = tuple(files)
         self.state = "starting"  # starting, working, waiting (for the next start), disabled
-        self.reason = ""
+        self.reason = ""  # of its last end
         self.confinement: dict[str, str] = {}
         self.described: tuple[Described, ...] = ()
         self.parameters: dict[str, dict[str, int]] = {}
@@ -101,7 +101,7 @@ class Worker:
         self._connection = ours
         self._began_s = self._polled_s = time.monotonic()
         self._waited_s = 0.0
-        self.state, self.reason = "starting", ""
+        self.state = "starting"
         self._outbox[:] = frame(Load(self.module, self.files))
         if self.parameters:
             self._outbox += frame(Make(self.parameters))

@@ -22,6 +22,7 @@ from innerwarden.model.detector import DetectorSpec, render
 from innerwarden.model.entity import EntityRef
 from innerwarden.model.finding import Evidence, Finding, IncidentFields
 from innerwarden.modules.apart.pool import Workers
+from innerwarden.modules.apart.worker import Worker
 from innerwarden.rules.program import CompiledCorrelation
 from innerwarden.sensor.detection.cooldown import Cooldown
 from innerwarden.sensor.detection.scene import Scene
@@ -73,6 +74,7 @@ class DetectionHost:
         self._failures: dict[str, int] = {}
         self._users = Users()
         self._raised: dict[str, str] = {}
+        self._raised_in: dict[str, Worker] = {}
         self.errors = 0
         self.replace(specs, python=python, acting_rules=acting_rules, remote=remote)
 
@@ -90,7 +92,7 @@ class DetectionHost:
         self._python = dict(python or {})
         self._remote = dict(remote or {})
         self._acting_rules = dict(acting_rules or {})
-        for name in {*self._failures, *self._raised}:
+        for name in {*self._failures, *self._raised} - set(self._remote):
             if name not in self._python or self._python[name] is not old.get(name):
                 self._failures.pop(name, None)
                 self._raised.pop(name, None)
@@ -101,6 +103,8 @@ class DetectionHost:
         out = dict(self._raised)
         for name, module in self._remote.items():
             worker = self._workers.active.get(module)
+            if name in out and self._raised_in.get(name) is not worker:
+                del out[name]  # its module changed since
             if worker is not None and worker.state == "disabled":
                 out[name] = f"the worker of {module}: {worker.reason}"
         return out
@@ -143,8 +147,13 @@ class DetectionHost:
     def _ask(self, spec: DetectorSpec, scene: Scene) -> None:
         """Send the event to the detector's worker; what it does not take, the worker counts as lost."""
         worker = self._workers.active.get(self._remote[spec.id])
-        if worker is None or spec.id in self._raised:
+        if worker is None:
             return
+        if spec.id in self._raised:
+            if self._raised_in.get(spec.id) is worker:
+                return
+            self._raised.pop(spec.id)
+            self._failures.pop(spec.id, None)
         self._number += 1
         if worker.submit(self._number, spec.id, self._event(scene)):
             _ = scene.process  # the process table is read now, as it was when the event came
@@ -162,6 +171,7 @@ class DetectionHost:
             spec, scene = asked
             if answer.error:
                 self._failed(spec.id, answer.error)
+                self._raised_in[spec.id] = self._workers.active[module]
                 continue
             self._failures.pop(spec.id, None)
             if answer.finding is None:
