@@ -12,6 +12,7 @@ from innerwarden.errors import ModuleError, UnavailableError, UsageError
 from innerwarden.libbpf import libc
 from innerwarden.modules import manifest as manifests
 from innerwarden.modules import state as states
+from innerwarden.modules.manifest import KEBAB
 from innerwarden.modules.package import Package, of_directory, unpack
 
 RENAME_EXCHANGE = 2  # linux/fs.h
@@ -19,6 +20,8 @@ RENAME_EXCHANGE = 2  # linux/fs.h
 
 def find(module: str) -> tuple[Path, bool] | None:
     """(directory, whether it came with the product) of a module by id; None when there is none."""
+    if not KEBAB.fullmatch(module):
+        return None  # a path is no id
     shipped = {path.resolve() for path in paths.shipped_modules()}
     for root in paths.modules_dirs():
         if (root / module / manifests.FILE).is_file():

@@ -26,6 +26,7 @@ from innerwarden.modules.python import PythonModule, check_parts, load_text
 from innerwarden.modules.state import ModuleState
 from innerwarden.rules.compiled import Compile, Saved, compile_or_load
 from innerwarden.rules.files import sources_below
+from innerwarden.rules.lists import DIRECTORY as LISTS
 from innerwarden.rules.lists import Shelf
 from innerwarden.rules.program import CompiledCorrelation, CompiledRule, RuleSource
 from innerwarden.rules.watch import Watch, watch_of
@@ -114,7 +115,11 @@ def load_modules(
     here. With `live` only what is switched on is loaded, and of other directories only what nobody else can change.
     """
     trust = [path.resolve() for path in (trusted_python_dirs() if trusted is None else trusted)]
-    found = _Found([], [], {}, {}, [], Shelf(directories), {}, {})
+    problems: list[str] = []
+    shelves = [
+        root for root in directories if root.resolve() in trust or _is_safe(root / LISTS, live, problems)
+    ]
+    found = _Found([], [], {}, {}, problems, Shelf(shelves), {}, {})
     seen: set[str] = set()
     for root in directories:
         shipped = root.resolve() in trust
@@ -145,6 +150,15 @@ def load_modules(
     found.problems += found.shelf.problems
     saved = compile_or_load(found.sources, cache, live.compile if live else None)
     return _assemble(found, saved, config, live.before if live else None)
+
+
+def _is_safe(lists: Path, live: Live | None, problems: list[str]) -> bool:
+    """Whether nobody else can change the lists that the modules of one place share."""
+    if live is None or not live.owned or not lists.is_dir():
+        return True
+    unsafe = ownership.problems_of(lists)
+    problems += unsafe
+    return not unsafe
 
 
 def is_on(module: str, state: ModuleState, *, shipped: bool) -> bool:

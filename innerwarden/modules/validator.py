@@ -48,15 +48,19 @@ class Examined(msgspec.Struct, kw_only=True):
 
 def examine(directory: Path, workers: Workers) -> Examined:
     """Load one module alone. Its Python runs in a worker, whose caller closes it, never in this process."""
-    shipped = directory.parent.resolve() in {path.resolve() for path in paths.shipped_modules()}
-    state = ModuleState(enabled={directory.name: ""})
-    if shipped:
-        others = {path.parent.name for path in directory.parent.glob(f"*/{manifests.FILE}")} - {
-            directory.name
-        }
-        state = ModuleState(disabled=tuple(sorted(others)))
+    # The other places are there for the lists of values that a rule may share with what ships.
+    places = [
+        directory.parent,
+        *(p for p in paths.shipped_modules() if p.resolve() != directory.parent.resolve()),
+    ]
+    shipped = {
+        path.parent.name for place in paths.shipped_modules() for path in place.glob(f"*/{manifests.FILE}")
+    }
+    here = {path.parent.name for path in directory.parent.glob(f"*/{manifests.FILE}")}
+    off = (shipped | here) - {directory.name}
+    state = ModuleState(enabled={directory.name: ""}, disabled=tuple(sorted(off)))
     live = Live(state=state, workers=workers, owned=False)
-    modules = load_modules([directory.parent], Config(), live=live)
+    modules = load_modules(places, Config(), live=live)
     workers.commit(modules.specs, modules.remote)
     asked = workers.asked(modules.specs, modules.remote)
     modules = msgspec.structs.replace(modules, python={**modules.python, **asked})

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from innerwarden.ctl.options import DataDir, Json, data_dir_of
-from innerwarden.ctl.output import bytes_text, emit_json, note, table
+from innerwarden.ctl.output import bytes_text, emit_json, note, shown, table
 
 if TYPE_CHECKING:
     from innerwarden.ctl.health import Status
+    from innerwarden.model.health import WorkerHealth
 
 
 def register(app: typer.Typer) -> None:
@@ -44,6 +45,10 @@ def _print(found: Status) -> None:
         print(f"detectors  {health.detectors.loaded} loaded, {len(health.detectors.disabled)} disabled")
         for one in health.detectors.disabled:
             note(f"detector {one.id} is disabled: {one.reason}")
+        for worker in health.modules.workers:
+            print(_worker(worker))
+        for problem in (*health.modules.problems, *health.modules.refused):
+            note(f"not loaded: {problem}")
         busiest = sorted(health.totals.items(), key=lambda item: -item[1])
         kinds = [(kind, f"{health.rates.get(kind, 0.0):.1f}", str(total)) for kind, total in busiest]
         if kinds:
@@ -59,3 +64,11 @@ def _print(found: Status) -> None:
         table("Periodic tasks", ("task", "state", "runs", "slow", "failed"), tasks)
     for text in found.trouble:
         note(text)
+
+
+def _worker(worker: WorkerHealth) -> str:
+    """One line about the process that runs a module's Python."""
+    text = f"worker     {worker.module}: {worker.state}, {worker.answered} events judged, {worker.lost} lost"
+    if worker.crashes:
+        text += f", ended {worker.crashes} times, last because {worker.reason}"
+    return shown(text)

@@ -68,3 +68,64 @@ def test_several_problems_come_together(module: Path) -> None:
     change(module / RULE, "attack.t1046", "attack.t99")
     (module / "docs/README.md").write_text("# x\n")
     assert len(validate(module)) >= 5
+
+
+def test_a_rule_that_reads_the_text_of_every_event_is_a_problem(tmp_path: Path) -> None:
+    write_module(tmp_path, "net-watch")
+    rule = tmp_path / "net-watch/detectors/net_watch_scan.yml"
+    whole = rule.read_text()
+    rule.write_text(whole.replace("Image|endswith: /nmap", "CommandLine|re: '[a-z]+[0-9]'"))
+    problems = validate(tmp_path / "net-watch", run_cases=False)
+    assert len(problems) == 1
+    assert "reads text of every process.exec" in problems[0]
+    assert str(rule) in problems[0]
+    rule.write_text(whole.replace("Image|endswith: /nmap", "CommandLine|re: 'nmap +-s[A-Z]'"))
+    assert validate(tmp_path / "net-watch", run_cases=False) == []
+
+
+SKILL = """\
+import subprocess
+
+def dry_run(target): return ["nft", "add", target]
+def undo(target): {undo}
+def run(target): subprocess.run({command}, check=True)
+"""
+
+
+def skill(directory: Path, **values: str) -> list[str]:
+    manifest = directory / "module.toml"
+    if "skills" not in manifest.read_text():
+        manifest.write_text(
+            manifest.read_text().replace("[provides]\n", '[provides]\nskills = ["block_it"]\n')
+        )
+    (directory / "skills").mkdir(exist_ok=True)
+    (directory / "skills/block_it.py").write_text(
+        SKILL.format(**{"command": '["nft", target]', "undo": "pass"} | values)
+    )
+    return validate(directory, run_cases=False)
+
+
+def test_a_skill_hands_no_text_to_a_shell_and_can_be_rehearsed_and_taken_back(tmp_path: Path) -> None:
+    write_module(tmp_path, "net-watch")
+    directory = tmp_path / "net-watch"
+    assert skill(directory) == []
+    for command in ('f"nft {target}"', '"nft x", shell=True', '["sh"], shell=bool(1)'):
+        (problem,) = skill(directory, command=command)
+        assert "block_it.py:5: subprocess.run runs a shell's text; give a list" in problem
+    (problem,) = skill(directory, undo="__import__('os') and os.system('x')")
+    assert "block_it.py:4: os.system" in problem
+    (directory / "skills/block_it.py").write_text("def run(target): pass\n")
+    problems = validate(directory, run_cases=False)
+    assert ["dry_run" in problems[0], "undo" in problems[1]] == [True, True]
+    (directory / "skills/block_it.py").unlink()
+    (problem,) = validate(directory, run_cases=False)
+    assert "block_it has no file" in problem
+
+
+def test_links_and_set_user_id_bits_are_problems(tmp_path: Path) -> None:
+    write_module(tmp_path, "net-watch")
+    (tmp_path / "net-watch/docs/more").symlink_to("/etc/passwd")
+    (tmp_path / "net-watch/docs/s").write_text("")
+    (tmp_path / "net-watch/docs/s").chmod(0o4755)
+    problems = validate(tmp_path / "net-watch", run_cases=False)
+    assert ["is a link" in problems[0], "set-user-id" in problems[1]] == [True, True]
