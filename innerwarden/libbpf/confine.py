@@ -16,15 +16,13 @@ import signal
 import struct
 from collections.abc import Sequence
 
-from innerwarden.libbpf.libc import CLONE_NEWNET, CLONE_NEWUTS, MACHINE, PR_SET_PDEATHSIG, _checked, _libc
+from innerwarden.libbpf import seccomp
+from innerwarden.libbpf.libc import CLONE_NEWNET, CLONE_NEWUTS, MACHINE, _checked, _libc, die_with_parent
 
 NOBODY = 65534
 CLONE_NEWIPC = 0x08000000
 PR_SET_DUMPABLE = 4
-PR_SET_SECCOMP = 22
 PR_CAPBSET_DROP = 24
-PR_SET_NO_NEW_PRIVS = 38
-SECCOMP_MODE_FILTER = 2
 CAPABILITIES = 64
 
 #: Bounds of the child. Address space, not resident memory: the interpreter itself takes about a quarter.
@@ -37,115 +35,14 @@ _ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # linux/audit.h
 #: include/uapi/asm-generic/unistd.h.
 _FREE: dict[str, tuple[int, ...]] = {
     "x86_64": (
-        *(
-            0,
-            1,
-            3,
-            4,
-            5,
-            6,
-            7,
-            8,
-            9,
-            10,
-            11,
-            12,
-            13,
-            14,
-            15,
-            17,
-            19,
-            20,
-            21,
-            23,
-            24,
-            25,
-            28,
-            35,
-            39,
-            44,
-            45,
-            60,
-            63,
-        ),
-        *(
-            79,
-            89,
-            96,
-            97,
-            102,
-            104,
-            107,
-            108,
-            131,
-            186,
-            201,
-            202,
-            217,
-            228,
-            229,
-            230,
-            231,
-            262,
-            267,
-            269,
-            270,
-            271,
-        ),
-        *(273, 318, 324, 332, 334, 439),
+        *(0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 19, 20, 21, 23, 24, 25, 28, 35, 39, 44, 45),
+        *(60, 63, 79, 89, 96, 97, 102, 104, 107, 108, 131, 186, 201, 202, 217, 228, 229, 230, 231, 262, 267),
+        *(269, 270, 271, 273, 318, 324, 332, 334, 439),
     ),
     "aarch64": (
-        *(
-            17,
-            48,
-            57,
-            61,
-            62,
-            63,
-            64,
-            65,
-            66,
-            67,
-            72,
-            73,
-            78,
-            79,
-            80,
-            93,
-            94,
-            98,
-            99,
-            101,
-            113,
-            114,
-            115,
-            124,
-            132,
-        ),
-        *(
-            134,
-            135,
-            139,
-            160,
-            169,
-            172,
-            174,
-            175,
-            176,
-            177,
-            178,
-            206,
-            207,
-            214,
-            215,
-            216,
-            222,
-            226,
-            233,
-            278,
-            283,
-        ),
-        *(291, 293, 439),
+        *(17, 48, 57, 61, 62, 63, 64, 65, 66, 67, 72, 73, 78, 79, 80, 93, 94, 98, 99, 101, 113, 114, 115),
+        *(124, 132, 134, 135, 139, 160, 169, 172, 174, 175, 176, 177, 178, 206, 207, 214, 215, 216, 222),
+        *(226, 233, 278, 283, 291, 293, 439),
     ),
 }
 #: (number, argument) of calls that open a file: only without any flag that writes or makes one.
@@ -206,14 +103,12 @@ def confine(readable: Sequence[str]) -> dict[str, str]:
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
     done["user"] = "nobody" if is_root else "the sensor's own"
-    _checked(
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl"
-    )  # a change of user undoes an earlier one
-    _checked(_libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
+    die_with_parent(signal.SIGKILL)  # a change of user undoes an earlier one
+    seccomp.no_new_privileges()
     _checked(_libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl")
     _bound()
     done["files"] = _landlock(readable)
-    _filter()
+    seccomp.install(filter_program(MACHINE))
     done["system_calls"] = "allow list"
     return done
 
@@ -264,16 +159,3 @@ def _call(number: int, *arguments: int | bytes) -> int:
     values = [one if isinstance(one, bytes) else ctypes.c_long(one) for one in arguments]
     result: int = _libc.syscall(ctypes.c_long(number), *values)
     return result
-
-
-class _Program(ctypes.Structure):
-    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
-
-
-def _filter() -> None:
-    code = filter_program(MACHINE)
-    buffer = ctypes.create_string_buffer(code, len(code))
-    program = _Program(len(code) // 8, ctypes.addressof(buffer))
-    _checked(
-        _libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(program), 0, 0), "prctl seccomp"
-    )

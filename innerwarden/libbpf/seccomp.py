@@ -56,8 +56,15 @@ def only_read_and_answer() -> None:
     for left, number in zip(range(len(numbers), 0, -1), numbers, strict=True):
         steps.append((_EQUAL, left, 0, number))
     steps += [(_RETURN, 0, 0, _ERRNO | errno.EPERM), (_RETURN, 0, 0, _ALLOW)]
-    code = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *step) for step in steps))
-    program = ctypes.create_string_buffer(struct.pack("@HP", len(steps), ctypes.addressof(code)))
+    install(b"".join(struct.pack("<HBBI", *step) for step in steps))
+
+
+def install(filter_program: bytes) -> None:
+    """Judge every further system call by this program, struct sock_filter after struct sock_filter. Raises OSError."""
+    code = ctypes.create_string_buffer(filter_program)
+    program = ctypes.create_string_buffer(
+        struct.pack("@HP", len(filter_program) // 8, ctypes.addressof(code))
+    )
     _checked(_libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(program), 0, 0))
 
 

@@ -250,3 +250,39 @@ def test_one_that_keeps_ending_is_given_up_and_status_says_so(sensor: LiveSensor
     _, listed = sensor.module("list")
     assert "worker disabled" in next(line for line in listed.splitlines() if line.startswith("net-watch"))
     assert sensor.report().lost["worker.net-watch"] >= 5
+
+
+def test_a_sensor_starts_with_what_is_on_and_leaves_no_worker_behind(sensor: LiveSensor) -> None:
+    ours = make(sensor.directory / "work", "net-watch", "pass")
+    enable(sensor, "net-watch")
+    assert sensor.process is not None
+    first = sensor.switched().workers[0].pid
+    sensor.process.kill()
+    sensor.process.wait()
+    wait_for(lambda: not Path(f"/proc/{first}").exists(), "the worker outlives a killed sensor")
+    (sensor.data_dir / "sensor-health.json").unlink()
+    sensor.start()
+    (worker,) = sensor.switched().workers
+    assert worker.state == "working"
+    assert worker.pid != first
+    sensor.fail(2, user="guest", address="192.0.2.90")
+    wait_for(lambda: sensor.findings(ours), "nothing came back")
+    assert sensor.stop() == 0
+    assert not Path(f"/proc/{worker.pid}").exists()
+
+
+def test_many_changes_cost_no_memory(sensor: LiveSensor) -> None:
+    make(sensor.directory / "work", "net-watch")
+    enable(sensor, "net-watch")
+    state = states.read(sensor.modules / "state.json")
+    seen = []
+    for number in range(12):
+        state = (
+            state.without("net-watch") if number % 2 == 0 else state.with_enabled("net-watch", f"{number}")
+        )
+        states.write(sensor.modules / "state.json", state)
+        stamp = states.stamp_of(state)
+        wait_for(lambda s=stamp: sensor.switched().state == s, "not taken over")
+        seen.append((sensor.report().rss_bytes, sensor.switched().swap_ms))
+    sizes = [size for size, _ in seen]
+    assert max(sizes[6:]) - max(sizes[:6]) < 4 << 20, seen
