@@ -52,6 +52,9 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _FCNTL = {"x86_64": 72, "aarch64": 25}
 _FCNTL_COMMANDS = (0, 1, 2, 3, 1030)
 
+#: recvmsg(2), by which descriptors come over a socket.
+_RECEIVE = {"x86_64": (47,), "aarch64": (212,)}
+
 _LOAD, _EQUAL, _ANY_BIT, _AT_LEAST, _RETURN = 0x20, 0x15, 0x45, 0x35, 0x06  # linux/bpf_common.h
 _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x80000000
 _NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16  # struct seccomp_data
@@ -63,14 +66,14 @@ _LANDLOCK_FIRST = (
 _LANDLOCK_READ = 0x4 | 0x8  # read a file, list a directory
 
 
-def filter_program(machine: str) -> bytes:
+def filter_program(machine: str, *, receives: bool = False) -> bytes:
     """The seccomp filter, struct sock_filter after struct sock_filter. Raises OSError for another machine."""
     if machine not in _ARCH:
         raise OSError(errno.ENOSYS, f"no list of system calls for {machine}")
     out = [(_LOAD, 0, 0, _ARCH_AT), (_EQUAL, 1, 0, _ARCH[machine]), (_RETURN, 0, 0, _KILL)]
     out += [(_LOAD, 0, 0, _NUMBER_AT)]
     out += [(_AT_LEAST, 0, 1, 0x40000000), (_RETURN, 0, 0, _KILL)]  # the x32 numbering
-    for number in _FREE[machine]:
+    for number in (*_FREE[machine], *(_RECEIVE[machine] if receives else ())):
         out += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
     for number, argument in _OPENS[machine]:
         out += [(_EQUAL, 0, 4, number), (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument)]
@@ -82,8 +85,10 @@ def filter_program(machine: str) -> bytes:
     return b"".join(struct.pack("<HBBI", *one) for one in out)
 
 
-def confine(readable: Sequence[str]) -> dict[str, str]:
+def confine(readable: Sequence[str], *, receives: bool = False) -> dict[str, str]:
     """Give up everything; returns what was done, by name, in words. Raises OSError when a needed part is refused.
+
+    `receives`: descriptors may still come over a socket that is open already.
 
     As root the process becomes `nobody` in a network of its own first; otherwise it stays the user that it is. Either
     way system calls, memory, descriptors, file sizes and children are bounded. Nothing of it can be taken back.
@@ -108,7 +113,7 @@ def confine(readable: Sequence[str]) -> dict[str, str]:
     _checked(_libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl")
     _bound()
     done["files"] = _landlock(readable)
-    seccomp.install(filter_program(MACHINE))
+    seccomp.install(filter_program(MACHINE, receives=receives))
     done["system_calls"] = "allow list"
     return done
 

@@ -59,10 +59,11 @@ BUILDING_BLOCKS = {"download_tool", "chmod_executable"}
 #: Two facts about one attack that are worth two incidents: a list of accounts is also many failures,
 #: the connection is the second step of a chain that began with the shell, and a program from a doubtful place that
 #: calls somebody, once or again and again, reads secrets or starts a set-user-id program has done more than start.
-#: So has a tunnel's program that sends.
+#: So has a tunnel's program that sends, and a shell of a web server that leaves a page behind.
 COMPANIONS = {
     "credential_stuffing": {"ssh_bruteforce"},
     "shell_network_connect": {"web_server_shell", "c2_callback"},
+    "web_shell": {"web_server_shell"},
     "tls_from_writable_place": {"suspicious_exec_origin"},
     "shadow_file_read": {"suspicious_exec_origin"},
     "secret_file_read": {"suspicious_exec_origin"},

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from innerwarden.malware import worker
+from innerwarden.libbpf import confine
 from innerwarden.sensor.inventory import file_matches
 from innerwarden.sensor.inventory.file_matches import FileMatches
 from tests.kernel.product import wait_for
@@ -77,13 +77,13 @@ def test_it_has_no_rights(matches: FileMatches, tmp_path: Path) -> None:
     assert (place / "ns/net").readlink() != Path("/proc/self/ns/net").readlink()
     assert matches._greeting["open"] == ""
     limits = (place / "limits").read_text()
-    assert f"{worker.MEMORY_BYTES} " in limits.split("Max address space")[1].splitlines()[0]
+    assert f"{confine.MEMORY_BYTES} " in limits.split("Max address space")[1].splitlines()[0]
 
 
 @pytest.mark.parametrize(
     ("act", "reason"),
     [
-        ("open('/etc/passwd')", "Operation not permitted"),
+        ("open('/etc/passwd', 'a')", "Operation not permitted"),
         ("__import__('socket').socket()", "Operation not permitted"),
         ("os.fork()", "Operation not permitted"),
         ("os.execv('/bin/true', ['true'])", "Operation not permitted"),

@@ -19,7 +19,7 @@ from innerwarden.sensor.inventory.baseline import Baseline, Difference, Item
 from innerwarden.sensor.inventory.collector import Find, Look
 from innerwarden.sensor.inventory.fact import UNKNOWN_UID, Actor, Fact
 from innerwarden.sensor.inventory.unit_places import Place
-from innerwarden.sensor.inventory.watched_files import PLACES
+from innerwarden.sensor.inventory.watched_files import PASSED_OVER, PLACES
 
 KIND = "host.file_change"
 FILES = 16384
@@ -145,6 +145,8 @@ class FileChanges:
 
     def _item(self, path: str) -> Find[Item | None]:
         """Its state; that of the last look when the inode did not change. None for what is no file."""
+        if path.rpartition("/")[2] in PASSED_OVER:
+            return None
         try:
             state = os.lstat(path)
         except OSError:

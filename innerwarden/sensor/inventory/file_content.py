@@ -15,7 +15,16 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-from innerwarden.sensor.inventory.formats import BEGINS, PACKED, PASSING, RANSOM, SEALED, TEXT
+from innerwarden.sensor.inventory.formats import (
+    BEGINS,
+    PACKED,
+    PASSING,
+    RANSOM,
+    SEALED,
+    TEXT,
+    WEB_DIRECTORIES,
+    WEB_SCRIPTS,
+)
 
 #: Bytes of one sample, and least bytes for which the statistic says something (two of each value expected).
 SAMPLE = 4096
@@ -30,6 +39,7 @@ RANSOM_EXTENSION = "ransom_extension"
 APPENDED = "appended_extension"
 FORMAT_LOST = "format_lost"
 NOTE = "ransom_note"
+WEB_SCRIPT = "web_script"
 
 _NOTE_NAME = re.compile(
     r"(?i)(readme|read_me|read-me|how[-_ ]?to|restore|recover|decrypt|unlock|instruction|ransom|attention|warning)"
@@ -136,6 +146,13 @@ def _is_known(head: bytes) -> bool:
 def _text_lost(head: bytes, others: tuple[bytes, ...]) -> bool:
     """Parts of a text are random: some families encrypt every so many bytes only."""
     return not _is_known(head) and any(is_random(part) for part in (head, *others))
+
+
+def is_web_script(path: str) -> bool:
+    """A page that a web server would execute, by its place and its name."""
+    if not path.lower().endswith(WEB_SCRIPTS):
+        return False
+    return not WEB_DIRECTORIES.isdisjoint(path.split("/")[:-1])
 
 
 def is_note_name(name: str) -> bool:

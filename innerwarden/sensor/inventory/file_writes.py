@@ -44,6 +44,7 @@ REASONS = {
     file_content.APPENDED: "a .{format} with .{outer} put after it, and its content is random",
     file_content.FORMAT_LOST: "named like .{format}, and its content is not",
     file_content.NOTE: "a text that asks for money for files",
+    file_content.WEB_SCRIPT: "a page that a web server executes",
 }
 
 #: (open file, its state, its path, who, executed or written). The file is the caller's; keep a copy of the descriptor.
@@ -170,6 +171,8 @@ class FileWrites:
             return None
         name = path.rpartition("/")[2]
         verdict, values = self._verdict(event.fd, state, name)
+        if not verdict and state.st_size and file_content.is_web_script(path):
+            verdict = file_content.WEB_SCRIPT
         if self._is_program(event.fd, state, name):
             self._offer_file(event, state, path, executed=False)
         if not verdict:

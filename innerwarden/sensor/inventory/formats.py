@@ -234,3 +234,26 @@ RANSOM = frozenset(
         ),
     }
 )
+
+#: Extensions of pages that a web server executes, and directories below which it looks for pages. Sources: the default
+#: configurations of Apache (mod_php, suexec), nginx, PHP-FPM, Tomcat and the usual hosting panels.
+WEB_SCRIPTS = (
+    *(
+        ".php",
+        ".php3",
+        ".php4",
+        ".php5",
+        ".php7",
+        ".php8",
+        ".phtml",
+        ".pht",
+        ".phar",
+        ".jsp",
+        ".jspx",
+        ".jspf",
+    ),
+    *(".asp", ".aspx", ".ashx", ".cgi", ".cfm"),
+)
+WEB_DIRECTORIES = frozenset(
+    {"www", "html", "htdocs", "httpdocs", "public_html", "webapps", "wwwroot", "webroot", "cgi-bin"}
+)

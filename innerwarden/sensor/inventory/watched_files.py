@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from innerwarden.sensor.inventory.unit_places import Place
 
+#: Files below these places that give nobody any right: what a client met.
+PASSED_OVER = frozenset({"known_hosts", "known_hosts.old"})
+
 PLACES: tuple[Place, ...] = (
     *(
         Place(f"/etc/{name}", "the list of accounts", 0)

@@ -88,6 +88,12 @@ def test_new_and_gone(tmp_path: Path) -> None:
     assert changes(looked(one)) == {str(path): Change.VANISHED}
 
 
+def test_a_host_that_a_client_met_is_passed_over(tmp_path: Path) -> None:
+    one = watching(tmp_path)
+    write(tmp_path / "etc/ssh/known_hosts", "host key")
+    assert looked(one) == []
+
+
 def test_what_the_package_brought_is_named_so(tmp_path: Path) -> None:
     content = "PermitRootLogin prohibit-password\n"
     path = tmp_path / "etc/ssh/sshd_config"

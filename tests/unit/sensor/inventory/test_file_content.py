@@ -182,3 +182,15 @@ def test_names_of_notes(name: str) -> None:
 @pytest.mark.parametrize("name", ["readme.py", "notes.txt", "howto.docx", "HOWTO.jpg"])
 def test_names_of_other_files(name: str) -> None:
     assert not file_content.is_note_name(name)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/var/www/html/a.php", True), ("/home/a/public_html/x/A.PHTML", True), ("/srv/tomcat/webapps/a.jsp", True),
+        ("/var/www/html/a.txt", False), ("/usr/share/doc/a.php", False), ("/srv/a.php/www", False),
+        ("/var/www.old/a.php", False), ("/home/a/www.php", False),
+    ],
+)  # fmt: skip
+def test_pages_that_a_server_executes(path: str, expected: bool) -> None:
+    assert file_content.is_web_script(path) is expected
