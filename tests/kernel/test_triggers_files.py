@@ -7,16 +7,20 @@ Every act is done by a child, in a directory of the test's own.
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from tests.kernel.product import ACTS_ONLY, Product, wait_for
+from tests.unit.malware.samples import SAMPLES, Sample
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -72,6 +76,10 @@ done
 """
 
 
+SHELL = next(sample for sample in SAMPLES if sample.rule == "reverse_shell_script")
+MINER = next(sample for sample in SAMPLES if sample.rule == "miner_program")
+
+
 class Trigger(NamedTuple):
     detector: str
     command: list[str]
@@ -97,7 +105,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def product(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+def old_program(place: Path) -> Path:
+    """A program with telling words behind its own bytes, made before the sensor starts."""
+    path = Path(shutil.copy("/bin/true", place / "tool"))
+    with path.open("ab") as out:
+        out.write(MINER.content)
+    return path
+
+
+@pytest.fixture(scope="module")
+def product(place: Path, old_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     (place / "watched").mkdir()
     (place / "watched/settings").write_text("safe = yes\n")
     config = (
@@ -174,6 +191,51 @@ def test_a_watched_file_that_is_changed(product: Product, place: Path) -> None:
     )
     assert "content sha256" in rows[0]["summary"]
     assert rows[0]["fields"]["process"]["exe"].endswith("/mv")
+
+
+def one_of(product: Product, since_s: float, path: Path, detector: str) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = wait_for(
+        lambda: [row for row in told(product, since_s, path) if row["detector"] == detector],
+        SEEN_WITHIN_S,
+        f"{detector} said nothing of {path}\n{product.output()}",
+    )
+    return rows[0]
+
+
+@pytest.mark.skipif(not find_spec("yara"), reason="python3-yara is not installed")
+@pytest.mark.parametrize("sample", [SHELL, MINER], ids=lambda one: one.rule)
+def test_a_known_content_is_told_when_it_is_written(product: Product, place: Path, sample: Sample) -> None:
+    began = time.time()
+    path = place / sample.name
+    path.write_bytes(sample.content)
+    row = one_of(product, began, path, "yara_scan")
+    assert sample.rule in row["summary"]
+    assert row["fields"]["process"]["pid"] == os.getpid()
+
+
+@pytest.mark.skipif(not find_spec("yara"), reason="python3-yara is not installed")
+def test_a_program_that_was_there_before_is_told_when_it_is_executed(
+    product: Product, old_program: Path
+) -> None:
+    began = time.time()
+    subprocess.run([old_program], check=True)
+    row = one_of(product, began, old_program, "yara_scan")
+    assert "miner_program" in row["summary"]
+
+
+def test_a_page_that_a_server_leaves_among_uploads(product: Product, place: Path) -> None:
+    uploads = place / "www/uploads"
+    uploads.mkdir(parents=True)
+    server = place / "php-fpm8.2"
+    shutil.copy(Path(sys.executable).resolve(), server)
+    began = time.time()
+    code = f"import pathlib; pathlib.Path({str(uploads)!r}, 'x.php').write_text('<?php echo 1;')"
+    subprocess.run(
+        [server, "-c", code], check=True, env={"PYTHONHOME": sys.base_prefix, "PATH": os.environ["PATH"]}
+    )
+    row = one_of(product, began, uploads / "x.php", "web_shell")
+    assert row["severity"] == "high"
+    assert row["fields"]["process"]["exe"] == str(server)
 
 
 WORK = [
