@@ -190,6 +190,21 @@ class PageCacheConfig(Section, frozen=True):
     cadence_s: int = 300
 
 
+class FirmwareConfig(Section, frozen=True):
+    enabled: bool = True
+    cadence_s: int = 600
+
+
+class KernelFunctionsConfig(Section, frozen=True):
+    enabled: bool = True
+    cadence_s: int = 60
+
+
+class ControlGroupsConfig(Section, frozen=True):
+    enabled: bool = True
+    cadence_s: int = 30
+
+
 class InventoryConfig(Section, frozen=True):
     """What is looked at again and again, and how often. Cadences are in seconds."""
 
@@ -207,6 +222,9 @@ class InventoryConfig(Section, frozen=True):
     file_matches: FileMatchesConfig = FileMatchesConfig()
     device_nodes: DeviceNodesConfig = DeviceNodesConfig()
     page_cache: PageCacheConfig = PageCacheConfig()
+    firmware: FirmwareConfig = FirmwareConfig()
+    kernel_functions: KernelFunctionsConfig = KernelFunctionsConfig()
+    control_groups: ControlGroupsConfig = ControlGroupsConfig()
 
 
 class CollectorsConfig(Section, frozen=True):

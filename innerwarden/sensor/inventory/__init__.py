@@ -19,12 +19,15 @@ from innerwarden.sensor.inventory.actors import Actors
 from innerwarden.sensor.inventory.baseline import Baseline
 from innerwarden.sensor.inventory.bpf_programs import BpfPrograms
 from innerwarden.sensor.inventory.collector import Collector
+from innerwarden.sensor.inventory.control_groups import ControlGroups
 from innerwarden.sensor.inventory.device_nodes import DeviceNodes
 from innerwarden.sensor.inventory.devices import Devices
 from innerwarden.sensor.inventory.file_changes import FileChanges
 from innerwarden.sensor.inventory.file_matches import FileMatches
 from innerwarden.sensor.inventory.file_writes import FileWrites
+from innerwarden.sensor.inventory.firmware import Firmware
 from innerwarden.sensor.inventory.hidden_processes import HiddenProcesses
+from innerwarden.sensor.inventory.kernel_functions import KernelFunctions
 from innerwarden.sensor.inventory.listeners import Listeners
 from innerwarden.sensor.inventory.memory_maps import MemoryMaps
 from innerwarden.sensor.inventory.modules import Modules
@@ -75,6 +78,7 @@ def load(
         units = ServiceUnits(kept("service_units"), more=config.service_units.directories)
         plan.append((units, config.service_units.cadence_s))
     plan += _of_files(config, kept, Actors(engine))
+    plan += _of_the_machine(config, kept)
     return Inventory(engine, plan, now=time.monotonic())
 
 
@@ -97,3 +101,14 @@ def _of_files(config: InventoryConfig, kept: Kept, actors: Actors) -> Iterator[t
     if config.suid_files.enabled:
         suid = SuidFiles(privileged, config.suid_files.roots)
         yield (suid, config.suid_files.cadence_s)
+
+
+def _of_the_machine(config: InventoryConfig, kept: Kept) -> Iterator[tuple[Collector, float]]:
+    """Those that look at what is below and above the kernel."""
+    if config.firmware.enabled:
+        yield (Firmware(kept("firmware")), config.firmware.cadence_s)
+    if config.kernel_functions.enabled:
+        functions = KernelFunctions(kept("kernel_functions", boot_bound=True))
+        yield (functions, config.kernel_functions.cadence_s)
+    if config.control_groups.enabled:
+        yield (ControlGroups(), config.control_groups.cadence_s)
