@@ -68,6 +68,7 @@ COMPANIONS = {
     "shadow_file_read": {"suspicious_exec_origin"},
     "secret_file_read": {"suspicious_exec_origin"},
     "browser_store_read": {"suspicious_exec_origin"},
+    "execution_guard": {"history_disabled"},
     "dns_null_query": {"c2_protocol_tunneling"},
     "setuid_exploit_pattern": {"suspicious_exec_origin"},
     "reverse_shell": {"c2_port_connect"},
