@@ -205,6 +205,10 @@ class ControlGroupsConfig(Section, frozen=True):
     cadence_s: int = 30
 
 
+class TrafficConfig(Section, frozen=True):
+    cadence_s: int = 10
+
+
 class InventoryConfig(Section, frozen=True):
     """What is looked at again and again, and how often. Cadences are in seconds."""
 
@@ -225,6 +229,7 @@ class InventoryConfig(Section, frozen=True):
     firmware: FirmwareConfig = FirmwareConfig()
     kernel_functions: KernelFunctionsConfig = KernelFunctionsConfig()
     control_groups: ControlGroupsConfig = ControlGroupsConfig()
+    traffic: TrafficConfig = TrafficConfig()
 
 
 class CollectorsConfig(Section, frozen=True):

@@ -108,6 +108,7 @@ enum iw_kind {
 	IW_KIND_HOST_FIRMWARE = 142,      /* host.firmware: iw_host_fact */
 	IW_KIND_HOST_CONTROL_GROUP = 143, /* host.control_group: iw_host_fact */
 	IW_KIND_HOST_KERNEL_SYMBOL = 144, /* host.kernel_symbol: iw_host_fact */
+	IW_KIND_HOST_TRAFFIC = 152,       /* host.traffic: iw_host_fact */
 };
 
 /*
@@ -1044,7 +1045,7 @@ struct iw_host_fact {
 	iw_u16 protocol;         /* listener: IPPROTO_* */
 	struct iw_str name;      /* of the module, unit, sysctl, program, device, or the process's comm */
 	struct iw_str path;      /* of the file or executable concerned */
-	struct iw_str value;     /* sysctl: value; unit: ExecStart; device: ids; file_write: what its content is */
+	struct iw_str value;     /* sysctl: value; unit: ExecStart; device: ids; file_write: what its content is; traffic: a second */
 	struct iw_str old_value; /* at the last look */
 	struct iw_str sha256;    /* of the file, hexadecimal */
 	struct iw_str reason;    /* which two views disagree, what is suspect */

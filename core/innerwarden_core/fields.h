@@ -12,7 +12,7 @@
 #define IW_SHAPE_COMM 5
 #define IW_SHAPE_STR 6
 #define IW_FIELD_COUNT 199
-#define IW_KIND_TOP 144
+#define IW_KIND_TOP 152
 
 #define IW_FIELD_CPU 0
 #define IW_FIELD_FLAGS 1
@@ -498,6 +498,7 @@ static const iw_u16 iw_kind_size[IW_KIND_TOP + 1] = {
 	[IW_KIND_HOST_FIRMWARE] = sizeof(struct iw_host_fact),
 	[IW_KIND_HOST_CONTROL_GROUP] = sizeof(struct iw_host_fact),
 	[IW_KIND_HOST_KERNEL_SYMBOL] = sizeof(struct iw_host_fact),
+	[IW_KIND_HOST_TRAFFIC] = sizeof(struct iw_host_fact),
 };
 
 static const char *const iw_kind_names[IW_KIND_TOP + 1] = {
@@ -579,6 +580,7 @@ static const char *const iw_kind_names[IW_KIND_TOP + 1] = {
 	[IW_KIND_HOST_FIRMWARE] = "host.firmware",
 	[IW_KIND_HOST_CONTROL_GROUP] = "host.control_group",
 	[IW_KIND_HOST_KERNEL_SYMBOL] = "host.kernel_symbol",
+	[IW_KIND_HOST_TRAFFIC] = "host.traffic",
 };
 
 /* Offsets of a kind's strings, ended by 0: what a consumer has to check. */
@@ -662,6 +664,7 @@ static const iw_u16 iw_kind_strings[IW_KIND_TOP + 1][IW_STRINGS_MAX] = {
 	[IW_KIND_HOST_FIRMWARE] = {offsetof(struct iw_host_fact, name), offsetof(struct iw_host_fact, path), offsetof(struct iw_host_fact, value), offsetof(struct iw_host_fact, old_value), offsetof(struct iw_host_fact, sha256), offsetof(struct iw_host_fact, reason), 0},
 	[IW_KIND_HOST_CONTROL_GROUP] = {offsetof(struct iw_host_fact, name), offsetof(struct iw_host_fact, path), offsetof(struct iw_host_fact, value), offsetof(struct iw_host_fact, old_value), offsetof(struct iw_host_fact, sha256), offsetof(struct iw_host_fact, reason), 0},
 	[IW_KIND_HOST_KERNEL_SYMBOL] = {offsetof(struct iw_host_fact, name), offsetof(struct iw_host_fact, path), offsetof(struct iw_host_fact, value), offsetof(struct iw_host_fact, old_value), offsetof(struct iw_host_fact, sha256), offsetof(struct iw_host_fact, reason), 0},
+	[IW_KIND_HOST_TRAFFIC] = {offsetof(struct iw_host_fact, name), offsetof(struct iw_host_fact, path), offsetof(struct iw_host_fact, value), offsetof(struct iw_host_fact, old_value), offsetof(struct iw_host_fact, sha256), offsetof(struct iw_host_fact, reason), 0},
 };
 
 static const char *const iw_kind_structs[IW_KIND_TOP + 1] = {
@@ -743,6 +746,7 @@ static const char *const iw_kind_structs[IW_KIND_TOP + 1] = {
 	[IW_KIND_HOST_FIRMWARE] = "iw_host_fact",
 	[IW_KIND_HOST_CONTROL_GROUP] = "iw_host_fact",
 	[IW_KIND_HOST_KERNEL_SYMBOL] = "iw_host_fact",
+	[IW_KIND_HOST_TRAFFIC] = "iw_host_fact",
 };
 
 static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = {
@@ -2920,6 +2924,42 @@ static const struct iw_field_place iw_fields[IW_KIND_TOP + 1][IW_FIELD_COUNT] = 
 		[IW_FIELD_REASON] = {offsetof(struct iw_host_fact, reason), 6, 0},
 	},
 	[IW_KIND_HOST_KERNEL_SYMBOL] = {
+		[IW_FIELD_CPU] = {offsetof(struct iw_host_fact, h.cpu), 1, 0},
+		[IW_FIELD_FLAGS] = {offsetof(struct iw_host_fact, h.flags), 2, 0},
+		[IW_FIELD_SEQUENCE] = {offsetof(struct iw_host_fact, h.sequence), 2, 0},
+		[IW_FIELD_TS_NS] = {offsetof(struct iw_host_fact, h.ts_ns), 3, 0},
+		[IW_FIELD_START_NS] = {offsetof(struct iw_host_fact, h.start_ns), 3, 0},
+		[IW_FIELD_PARENT_START_NS] = {offsetof(struct iw_host_fact, h.parent_start_ns), 3, 0},
+		[IW_FIELD_CGROUP_ID] = {offsetof(struct iw_host_fact, h.cgroup_id), 3, 0},
+		[IW_FIELD_PID] = {offsetof(struct iw_host_fact, h.pid), 2, 0},
+		[IW_FIELD_TID] = {offsetof(struct iw_host_fact, h.tid), 2, 0},
+		[IW_FIELD_PPID] = {offsetof(struct iw_host_fact, h.ppid), 2, 0},
+		[IW_FIELD_UID] = {offsetof(struct iw_host_fact, h.uid), 2, 0},
+		[IW_FIELD_GID] = {offsetof(struct iw_host_fact, h.gid), 2, 0},
+		[IW_FIELD_EUID] = {offsetof(struct iw_host_fact, h.euid), 2, 0},
+		[IW_FIELD_MNT_NS] = {offsetof(struct iw_host_fact, h.mnt_ns), 2, 0},
+		[IW_FIELD_PID_NS] = {offsetof(struct iw_host_fact, h.pid_ns), 2, 0},
+		[IW_FIELD_COMM] = {offsetof(struct iw_host_fact, h.comm), 5, 0},
+		[IW_FIELD_SRC_IP] = {offsetof(struct iw_host_fact, src_ip), 4, 0},
+		[IW_FIELD_INODE] = {offsetof(struct iw_host_fact, inode), 3, 0},
+		[IW_FIELD_TARGET_START_NS] = {offsetof(struct iw_host_fact, target_start_ns), 3, 0},
+		[IW_FIELD_TARGET_PID] = {offsetof(struct iw_host_fact, target_pid), 2, 0},
+		[IW_FIELD_TARGET_UID] = {offsetof(struct iw_host_fact, target_uid), 2, 0},
+		[IW_FIELD_CHANGE] = {offsetof(struct iw_host_fact, change), 2, 0},
+		[IW_FIELD_MODE] = {offsetof(struct iw_host_fact, mode), 2, 0},
+		[IW_FIELD_PROGRAM_TYPE] = {offsetof(struct iw_host_fact, program_type), 2, 0},
+		[IW_FIELD_PROGRAM_ID] = {offsetof(struct iw_host_fact, program_id), 2, 0},
+		[IW_FIELD_MEMORY_FLAGS] = {offsetof(struct iw_host_fact, memory_flags), 2, 0},
+		[IW_FIELD_SRC_PORT] = {offsetof(struct iw_host_fact, src_port), 1, 0},
+		[IW_FIELD_PROTOCOL] = {offsetof(struct iw_host_fact, protocol), 1, 0},
+		[IW_FIELD_NAME] = {offsetof(struct iw_host_fact, name), 6, 0},
+		[IW_FIELD_PATH] = {offsetof(struct iw_host_fact, path), 6, 0},
+		[IW_FIELD_VALUE] = {offsetof(struct iw_host_fact, value), 6, 0},
+		[IW_FIELD_OLD_VALUE] = {offsetof(struct iw_host_fact, old_value), 6, 0},
+		[IW_FIELD_SHA256] = {offsetof(struct iw_host_fact, sha256), 6, 0},
+		[IW_FIELD_REASON] = {offsetof(struct iw_host_fact, reason), 6, 0},
+	},
+	[IW_KIND_HOST_TRAFFIC] = {
 		[IW_FIELD_CPU] = {offsetof(struct iw_host_fact, h.cpu), 1, 0},
 		[IW_FIELD_FLAGS] = {offsetof(struct iw_host_fact, h.flags), 2, 0},
 		[IW_FIELD_SEQUENCE] = {offsetof(struct iw_host_fact, h.sequence), 2, 0},

@@ -91,6 +91,7 @@ cdef extern from "iw_event.h" nogil:
         IW_KIND_HOST_FIRMWARE
         IW_KIND_HOST_CONTROL_GROUP
         IW_KIND_HOST_KERNEL_SYMBOL
+        IW_KIND_HOST_TRAFFIC
     enum iw_hook:
         IW_HOOK_OPEN
         IW_HOOK_OPENAT

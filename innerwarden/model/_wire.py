@@ -93,6 +93,7 @@ class Kind(IntEnum):
     HOST_FIRMWARE = 142
     HOST_CONTROL_GROUP = 143
     HOST_KERNEL_SYMBOL = 144
+    HOST_TRAFFIC = 152
 
 
 class HookId(IntEnum):
@@ -419,6 +420,7 @@ KINDS: dict[str, Kind] = {
     "host.firmware": Kind.HOST_FIRMWARE,
     "host.control_group": Kind.HOST_CONTROL_GROUP,
     "host.kernel_symbol": Kind.HOST_KERNEL_SYMBOL,
+    "host.traffic": Kind.HOST_TRAFFIC,
 }
 
 #: Kind -> struct name
@@ -501,6 +503,7 @@ RECORD_OF: dict[Kind, str] = {
     Kind.HOST_FIRMWARE: "iw_host_fact",
     Kind.HOST_CONTROL_GROUP: "iw_host_fact",
     Kind.HOST_KERNEL_SYMBOL: "iw_host_fact",
+    Kind.HOST_TRAFFIC: "iw_host_fact",
 }
 
 #: struct name -> bytes of its fixed part

@@ -571,7 +571,7 @@ class HostFact(Header, frozen=True, kw_only=True, omit_defaults=True):
     protocol: int | None = None  # listener: IPPROTO_*
     name: str | None = None  # of the module, unit, sysctl, program, device, or the process's comm
     path: str | None = None  # of the file or executable concerned
-    value: str | None = None  # sysctl: value; unit: ExecStart; device: ids; file_write: what its content is
+    value: str | None = None  # sysctl: value; unit: ExecStart; device: ids; file_write: what its content is; traffic: a second
     old_value: str | None = None  # at the last look
     sha256: str | None = None  # of the file, hexadecimal
     reason: str | None = None  # which two views disagree, what is suspect
@@ -657,4 +657,5 @@ DETAILS: dict[str, type[Header]] = {
     "host.firmware": HostFact,
     "host.control_group": HostFact,
     "host.kernel_symbol": HostFact,
+    "host.traffic": HostFact,
 }

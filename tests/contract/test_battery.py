@@ -74,6 +74,7 @@ COMPANIONS = {
     "reverse_shell": {"c2_port_connect"},
     "c2_callback": {"suspicious_exec_origin"},
     "c2_port_connect": {"suspicious_exec_origin"},
+    "imds_access": {"suspicious_exec_origin"},
     "c2_non_standard_port": {"suspicious_exec_origin"},
 }
 

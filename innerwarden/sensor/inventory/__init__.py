@@ -36,6 +36,7 @@ from innerwarden.sensor.inventory.scheduler import Inventory
 from innerwarden.sensor.inventory.service_units import ServiceUnits
 from innerwarden.sensor.inventory.suid_files import SuidFiles
 from innerwarden.sensor.inventory.sysctls import Sysctls
+from innerwarden.sensor.inventory.traffic import Traffic
 
 __all__ = ["Inventory", "load"]
 
@@ -70,6 +71,8 @@ def load(
         plan.append((BpfPrograms(kept("bpf_programs", boot_bound=True)), config.bpf_programs.cadence_s))
     if config.devices.enabled:
         plan.append((Devices(kept("devices", boot_bound=True)), config.devices.cadence_s))
+    if config.traffic.enabled:
+        plan.append((Traffic(), config.traffic.cadence_s))
     if config.hidden_processes.enabled:
         plan.append((HiddenProcesses(engine.process), config.hidden_processes.cadence_s))
     if config.memory_maps.enabled:
