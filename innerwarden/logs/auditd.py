@@ -37,8 +37,6 @@ _OF_CALL = frozenset((
 ))  # fmt: skip
 #: Kinds of records in which a program that starts is told of.
 _STARTS = frozenset({"SYSCALL", "EXECVE"})
-#: Types whose answer is remembered; the kernel and its daemons have some two hundred.
-MAX_TYPES = 512
 _ENDS = frozenset({"PROCTITLE", "EOE"})
 _EXEC_CALLS = frozenset({"execve", "execveat"})
 _RESULTS = {
@@ -72,7 +70,6 @@ class AuditReader:
         self._packer = Packer("audit.record", source_id)
         self._exec = Packer("process.exec") if starts else None
         self._wants = wants
-        self._wanted: dict[str, bool] = {}
         self._monotonic = monotonic
         self._events: OrderedDict[tuple[bytes, int, int], list[Line]] = OrderedDict()
         self._started: OrderedDict[int, int] = OrderedDict()
@@ -143,12 +140,7 @@ class AuditReader:
 
     def _is_wanted(self, kind: str) -> bool:
         """EXECVE is the program that started, EOE says nothing."""
-        known = self._wanted.get(kind)
-        if known is None:
-            known = kind not in ("EXECVE", "EOE") and self._wants(kind)
-            if len(self._wanted) < MAX_TYPES:
-                self._wanted[kind] = known
-        return known
+        return kind not in ("EXECVE", "EOE") and self._wants(kind)
 
     def _started_program(self, lines: list[Line], context: Values) -> bytes | None:
         if (

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from innerwarden.model.vocabulary import VOCABULARY
 from innerwarden.rules.program import MATCH, CompiledPredicate, CompiledRule
+
+#: Values whose answer is remembered.
+KNOWN_MAX = 512
 
 
 def can_match(rule: CompiledRule, kind: str, field: str, value: str) -> bool:
@@ -26,10 +29,21 @@ def can_match(rule: CompiledRule, kind: str, field: str, value: str) -> bool:
     return False
 
 
-def readers_of(rules: Iterable[CompiledRule], kind: str, field: str) -> Callable[[str], bool]:
-    """Whether any rule over `kind` can match an event whose `field` has that value."""
-    own = [rule for rule in rules if kind in rule.kinds]
-    return lambda value: any(can_match(rule, kind, field, value) for rule in own)
+class Readers:
+    """Whether any rule over `kind` can match an event whose `field` has some value. Answers are remembered, a few."""
+
+    def __init__(self, rules: Iterable[CompiledRule], kind: str, field: str) -> None:
+        self._rules = [rule for rule in rules if kind in rule.kinds]
+        self._kind, self._field = kind, field
+        self._known: dict[str, bool] = {}
+
+    def __call__(self, value: str) -> bool:
+        known = self._known.get(value)
+        if known is None:
+            known = any(can_match(rule, self._kind, self._field, value) for rule in self._rules)
+            if len(self._known) < KNOWN_MAX:
+                self._known[value] = known
+        return known
 
 
 def _holds(predicate: CompiledPredicate, kind: str, field: str, value: str) -> bool | None:

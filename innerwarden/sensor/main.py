@@ -27,7 +27,7 @@ from innerwarden.config import Config
 from innerwarden.errors import BpfError, UnavailableError
 from innerwarden.model.health import CollectorHealth, RingHealth
 from innerwarden.modules.loader import ModuleSet
-from innerwarden.rules.reach import readers_of
+from innerwarden.rules.reach import Readers
 from innerwarden.sensor import collectors, gap, inventory, procfs
 from innerwarden.sensor.canary import Canary
 from innerwarden.sensor.collectors import CollectorSet, Surroundings
@@ -50,6 +50,8 @@ COLLECTOR_PERIOD_S = 0.1
 HEALTH_PERIOD_S = 2.0
 TEND_PERIOD_S = HEARTBEAT_S
 TELEMETRY_PERIOD_S = 60.0
+#: Kind and field by which the audit log is told what nobody reads.
+AUDIT_TYPE = ("audit.record", "audit_type")
 
 
 class Sensor:
@@ -68,6 +70,7 @@ class Sensor:
         )
         self.switch = ModuleSwitch(config, paths.rule_cache(data_dir))
         self.modules: ModuleSet = self.switch.current
+        self._audit_readers = Readers(self.modules.compiled_rules, *AUDIT_TYPE)
         for problem in self.modules.problems:
             logger.warning("not loaded %s", problem)
         self.engine.configure(self.modules.rules, self.modules.correlations, self.modules.natives)
@@ -130,10 +133,10 @@ class Sensor:
 
     def _surroundings(self) -> Surroundings:
         """What is captured is for whoever replays it: there nothing is left out."""
-        wants = readers_of(self.modules.compiled_rules, "audit.record", "audit_type")
         every = self.config.sensor.write_events
         return Surroundings(
-            kernel=self.kernel is not None, wants_audit=(lambda kind: True) if every else wants
+            kernel=self.kernel is not None,
+            wants_audit=lambda kind: every or self._audit_readers(kind),
         )
 
     def _start_kernel(self) -> None:
@@ -164,6 +167,7 @@ class Sensor:
                 raise ValueError(f"the kernel does not watch its files: {error}") from error
         self.engine.configure(modules.rules, modules.correlations, modules.natives)
         self.modules = modules
+        self._audit_readers = Readers(modules.compiled_rules, *AUDIT_TYPE)
         self.host.replace(
             modules.specs,
             python=modules.python,

@@ -13,7 +13,7 @@ from innerwarden.logs.auditd import AuditReader
 from innerwarden.modules.factory import encode
 from innerwarden.rules.compiler import compile_sources
 from innerwarden.rules.program import RuleSource
-from innerwarden.rules.reach import readers_of
+from innerwarden.rules.reach import Readers
 
 AUDIT = {"product": "linux", "service": "auditd"}
 TRAIL = {"product": "aws", "service": "cloudtrail"}
@@ -139,11 +139,11 @@ def test_cloudtrail_fields(selection: dict[str, Any], expected: bool) -> None:
 )
 def test_what_no_rule_reads_is_known(selection: Any, wanted: list[str], not_wanted: list[str]) -> None:
     rule = compiled(AUDIT, {"selection": selection, "condition": "selection"})
-    wants = readers_of([rule], "audit.record", "audit_type")
+    wants = Readers([rule], "audit.record", "audit_type")
     assert [kind for kind in (*wanted, *not_wanted) if wants(kind)] == wanted
 
 
 def test_a_rule_that_excludes_a_type_reads_all_others() -> None:
     rule = compiled(AUDIT, {"s": {"key": "x"}, "f": {"type": "PATH"}, "condition": "s and not f"})
-    wants = readers_of([rule], "audit.record", "audit_type")
+    wants = Readers([rule], "audit.record", "audit_type")
     assert wants("SYSCALL") and not wants("PATH")
