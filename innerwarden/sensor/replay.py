@@ -31,7 +31,9 @@ from innerwarden.modules.state import read as read_state
 from innerwarden.sensor.collectors.base import utc_offset_s
 from innerwarden.sensor.collectors.journal_entry import decode_entry
 from innerwarden.sensor.detection.host import DetectionHost, acting_rules_of
+from innerwarden.sensor.recording import is_recording
 from innerwarden.sensor.replay_events import records_of
+from innerwarden.sensor.replay_recording import replay_recording
 
 CHUNK_BYTES = 256 << 10
 #: A line that does not end within this is cut there; the parser refuses and counts it.
@@ -55,6 +57,8 @@ class ReplayResult(msgspec.Struct, kw_only=True):
     matched: int = 0
     malformed: int = 0
     seconds: float = 0.0
+    cut: str = ""
+    """Of a recording: why it ends early; empty when it was closed."""
     problems: tuple[str, ...] = ()
     """Modules that were not loaded, each as `file:line: text`."""
 
@@ -72,8 +76,25 @@ def run(paths: list[Path], source: str, config: Config, progress: Progress | Non
     """
     if source not in SOURCES:
         raise UsageError(f"unknown source {source!r}", f"Use one of {', '.join(SOURCES)}")
+    if any(is_recording(path) for path in paths):
+        return _recording(paths, config, progress)
     with contextlib.closing(Workers()) as workers:
         return _run(paths, source, config, workers, progress)
+
+
+def _recording(paths: list[Path], config: Config, progress: Progress | None) -> ReplayResult:
+    if len(paths) > 1:
+        raise UsageError("a recording is replayed by itself", "Give one recording, or log files, not both")
+    told = replay_recording(paths[0], config, progress)
+    return ReplayResult(
+        findings=told.findings,
+        lines=told.records + told.malformed,
+        matched=told.records,
+        malformed=told.malformed,
+        seconds=told.seconds,
+        cut=told.cut,
+        problems=told.problems,
+    )
 
 
 def _run(

@@ -25,7 +25,9 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
-    files: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, plain or gzip.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Files, plain or gzip, or a recording.")
+    ],
     source: Annotated[
         str, typer.Option(help="What they are: auth_log, nginx_access, journald, events ...")
     ] = "auth_log",
@@ -45,6 +47,8 @@ def replay(
         _table(result)
     for problem in result.problems:
         note(f"not loaded: {problem}")
+    if result.cut:
+        note(f"the recording is not whole: {result.cut}")
     rate = result.lines / result.seconds if result.seconds else 0.0
     note(
         f"{len(result.findings)} findings; {result.lines} lines, {result.matched} of them events, "
