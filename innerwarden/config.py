@@ -329,6 +329,12 @@ class ThreatListsConfig(Section, frozen=True):
     max_entries: int = 2_000_000
 
 
+class TrustConfig(Section, frozen=True):
+    """Where the trust entries are; see docs/trust.md."""
+
+    directory: str = str(paths.SYSTEM_TRUST)
+
+
 class Config(Section, frozen=True):
     host: str = ""
     collectors: CollectorsConfig = CollectorsConfig()
@@ -340,6 +346,7 @@ class Config(Section, frozen=True):
     modules: ModulesConfig = ModulesConfig()
     rules: RulesConfig = RulesConfig()
     threat_lists: ThreatListsConfig = ThreatListsConfig()
+    trust: TrustConfig = TrustConfig()
 
     def host_name(self) -> str:
         return self.host or socket.gethostname()
@@ -443,6 +450,8 @@ def _check(config: Config) -> list[str]:
         problems.append(
             f"responder.block_entries is {config.responder.block_entries}; it must lie in 1024..{1 << 22}"
         )
+    if not config.trust.directory.startswith("/"):
+        problems.append(f"trust.directory is {config.trust.directory!r}; it must be an absolute path")
     return problems + _check_enforcement(config.responder.enforcement)
 
 

@@ -65,5 +65,13 @@ class ModuleError(InnerWardenError):
         super().__init__("\n".join([problem, *self.problems]), remedy)
 
 
+class TrustError(ConfigError):
+    """Trust files that cannot be taken as they are; `problems` lists every one as `file:line: text`."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(["the trust entries cannot be used", *self.problems]), "See docs/trust.md")
+
+
 class StateError(InnerWardenError):
     """state.db cannot be opened, migrated or written."""

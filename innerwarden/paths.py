@@ -12,6 +12,7 @@ from pathlib import Path
 SYSTEM_DATA_DIR = Path("/var/lib/innerwarden")
 SYSTEM_CONFIG = Path("/etc/innerwarden/config.toml")
 SYSTEM_YARA = Path("/etc/innerwarden/yara")
+SYSTEM_TRUST = Path("/etc/innerwarden/trust.d")
 SYSTEM_MODULES = (Path("/etc/innerwarden/modules"), Path("/usr/lib/innerwarden/modules"))
 
 PACKAGE = Path(__file__).resolve().parent

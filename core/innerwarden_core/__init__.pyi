@@ -60,6 +60,7 @@ class Rule:
     the hit. Raises ValueError naming the node for a backward or missing target.
     """
 
+    owner: str
     def __init__(
         self,
         owner: str,
@@ -89,6 +90,7 @@ class Correlation:
     timespan, so its window is up to 1/32 longer.
     """
 
+    owner: str
     def __init__(
         self,
         owner: str,
@@ -165,6 +167,9 @@ class ProcessInfo:
     exec_ts_ns: int
     exited: bool
     exec_flags: int
+    exe_inode: int
+    exe_dev: int
+    """Of the file that it runs, major << 20 | minor; inode and dev are 0 when nobody said."""
 
 @final
 class Ring:
@@ -223,7 +228,7 @@ class Engine:
         """Swap the whole set between batches.
 
         Windows, cooldowns, sequences and native state of an owner whose definition stays (for a correlation: its own
-        and those of its rules) are kept exactly; one that changed, or went and came back, starts anew. Cooldown length
+        and what its rules match) are kept exactly; one that changed, or went and came back, starts anew. Cooldown length
         and `emit` are no part of the definition.
         """
     def drain(self, rings: Sequence[Ring], timeout_ms: int, limit: int = 65536) -> list[Hit]:
@@ -260,12 +265,18 @@ class Engine:
         cwd: bytes | None,
         cgroup_path: bytes = b"",
         argv_len: int = 0,
+        exe_inode: int = 0,
+        exe_dev: int = 0,
     ) -> None:
         """Insert from /proc (start resolution 10 ms); merged with kernel records by (pid, start). `argv_len`: bytes
-        of all arguments, where `argv` holds the first of them only."""
+        of all arguments, where `argv` holds the first of them only. `exe_dev` is major << 20 | minor."""
     def process(self, pid: int, start_ns: int = 0) -> ProcessInfo | None: ...
     def ancestors(self, pid: int, start_ns: int = 0, limit: int = 32) -> list[ProcessInfo]:
         """Birth chain, nearest first; ends at the first unknown parent."""
+    def windows_of(self, record: bytes) -> dict[str, tuple[int, tuple[int, ...]]]:
+        """Correlation owner -> (count, steps) of the window under this record's key, for every correlation that a rule
+        which matches the record feeds: events, different values or steps inside the timespan, and for sequences which
+        steps are there (of an ordered one: reached in order). Feeds nothing. Raises ValueError for what is no record."""
     def capture(self, enabled: bool) -> None:
         """Keep a copy of every record for `take_captured` (replay of what was recorded).
 

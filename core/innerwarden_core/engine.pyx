@@ -23,7 +23,9 @@ from innerwarden_core.jsonl cimport lines_free, lines_take
 from innerwarden_core.intel cimport Intel
 from innerwarden_core.hits cimport hits_free, hits_full, hits_init, hits_take
 from innerwarden_core.payload cimport iw_payloads_free, iw_payloads_new, payload_stats
-from innerwarden_core.pipeline cimport MAX_DETECTORS, iw_pipeline, pipeline_plan, pipeline_tick
+from innerwarden_core.pipeline cimport (
+    MAX_DETECTORS, iw_look, iw_pipeline, pipeline_look, pipeline_plan, pipeline_tick,
+)
 from innerwarden_core.process_info cimport process_info
 from innerwarden_core.proctable cimport *
 from innerwarden_core.program cimport KINDS, Program
@@ -33,9 +35,12 @@ from innerwarden_core.text cimport iw_mix
 from innerwarden_core.view cimport view_begin, view_free, view_get, view_init
 from innerwarden_core.windows cimport STEPS_MAX, Window, iw_window
 
-from innerwarden_core.decode import KIND_NAMES, MALFORMED_NAMES
+from innerwarden_core.decode import KIND_NAMES, MALFORMED_NAMES, Record
 from innerwarden_core.rules import FIELDS
 from innerwarden_core.detectors import MODULES
+
+cdef enum:
+    LOOKS = 1024                # windows that one record may feed and `windows_of` tells
 
 
 @final
@@ -301,12 +306,12 @@ cdef class Engine:
 
     def seed_process(self, uint32_t pid, uint64_t start_ns, uint32_t ppid, uint64_t parent_start_ns, uint32_t uid,
                      uint32_t login_uid, bytes comm not None, bytes exe_path, bytes argv not None, bytes cwd,
-                     bytes cgroup_path=b"", uint32_t argv_len=0):
+                     bytes cgroup_path=b"", uint32_t argv_len=0, uint64_t exe_inode=0, uint32_t exe_dev=0):
         """Insert from /proc; what the kernel's records already said stays."""
         with self._lock:
             table_seed(
                 &self.pipeline.table, pid, start_ns, ppid, parent_start_ns, uid, login_uid, comm, exe_path or b"",
-                argv, cwd or b"", cgroup_path, argv_len,
+                argv, cwd or b"", cgroup_path, argv_len, exe_inode, exe_dev,
             )
 
     def process(self, uint32_t pid, uint64_t start_ns=0):
@@ -329,6 +334,29 @@ cdef class Engine:
                     out.append(process_info(process))
                 depth += 1
         return out
+
+    def windows_of(self, const uint8_t[::1] record not None):
+        """What the windows that this record feeds hold now, under its keys."""
+        cdef iw_look looks[LOOKS]
+        cdef uint8_t *copy
+        cdef uint32_t count, i, step
+        Record(record)  # raises ValueError for what is none
+        copy = <uint8_t *>malloc(<size_t>record.shape[0])
+        if copy == NULL:
+            raise MemoryError()
+        memcpy(copy, &record[0], <size_t>record.shape[0])
+        try:
+            with self._lock:
+                with nogil:
+                    count = pipeline_look(&self.pipeline, <const iw_header *>copy, looks, LOOKS)
+                return {
+                    self._owners[looks[i].owner]: (
+                        looks[i].count, tuple(step for step in range(STEPS_MAX) if looks[i].steps >> step & 1)
+                    )
+                    for i in range(count)
+                }
+        finally:
+            free(copy)
 
     # --- capture and numbers -------------------------------------------------------------------------
 
@@ -399,10 +427,11 @@ cdef dict window_stats(Window window):
 
 
 cdef dict definitions_of(list rules, list correlations, list natives):
-    """owner -> what it does, equal when its state means the same: a correlation's has those of its rules in it."""
+    """owner -> what it does, equal when its state means the same: a correlation's has what its rules match in it, and
+    not what they are folded by, which its windows do not know."""
     cdef Correlation correlation
-    known = {rule.owner: rule.key for rule in rules}
-    out = dict(known)
+    known = {rule.owner: rule.key[:3] for rule in rules}
+    out = {rule.owner: rule.key for rule in rules}
     for correlation in correlations:
         out[correlation.owner] = (correlation.key, tuple(known.get(owner) for owner in correlation.rules))
     for source in natives:

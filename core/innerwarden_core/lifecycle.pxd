@@ -14,5 +14,6 @@ cdef void table_exit(iw_table *table, const iw_process_exit *record) noexcept no
 cdef int table_seed(
     iw_table *table, uint32_t pid, uint64_t start_ns, uint32_t ppid, uint64_t parent_start_ns, uint32_t uid,
     uint32_t login_uid, bytes comm, bytes exe, bytes argv, bytes cwd, bytes cgroup, uint32_t argv_len,
+    uint64_t exe_inode, uint32_t exe_dev,
 ) except -1
 cdef void table_credential(iw_table *table, const iw_credential_change *record) noexcept nogil

@@ -53,6 +53,8 @@ cdef void table_exec(iw_table *table, const iw_process_exec *record) noexcept no
     )
     if process.image != NULL:
         process.image.argv_len = max(process.image.argv_len, record.argv_len)
+        process.image.exe_inode = record.exe_inode
+        process.image.exe_dev = record.exe_dev
 
 
 cdef void table_fork(iw_table *table, const iw_process_fork *record) noexcept nogil:
@@ -101,6 +103,7 @@ cdef void table_credential(iw_table *table, const iw_credential_change *record) 
 cdef int table_seed(
     iw_table *table, uint32_t pid, uint64_t start_ns, uint32_t ppid, uint64_t parent_start_ns, uint32_t uid,
     uint32_t login_uid, bytes comm, bytes exe, bytes argv, bytes cwd, bytes cgroup, uint32_t argv_len,
+    uint64_t exe_inode, uint32_t exe_dev,
 ) except -1:
     """Insert from /proc; what the kernel's records already said stays."""
     cdef iw_process *process = table_find(table, pid, start_ns)
@@ -126,4 +129,6 @@ cdef int table_seed(
         )
         if process.image != NULL:
             process.image.argv_len = max(process.image.argv_len, argv_len)
+            process.image.exe_inode = exe_inode
+            process.image.exe_dev = exe_dev
     return 0

@@ -78,6 +78,14 @@ cdef void pipeline_work(iw_pipeline *self, const iw_header *record, uint32_t wor
 cdef void pipeline_feed(iw_pipeline *self, uint32_t until) noexcept nogil
 cdef void pipeline_tick(iw_pipeline *self) noexcept nogil
 
+# One window as it stands for a record's key.
+cdef struct iw_look:
+    uint32_t owner
+    uint32_t steps
+    uint64_t count
+
+cdef uint32_t pipeline_look(iw_pipeline *self, const iw_header *record, iw_look *out, uint32_t room) noexcept nogil
+
 cdef inline uint32_t pipeline_run(iw_pipeline *self, const uint8_t *data) noexcept nogil:
     """A checked record, which must stay where it is until `pipeline_settle`. 0 when nothing wanted it."""
     cdef const iw_header *record = <const iw_header *>data

@@ -24,7 +24,7 @@ from innerwarden_core.record cimport *
 from innerwarden_core.text cimport iw_mix
 from innerwarden_core.view cimport FIRST_HOST_KIND, FIRST_LOG_KIND, has_task, view_begin, view_get
 from innerwarden_core.windows cimport (
-    iw_event, iw_fired, sample_text, window_add, window_prefetch_head, window_prefetch_slot,
+    iw_event, iw_fired, sample_text, window_add, window_look, window_prefetch_head, window_prefetch_slot,
 )
 
 cdef extern from "<time.h>" nogil:
@@ -311,3 +311,29 @@ cdef void report(iw_pipeline *self, iw_window *window, const iw_feed *feed, cons
         step.start_ns = fired.steps[i].start_ns
         hits_step(&self.hits, hit, &step)
     make_known(self, record)
+
+
+cdef uint32_t pipeline_look(iw_pipeline *self, const iw_header *record, iw_look *out, uint32_t room) noexcept nogil:
+    """The windows that the rules which match a checked record feed, under its keys; feeds nothing."""
+    cdef const iw_rule *rule
+    cdef const iw_binding *binding
+    cdef const iw_binding *end
+    cdef const iw_group *group
+    cdef iw_window *window
+    cdef uint32_t count, i, used = 0
+    view_begin(&self.view, record)
+    count = program_match(self.program, &self.view)
+    for i in range(count):
+        rule = &self.program.rules[self.program.matches[i]]
+        binding = self.program.bindings + rule.binding_first
+        end = binding + rule.binding_count
+        while binding != end and used < room:
+            window = self.windows[binding.window]
+            group = program_group(self.program, &self.view, binding.group, self.seed)
+            binding += 1
+            if group.count and not group.complete:
+                continue
+            out[used].owner = window.owner
+            out[used].count = window_look(window, group.hash if group.count else self.seed, &out[used].steps)
+            used += 1
+    return used

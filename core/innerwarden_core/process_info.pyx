@@ -28,6 +28,8 @@ cdef class ProcessInfo:
     cdef readonly unsigned long long exec_ts_ns
     cdef readonly bint exited
     cdef readonly unsigned int exec_flags
+    cdef readonly unsigned long long exe_inode
+    cdef readonly unsigned int exe_dev
 
     def __init__(self):
         raise TypeError("process entries are made by the engine")
@@ -54,6 +56,8 @@ cdef object process_info(const iw_process *process):
     out.argv = []
     if process.image != NULL:
         out.exec_flags = process.image.exec_flags
+        out.exe_inode = process.image.exe_inode
+        out.exe_dev = process.image.exe_dev
         out.argv_len = process.image.argv_len
         out.argv_incomplete = process.image.argv_len > process.image.argv_size
         out.argv = split_argv(image_argv(process.image), process.image.argv_size)

@@ -15,6 +15,8 @@ cdef struct iw_image:
     uint32_t argv_len    # bytes that were passed to exec
     uint32_t cwd_size
     uint32_t cgroup_size
+    uint32_t exe_dev     # major << 20 | minor; 0 with inode 0: not known
+    uint64_t exe_inode
     # exe_path, argv, cwd and cgroup_path follow the struct, in this order
 
 cdef struct iw_process:

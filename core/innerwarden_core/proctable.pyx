@@ -226,6 +226,8 @@ cdef void table_set_image(
     image.argv_len = argv_len
     image.cwd_size = cwd_size
     image.cgroup_size = cgroup_size
+    image.exe_dev = 0
+    image.exe_inode = 0
     at = <uint8_t *>image + sizeof(iw_image)
     if exe_size:
         memcpy(at, exe, exe_size)

@@ -48,7 +48,7 @@ cdef class Rule:
     cdef readonly tuple group_by
     cdef readonly uint64_t cooldown_ns
     cdef readonly bint emit
-    cdef readonly tuple key         # equal for rules that match the same and group it alike
+    cdef readonly tuple key         # what it matches in three parts, and what it is grouped by
 
 
 cdef class Correlation:

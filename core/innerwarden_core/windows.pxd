@@ -111,6 +111,7 @@ cdef struct iw_window:
 
 cdef const uint8_t *sample_text(const iw_sample *sample, char *scratch, uint32_t *size) noexcept nogil
 cdef bint window_add(iw_window *window, const iw_event *event, iw_fired *out) noexcept nogil
+cdef uint64_t window_look(const iw_window *window, uint64_t key, uint32_t *steps) noexcept nogil
 
 cdef inline iw_slot *slot_at(const iw_window *window, uint32_t index) noexcept nogil:
     return <iw_slot *>(window.slots + <uint64_t>index * window.stride)

@@ -271,6 +271,56 @@ cdef bint window_add(iw_window *window, const iw_event *event, iw_fired *out) no
     return fired
 
 
+cdef uint32_t stamps_inside(const iw_window *window, const iw_slot *slot) noexcept nogil:
+    cdef const uint64_t *stamps = <const uint64_t *>(slot + 1)
+    cdef uint32_t i, at, inside = 0
+    for i in range(slot.length):
+        at = slot.head + i
+        at = at - window.cap if at >= window.cap else at
+        inside += stamps[at] + window.timespan_ns >= slot.newest_ns
+    return inside
+
+
+cdef uint64_t window_look(const iw_window *window, uint64_t key, uint32_t *steps) noexcept nogil:
+    """What the key's window holds now, as window_add counts it; changes nothing. `steps`: one bit for each step of a
+    sequence that is there, of an ordered one those reached in order."""
+    cdef uint32_t link = window.heads[key & window.head_mask], i, inside = 0
+    cdef const iw_slot *slot = NULL
+    cdef const iw_moment *moments
+    cdef const iw_distinct *values
+    steps[0] = 0
+    while link:
+        slot = slot_at(window, link - 1)
+        if slot.key == key:
+            break
+        link = slot.chain
+    if link == 0 or (slot.length == 0 and slot.mask == 0):
+        return 0
+    if window.add == NULL:
+        return stamps_inside(window, slot)
+    if window.add == add_bucket:
+        return (<const iw_buckets *>(slot + 1)).total
+    if window.add == add_value:
+        values = <const iw_distinct *>(slot + 1)
+        for i in range(slot.length):
+            inside += values[i].ts_ns + window.timespan_ns >= slot.newest_ns
+        return inside
+    moments = <const iw_moment *>(slot + 1)
+    if window.add == add_temporal:
+        for i in range(window.step_count):
+            if slot.mask >> i & 1 and moments[i].ts_ns + window.timespan_ns >= slot.newest_ns:
+                steps[0] |= 1U << i
+                inside += 1
+        return inside
+    for i in range(slot.length):
+        if moments[i].ts_ns + window.timespan_ns < slot.newest_ns:
+            continue
+        if moments[i].step == inside and inside < window.step_count:
+            steps[0] |= 1U << inside
+            inside += 1
+    return inside
+
+
 cdef class Window:
     """One correlation's table, kept over a configure that changes neither the correlation nor its rules."""
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, overload
 
 import typer
 
@@ -53,7 +53,11 @@ def since_ns(text: str | None) -> int | None:
         ) from None
 
 
-def severity_of(text: str | None) -> Severity | None:
+@overload
+def severity_of(text: str, option: str = ...) -> Severity: ...
+@overload
+def severity_of(text: None, option: str = ...) -> None: ...
+def severity_of(text: str | None, option: str = "--severity") -> Severity | None:
     """A severity by name; raises UsageError that lists the names."""
     if text is None:
         return None
@@ -61,7 +65,7 @@ def severity_of(text: str | None) -> Severity | None:
         return Severity(text.strip().lower())
     except ValueError:
         raise UsageError(
-            f"--severity {text!r} is not a severity", "Use one of: " + ", ".join(Severity)
+            f"{option} {text!r} is not a severity", "Use one of: " + ", ".join(Severity)
         ) from None
 
 

@@ -34,6 +34,8 @@ def tell(row: IncidentRow, related: Sequence[IncidentRow]) -> None:
     facts = [("detector", row.detector), ("status", row.status), ("seen by", row.source)]
     facts += [("ATT&CK", ", ".join(fields.attack))] if fields.attack else []
     facts += [("about", ", ".join(f"{e.type} {e.value}" for e in fields.entities))] if fields.entities else []
+    if (mark := fields.trusted) is not None:
+        facts.append(("trusted by", f"{mark.entry} of {mark.owner}, found as {mark.severity}: {mark.reason}"))
     facts += [("folded in", f"{fields.suppressed_count} more alike")] if fields.suppressed_count else []
     for name, value in [*facts, ("id", row.incident_id)]:
         out.print(Text.assemble((f"  {name:<10}", "dim"), shown(value)))

@@ -93,6 +93,8 @@ def process_ref(info: ProcessInfo) -> ProcessRef:
         start_ns=info.start_ns,
         ppid=info.ppid,
         exe=info.exe_path,
+        exe_inode=info.exe_inode or None,
+        exe_dev=info.exe_dev or None,
         argv=tuple(info.argv),
         argv_len=info.argv_len or None,
         argv_incomplete=info.argv_incomplete,

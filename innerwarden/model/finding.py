@@ -23,6 +23,9 @@ class ProcessRef(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     start_ns: int = 0
     ppid: int | None = None
     exe: str | None = None
+    exe_inode: int | None = None
+    exe_dev: int | None = None
+    """Of the file that `exe` was at exec, as the kernel knows it: major << 20 | minor."""
     argv: tuple[str, ...] = ()
     argv_len: int | None = None
     """Bytes that were passed to exec, terminators included."""
@@ -56,6 +59,18 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     details: dict[str, str | int | None] = msgspec.field(default_factory=dict)
 
 
+class Trusted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The trust entry that covers a finding. `severity` is what the detector said; `lowered`: it became debug."""
+
+    entry: str
+    severity: Severity
+    lowered: bool
+    reason: str
+    owner: str
+    expires: str | None = None
+    """RFC 3339; None: the entry has no expiry."""
+
+
 class IncidentFields(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     incident_id: str
     host: str
@@ -71,6 +86,7 @@ class IncidentFields(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
     """What was lost or unseen in the time this finding rests on."""
     suppressed_count: int = 0
     """Equal matches that the cooldown folded into this one."""
+    trusted: Trusted | None = None
 
 
 class TelemetryFields(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

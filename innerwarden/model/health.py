@@ -111,6 +111,14 @@ class ProcessTableHealth(msgspec.Struct, frozen=True, kw_only=True):
     evicted: int = 0
 
 
+class TrustHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """`covered`: findings since the start that an entry covered, by entry; with `problems` nothing is trusted."""
+
+    entries: int = 0
+    covered: dict[str, int] = msgspec.field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
 class SensorHealth(msgspec.Struct, frozen=True, kw_only=True):
     """Rates are per second over the last report; totals and losses since the sensor's start."""
 
@@ -126,6 +134,7 @@ class SensorHealth(msgspec.Struct, frozen=True, kw_only=True):
     detectors: DetectorsHealth = DetectorsHealth()
     modules: ModulesHealth = ModulesHealth()
     process_table: ProcessTableHealth = ProcessTableHealth()
+    trust: TrustHealth = TrustHealth()
     rss_bytes: int = 0
     stopped: bool = False
     """The sensor's last word: it was asked to stop and did."""

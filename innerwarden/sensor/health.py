@@ -20,6 +20,7 @@ from innerwarden.model.health import (
     ProcessTableHealth,
     RingHealth,
     SensorHealth,
+    TrustHealth,
 )
 from innerwarden.model.severity import Severity
 
@@ -43,6 +44,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     modules: ModulesHealth
     process_entries: int
     process_evicted: int
+    trust: TrustHealth = TrustHealth()
 
 
 class Reporter:
@@ -78,6 +80,7 @@ class Reporter:
             process_table=ProcessTableHealth(
                 entries=snapshot.process_entries, evicted=snapshot.process_evicted
             ),
+            trust=snapshot.trust,
             rss_bytes=rss_bytes(),
             stopped=stopped,
         )

@@ -25,13 +25,15 @@ from innerwarden import paths
 from innerwarden.clock import boot_to_realtime_ns, realtime_ns
 from innerwarden.config import Config
 from innerwarden.errors import BpfError, UnavailableError
-from innerwarden.model.health import CollectorHealth, RingHealth
+from innerwarden.model.health import CollectorHealth, RingHealth, TrustHealth
 from innerwarden.modules.loader import ModuleSet
 from innerwarden.rules.reach import Readers
 from innerwarden.sensor import collectors, gap, inventory, procfs
 from innerwarden.sensor.canary import Canary
 from innerwarden.sensor.collectors import CollectorSet, Surroundings
+from innerwarden.sensor.detection.apart import configure, told_apart
 from innerwarden.sensor.detection.host import DetectionHost, acting_rules_of
+from innerwarden.sensor.detection.trusting import Trusting
 from innerwarden.sensor.enforcement import HEARTBEAT_S
 from innerwarden.sensor.health import Reporter, Snapshot
 from innerwarden.sensor.inventory import Inventory
@@ -43,6 +45,7 @@ from innerwarden.sensor.sinks.findings import FindingsSink
 from innerwarden.sensor.threat_lists import ThreatLists
 from innerwarden.sensor.watching import watched_names
 from innerwarden.stopping import Stop
+from innerwarden.trust import TrustStore
 
 logger = logging.getLogger("innerwarden.sensor")
 
@@ -76,6 +79,8 @@ class Sensor:
         self.engine.configure(self.modules.rules, self.modules.correlations, self.modules.natives)
         self.threat_lists = ThreatLists(config.threat_lists, self.engine)
         self.losses = LossLedger()
+        self.trust = TrustStore(Path(config.trust.directory))
+        self.trust.require()
         self.host = DetectionHost(
             self.modules.specs,
             self.engine,
@@ -86,7 +91,11 @@ class Sensor:
             acting_rules=acting_rules_of(self.modules.compiled_correlations),
             remote=self.modules.remote,
             workers=self.switch.workers,
+            trusting=Trusting(
+                self.trust, self.engine, {c.owner: c for c in self.modules.compiled_correlations}
+            ),
         )
+        self._tell_apart()
         self.sink = FindingsSink(
             paths.findings(data_dir), max_bytes=sensor.findings_max_bytes, keep=sensor.findings_keep
         )
@@ -165,9 +174,13 @@ class Sensor:
                 self.kernel.watch_names(watched_names(modules.watch))
             except BpfError as error:
                 raise ValueError(f"the kernel does not watch its files: {error}") from error
-        self.engine.configure(modules.rules, modules.correlations, modules.natives)
+        apart = told_apart(modules, self.trust.current)
+        configure(self.engine, modules, apart)
         self.modules = modules
         self._audit_readers = Readers(modules.compiled_rules, *AUDIT_TYPE)
+        self.host.apart = apart
+        if self.host.trusting is not None:
+            self.host.trusting.correlations = {one.owner: one for one in modules.compiled_correlations}
         self.host.replace(
             modules.specs,
             python=modules.python,
@@ -193,6 +206,8 @@ class Sensor:
             if now >= next_tend and self.kernel is not None:
                 next_tend = now + TEND_PERIOD_S
                 self.kernel.tend()
+            if hits:
+                self._follow_trust()
             findings = [*self.host.findings(hits), *self.host.answers()]
             if findings or self.sink.backlog:
                 self.sink.write(findings)
@@ -211,7 +226,24 @@ class Sensor:
             if stop_after_s is not None and now - began >= stop_after_s:
                 return
 
+    def _follow_trust(self) -> None:
+        """Take up changed trust files before the next finding is told; windows stay as they are."""
+        if not self.trust.refresh():
+            return
+        for problem in self.trust.problems:
+            logger.error("trust entries not used, nothing is trusted: %s", problem)
+        self._tell_apart()
+
+    def _tell_apart(self) -> None:
+        """Let the engine keep apart what trust is asked about."""
+        apart = told_apart(self.modules, self.trust.current)
+        if apart != self.host.apart:
+            configure(self.engine, self.modules, apart)
+            self.host.apart = apart
+        logger.info("trust entries=%d detectors_concerned=%d", len(self.trust.current.entries), len(apart))
+
     def _report(self, *, stopped: bool = False) -> Snapshot:
+        self._follow_trust()
         snapshot = self.snapshot()
         self.losses.update(snapshot.now_ns, snapshot.lost)
         try:
@@ -247,8 +279,15 @@ class Sensor:
             detectors_loaded=len(self.modules.specs),
             disabled=self.host.disabled,
             modules=self.switch.health(),
+            trust=self._trust_health(),
             process_entries=table.get("entries", 0),
             process_evicted=table.get("evicted", 0),
+        )
+
+    def _trust_health(self) -> TrustHealth:
+        counts = self.host.trusting.counts if self.host.trusting else {}
+        return TrustHealth(
+            entries=len(self.trust.current.entries), covered=dict(counts), problems=self.trust.problems
         )
 
     def _lost(self, stats: dict[str, Any]) -> dict[str, int]:

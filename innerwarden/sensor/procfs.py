@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from innerwarden_core import Engine
 
+from innerwarden.files import kernel_dev
+
 NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 UNSET_LOGIN_UID = 0xFFFFFFFF
 ARGV_BYTES = 4096
@@ -33,6 +35,8 @@ class Seed(NamedTuple):
     login_uid: int
     comm: bytes
     exe_path: bytes | None
+    exe_inode: int
+    exe_dev: int
     argv: bytes
     argv_len: int
     cwd: bytes | None
@@ -53,6 +57,7 @@ def read(pid: int, proc: Path = Path("/proc")) -> Seed | None:
     except (OSError, ValueError):
         return None
     login_uid = UNSET_LOGIN_UID
+    inode, dev = _exe(base / "exe")
     with contextlib.suppress(OSError, ValueError):
         login_uid = int((base / "loginuid").read_text())
     return Seed(
@@ -66,6 +71,8 @@ def read(pid: int, proc: Path = Path("/proc")) -> Seed | None:
         login_uid=login_uid,
         comm=comm[:15],
         exe_path=_link(base / "exe"),
+        exe_inode=inode,
+        exe_dev=dev,
         argv=argv[:ARGV_BYTES],
         argv_len=len(argv),
         cwd=_link(base / "cwd"),
@@ -107,6 +114,21 @@ def _link(path: Path) -> bytes | None:
         return None
 
 
+def _exe(path: Path) -> tuple[int, int]:
+    """Inode and device of the file that the link leads to, in whatever mount namespace; zeros when nobody may know."""
+    try:
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return 0, 0
+    try:
+        found = os.fstat(fd)
+        return found.st_ino, kernel_dev(fd, found)
+    except OSError:
+        return 0, 0
+    finally:
+        os.close(fd)
+
+
 def seed(engine: Engine, proc: Path = Path("/proc")) -> list[Seed]:
     """Insert every process of `proc`; returns what was read."""
     found = {}
@@ -128,5 +150,7 @@ def seed(engine: Engine, proc: Path = Path("/proc")) -> list[Seed]:
             process.cwd,
             process.cgroup_path,
             process.argv_len,
+            process.exe_inode,
+            process.exe_dev,
         )
     return list(found.values())

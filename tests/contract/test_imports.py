@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "innerwarden"
 CORE = ROOT / "core/innerwarden_core"
 
-LEAVES = {"lineage", "errors", "paths", "clock", "net", "log", "users", "windows", "stopping"}
+LEAVES = {"lineage", "errors", "paths", "clock", "net", "log", "users", "windows", "stopping", "files"}
 #: room -> the rooms of `innerwarden` that it may import, its own besides. `core` is the native package.
 ALLOWED: dict[str, set[str]] = {
     "model": set(),

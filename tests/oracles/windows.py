@@ -56,6 +56,19 @@ class Oracle:
         events.clear()
         return count
 
+    def held(self, key: Hashable) -> int:
+        """What the key's window holds now: events, values, steps, or steps in order."""
+        events = self._events.get(key, [])
+        if not events:
+            return 0
+        newest = max(e.ts_ns for e in events)
+        inside = [e for e in events if e.ts_ns + self.timespan_ns >= newest]
+        if self.kind == "temporal":
+            return len({e.step for e in inside})
+        if self.kind == "temporal_ordered":
+            return next((n for n in range(self.steps, 0, -1) if self._in_order(inside, n)), 0)
+        return self._count(events, inside, newest) or 0
+
     def _count(self, events: list[Event], inside: list[Event], newest: int) -> int | None:
         if self.kind == "event_count" and self.exact:
             return sum(e.weight for e in inside)
@@ -69,9 +82,9 @@ class Oracle:
             return self.threshold if found >= (self.needed or self.steps) else None
         return self.threshold if self._in_order(inside) else None
 
-    def _in_order(self, inside: list[Event]) -> bool:
-        """Whether some choice of one event per step is in order of time, then of arrival."""
-        by_step = [[e for e in inside if e.step == s] for s in range(self.steps)]
+    def _in_order(self, inside: list[Event], steps: int = 0) -> bool:
+        """Whether some choice of one event for each of the first steps is in order of time, then of arrival."""
+        by_step = [[e for e in inside if e.step == s] for s in range(steps or self.steps)]
         return any(
             all((a.ts_ns, a.record) < (b.ts_ns, b.record) for a, b in itertools.pairwise(chosen))
             for chosen in itertools.product(*by_step)

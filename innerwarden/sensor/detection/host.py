@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The detection host: a hit of any form becomes a finding that a person can read.
 
-It alone decides cooldown of Python detectors, ids, evidence and text. Detectors are fail-open: one
+It alone decides trust, cooldown of Python detectors, ids, evidence and text. Detectors are fail-open: one
 that keeps raising is disabled and reported, and the others go on.
 """
 
@@ -21,6 +21,7 @@ from innerwarden.model import event as events
 from innerwarden.model.detector import DetectorSpec, render
 from innerwarden.model.entity import EntityRef
 from innerwarden.model.finding import Evidence, Finding, IncidentFields
+from innerwarden.model.severity import Severity
 from innerwarden.modules.apart.pool import Workers
 from innerwarden.modules.apart.worker import Worker
 from innerwarden.rules.program import CompiledCorrelation
@@ -28,6 +29,7 @@ from innerwarden.sensor.detection.cooldown import Cooldown
 from innerwarden.sensor.detection.scene import Scene
 from innerwarden.sensor.detection.sentences import sentence
 from innerwarden.sensor.detection.told import plain
+from innerwarden.sensor.detection.trusting import Trusting
 from innerwarden.users import Users
 
 logger = logging.getLogger(__name__)
@@ -62,6 +64,7 @@ class DetectionHost:
         acting_rules: Mapping[str, str] | None = None,
         remote: Mapping[str, str] | None = None,
         workers: Workers | None = None,
+        trusting: Trusting | None = None,
     ) -> None:
         self._engine = engine
         self._host = host_name
@@ -75,6 +78,9 @@ class DetectionHost:
         self._users = Users()
         self._raised: dict[str, str] = {}
         self._raised_in: dict[str, Worker] = {}
+        self.trusting = trusting
+        #: Detectors whose matches the engine tells apart by process and address; see apart.py.
+        self.apart: frozenset[str] = frozenset()
         self.errors = 0
         self.replace(specs, python=python, acting_rules=acting_rules, remote=remote)
 
@@ -131,18 +137,48 @@ class DetectionHost:
             self._ask(spec, scene)
             return None
         if hit.owner not in self._python:
-            return self._build(spec, scene, sdk.Finding(count=hit.count), hit.suppressed)
+            key = hit.group[: len(spec.group_key)] if spec.id in self.apart else None
+            return self._tell(spec, scene, sdk.Finding(count=hit.count), key)
         judged = self._judge(spec, scene)
         return None if judged is None else self._admit(spec, scene, judged)
 
     def _admit(self, spec: DetectorSpec, scene: Scene, judged: sdk.Finding) -> Finding | None:
         """What a Python detector saw, unless its cooldown folds it."""
         key = judged.group or tuple(str(scene.values.get(name)) for name in spec.group_key)
-        if not key:
-            key = (str(scene.pid), str(scene.start_ns))
-        rank = (judged.severity or spec.severity).rank
-        folded = self._cooldown.admit((spec.id, *key), scene.ts_ns, spec.cooldown_s * NS, rank)
-        return None if folded is None else self._build(spec, scene, judged, folded)
+        return self._tell(spec, scene, judged, key)
+
+    def _tell(
+        self, spec: DetectorSpec, scene: Scene, judged: sdk.Finding, key: tuple[str, ...] | None
+    ) -> Finding | None:
+        """The finding with what trust says of it. With a `key` it is folded here: what an entry covers only into what
+        the same entry covers."""
+        severity = self._severity(spec, scene.hit, judged)
+        entry, verdict = "", None
+        if self.trusting is not None and self.trusting.concerns(spec):
+            entities = self._entities(spec, scene, judged)
+            subject = self.trusting.subject(spec, scene, entities, severity, judged.count)
+            verdict = self.trusting.verdict(subject)
+            entry = verdict.by.entry.id if verdict.by else ""
+        folded: int | None = 0
+        if key is not None:
+            key = key or (str(scene.pid), str(scene.start_ns))
+            period_ns = spec.cooldown_s * NS
+            folded = self._cooldown.admit((spec.id, entry, *key), scene.ts_ns, period_ns, severity.rank)
+            if folded is None:
+                return None
+        finding = self._build(spec, scene, judged, folded + scene.hit.suppressed)
+        return finding if verdict is None or self.trusting is None else self.trusting.apply(finding, verdict)
+
+    @staticmethod
+    def _severity(spec: DetectorSpec, hit: Hit, judged: sdk.Finding) -> Severity:
+        variant = spec.variants.get(hit.samples[0]) if hit.samples else None
+        return judged.severity or (variant.severity if variant else spec.severity)
+
+    @staticmethod
+    def _entities(spec: DetectorSpec, scene: Scene, judged: sdk.Finding) -> tuple[EntityRef, ...]:
+        grouped = dict(zip(spec.group_key, scene.hit.group, strict=False))
+        values = {**grouped, **scene.values, **spec.parameters, **judged.values}
+        return tuple(dict.fromkeys([*judged.entities, *spec.entity_refs(values)]))
 
     def _ask(self, spec: DetectorSpec, scene: Scene) -> None:
         """Send the event to the detector's worker; what it does not take, the worker counts as lost."""
@@ -228,14 +264,14 @@ class DetectionHost:
             "samples": ", ".join(hit.samples) or None,
             "variant": hit.samples[0] if hit.samples else None,
             "detail": ", ".join(hit.samples[1:]) or None,
-            "group": ", ".join(hit.group) or None,
+            "group": ", ".join(hit.group[: len(spec.group_key)]) or None,
             "timespan_s": max(1, scene.span_ns // NS),
             **judged.values,
         }
         shown = _Shown(values)
         entities = tuple(dict.fromkeys([*judged.entities, *spec.entity_refs(values)]))
         variant = spec.variants.get(hit.samples[0]) if hit.samples else None
-        severity = judged.severity or (variant.severity if variant else spec.severity)
+        severity = self._severity(spec, hit, judged)
         attack = variant.attack if variant else spec.attack
         ts = rfc3339(scene.ts_ns)
         fields = IncidentFields(

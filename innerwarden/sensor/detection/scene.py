@@ -94,6 +94,8 @@ class Scene:
         if self.is_own and self.record.kind == Kind.PROCESS_EXEC:
             changes |= {
                 "exe": self.fields.get("exe_path"),
+                "exe_inode": self.fields.get("exe_inode") or None,
+                "exe_dev": self.fields.get("exe_dev") or None,
                 "argv": tuple(self.record.argv()),
                 "argv_len": self.fields.get("argv_len"),
                 "argv_incomplete": bool((self.fields.get("flags") or 0) & Flag.ARGV_INCOMPLETE),

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from innerwarden.errors import UsageError
+from innerwarden.files import kernel_dev
 
 _MASK = (1 << 64) - 1
 _FILE = struct.Struct("<QII")  # struct iw_enforce_file
@@ -37,24 +38,9 @@ def file_identity(path: str) -> FileIdentity:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise UsageError(f"cannot list {path}: it is not a regular file", "Give the files one by one")
-        return FileIdentity(_file_system(fd, found), found.st_ino)
+        return FileIdentity(kernel_dev(fd, found), found.st_ino)
     finally:
         os.close(fd)
-
-
-def _file_system(fd: int, found: os.stat_result) -> int:
-    """The file system's device from the mount table: st_dev is another number on btrfs (Documentation/filesystems
-    /proc.rst, 3.5 and 3.8)."""
-    mount_id = ""
-    for line in Path(f"/proc/self/fdinfo/{fd}").read_text().splitlines():
-        if line.startswith("mnt_id:"):
-            mount_id = line.split()[1]
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        number, _parent, device = line.split(" ", 3)[:3]
-        if number == mount_id:
-            major, minor = map(int, device.split(":"))
-            return major << 20 | minor
-    return os.major(found.st_dev) << 20 | os.minor(found.st_dev)
 
 
 def process_start_ticks(pid: int) -> int:

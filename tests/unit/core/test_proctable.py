@@ -232,3 +232,19 @@ def test_a_cycle_of_parents_ends() -> None:
     engine.seed_process(5, 5 * TICK, 6, 6 * TICK, 0, 0, b"", b"/a", b"", None)
     engine.seed_process(6, 6 * TICK, 5, 5 * TICK, 0, 0, b"", b"/b", b"", None)
     assert len(engine.ancestors(5, limit=1000)) <= 64
+
+
+def test_the_file_that_a_process_runs_is_kept_and_inherited() -> None:
+    engine = Engine()
+    engine.feed(
+        encode("process.exec", pid=7, exe_path="/usr/bin/env", exe_inode=1 << 40, exe_dev=8 << 20 | 1)
+        + fork(7, 8)
+    )
+    engine.seed_process(9, 90 * TICK, 7, start_of(7), 0, 0, b"x", b"/x", b"x\0", None, exe_inode=5, exe_dev=6)
+    engine.seed_process(10, 90 * TICK, 7, start_of(7), 0, 0, b"x", b"/x", b"x\0", None)
+    known = {pid: engine.process(pid) for pid in (7, 8, 9, 10)}
+    found = {pid: (p.exe_inode, p.exe_dev) for pid, p in known.items() if p is not None}
+    assert found == {7: (1 << 40, 8 << 20 | 1), 8: (1 << 40, 8 << 20 | 1), 9: (5, 6), 10: (0, 0)}
+    engine.feed(encode("process.exec", pid=8, at_s=1, exe_path="/usr/bin/id"))
+    assert engine.process(8) is not None
+    assert engine.process(8).exe_inode == 0  # type: ignore[union-attr]

@@ -54,6 +54,7 @@ def run(engine: Engine, oracle: Oracle, events: list[Event]) -> None:
             assert (hits[0].group, hits[0].ts_ns) == ((event.key,), REAL_BASE_NS + event.ts_ns)
             if oracle.kind in ("event_count", "value_count"):
                 assert hits[0].count == expected
+        assert engine.windows_of(record(event))["c"][0] == oracle.held(event.key), (number, event)
 
 
 def streams(steps: int, size: int) -> st.SearchStrategy[list[Event]]:
@@ -403,3 +404,17 @@ def test_what_went_and_came_back_starts_anew() -> None:
     engine.configure([rule], [correlation("event_count", 10_000 * MS, threshold=2, cooldown_ns=10**15)], [])
     assert feed(engine, "ssh.login_failed", 3) == []
     assert len(feed(engine, "ssh.login_failed", 4)) == 1
+def test_looking_at_a_window_says_its_steps_and_feeds_nothing() -> None:
+    engine = engine_with(correlation("temporal_ordered", 10 * MS, steps=3), steps=3)
+    first, second, third = (record(Event("192.0.2.1", at * MS, step=n)) for n, at in enumerate((2, 1, 3)))
+    engine.feed(second)
+    assert engine.windows_of(second) == {"c": (0, ())}
+    engine.feed(first)
+    for _ in range(3):
+        assert engine.windows_of(third) == {"c": (1, (0,))}
+    assert engine.windows_of(record(Event("192.0.2.2", 0))) == {"c": (0, ())}
+    engine.feed(record(Event("192.0.2.1", 4 * MS, step=1)))
+    assert engine.windows_of(first) == {"c": (2, (0, 1))}
+    assert engine.windows_of(encode("web.request", src_ip="192.0.2.1")) == {}
+    with pytest.raises(ValueError, match="short"):
+        engine.windows_of(b"123")

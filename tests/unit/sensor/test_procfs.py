@@ -10,6 +10,7 @@ from pathlib import Path
 
 from innerwarden.clock import boottime_ns
 from innerwarden.sensor import procfs
+from innerwarden.sensor.enforcement.identity import file_identity
 from tests.unit.agent.support import wait_until
 
 
@@ -20,6 +21,8 @@ def test_own_process_is_read_as_the_kernel_knows_it() -> None:
     assert seed.uid == os.getuid()
     assert seed.exe_path == os.fsencode(Path("/proc/self/exe").readlink())
     assert seed.cwd == os.fsencode(Path.cwd())
+    assert seed.exe_inode == Path("/proc/self/exe").stat().st_ino
+    assert seed.exe_dev == file_identity(os.fsdecode(seed.exe_path or b"")).dev
     assert 0 < seed.start_ns < boottime_ns()
 
 
