@@ -248,6 +248,29 @@ def test_an_ancestor_that_became_the_trusted_one_since_is_not_it(
 
 
 @needs_root
+def test_nor_is_one_further_up(bench: Bench, tools: dict[str, Path]) -> None:
+    ancestor = Executable(path=str(tools["agent"]))
+    bench.trust(backup(tools, exe=None, ancestor=ancestor, up_to=Severity.HIGH))
+    first = 10_000_500_000_000
+    births = [
+        encode(
+            "process.fork",
+            pid=50 + n,
+            start_ns=first + n,
+            child_pid=51 + n,
+            child_start_ns=first + n + 1,
+        )
+        for n in range(2)
+    ]
+    top = {"start_ns": first}
+    bench.feed(exec_of(tools["other"], 50, **top), *births, exec_of(tools["agent"], 50, 1.0, **top))
+    (found,) = bench.feed(read_of(52, 2.0, start_ns=first + 2, ppid=51))
+    assert found.fields.process is not None
+    assert [a.exe for a in found.fields.process.ancestors] == [str(tools["other"]), str(tools["agent"])]
+    assert found.severity is Severity.HIGH
+
+
+@needs_root
 def test_the_trusted_one_does_not_swallow_the_other(bench: Bench, tools: dict[str, Path]) -> None:
     """The rule folds by path for 300 s; only its own kind may fold into a trusted match."""
     bench.trust(backup(tools, up_to=Severity.HIGH))
@@ -289,7 +312,7 @@ def test_a_count_that_others_may_have_made_is_not_covered(bench: Bench, tools: d
     bench.trust(backup(tools, detectors=("all",), up_to=Severity.CRITICAL))
     found = bench.feed(
         read_of(70, 0, "/etc/gshadow", uid=5), read_of(71, 1, "/etc/gshadow", uid=5),
-        exec_of(tools["backup"], 50, 2, uid=5), read_of(50, 3, "/etc/gshadow", uid=5),
+        exec_of(tools["backup"], 50, -1, uid=5), read_of(50, 3, "/etc/gshadow", uid=5),
     )  # fmt: skip
     assert [(one.detector, one.severity) for one in found] == [("many_reads", Severity.HIGH)]
 
