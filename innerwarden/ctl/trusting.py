@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from datetime import UTC, datetime, timedelta
@@ -87,10 +88,15 @@ def directory_of(config: Path | None) -> Path:
 def specs_of(config: Path | None) -> Mapping[str, DetectorSpec]:
     from innerwarden import paths
     from innerwarden.config import load
-    from innerwarden.modules.loader import load_modules
+    from innerwarden.modules.apart.pool import Workers
+    from innerwarden.modules.loader import Live, load_modules
+    from innerwarden.modules.state import read
 
     saved = paths.rule_cache(paths.default_data_dir())
-    return load_modules(paths.modules_dirs(), load(config), cache=saved if saved.exists() else None).specs
+    with contextlib.closing(Workers()) as workers:
+        live = Live(state=read(paths.module_state()), workers=workers)
+        cache = saved if saved.exists() else None
+        return load_modules(paths.modules_dirs(), load(config), cache=cache, live=live).specs
 
 
 def entry_of(wanted: Wanted) -> Entry:

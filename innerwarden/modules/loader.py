@@ -114,6 +114,19 @@ def load_modules(
     `cache` is the file for compiled rules; `trusted` the directories that came with the product, whose Python may run
     here. With `live` only what is switched on is loaded, and of other directories only what nobody else can change.
     """
+    found = _find(directories, config, trusted, live)
+    saved = compile_or_load(found.sources, cache, live.compile if live else None)
+    return _assemble(found, saved, config, live.before if live else None)
+
+
+def rule_sources(directories: Sequence[Path], config: Config) -> list[RuleSource]:
+    """The texts that `load_modules` may compile: rules, and prefilters of Python detectors that shipped."""
+    return _find(directories, config, None, None).sources
+
+
+def _find(
+    directories: Sequence[Path], config: Config, trusted: Sequence[Path] | None, live: Live | None
+) -> _Found:
     trust = [path.resolve() for path in (trusted_python_dirs() if trusted is None else trusted)]
     problems: list[str] = []
     shelves = [
@@ -148,8 +161,7 @@ def load_modules(
     for name in config.rules.directories:
         _scan_rules(Path(name), found, live)
     found.problems += found.shelf.problems
-    saved = compile_or_load(found.sources, cache, live.compile if live else None)
-    return _assemble(found, saved, config, live.before if live else None)
+    return found
 
 
 def _is_safe(lists: Path, live: Live | None, problems: list[str]) -> bool:

@@ -72,7 +72,7 @@ def compile_sources(sources: Iterable[RuleSource]) -> Compiled:
                 (correlations if document.is_correlation else single).append((text, document))
     for text, document in single:
         with collected(problems):
-            entry = _rule(document, parts, text.lists)
+            entry = rule_of(document, parts, text.lists)
             _name(entry, named)
             rules.append(entry.rule)
             if entry.rule.emit:
@@ -112,7 +112,8 @@ def parts_of(documents: Iterable[Document]) -> set[str]:
     return names
 
 
-def _rule(document: Document, parts: set[str], lists: Sequence[ValueList] = ()) -> Named:
+def rule_of(document: Document, parts: set[str], lists: Sequence[ValueList] = ()) -> Named:
+    """Compile one rule. `parts` are the names that only correlations use. Raises RuleError with file and line."""
     emit = document.extension.emit
     if emit is None:
         emit = not parts & document.names

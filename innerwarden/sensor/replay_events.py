@@ -8,7 +8,7 @@ well, so that a rule sees what it saw live.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -100,7 +100,7 @@ def record_of(line: bytes) -> bytes | None:
     """One events.jsonl line as a record; None when it is none or a field does not fit."""
     try:
         event = _decoder.decode(line)
-        return _encode(event.kind, event.details)
+        return record_of_fields(event.kind, event.details)
     except (
         msgspec.MsgspecError,
         KeyError,
@@ -113,7 +113,8 @@ def record_of(line: bytes) -> bytes | None:
         return None
 
 
-def _encode(kind: str, details: dict[str, Any]) -> bytes:
+def record_of_fields(kind: str, details: Mapping[str, Any]) -> bytes:
+    """The record with these fields. Raises KeyError, ValueError, TypeError, struct.error or OverflowError."""
     number = KINDS[kind]
     name = RECORD_OF[number]
     buffer = bytearray(SIZES[name])

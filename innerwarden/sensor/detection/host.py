@@ -159,13 +159,14 @@ class DetectionHost:
             subject = self.trusting.subject(spec, scene, entities, severity, judged.count)
             verdict = self.trusting.verdict(subject)
             entry = verdict.by.entry.id if verdict.by else ""
-        folded: int | None = 0
+        folded = 0
         if key is not None:
             key = key or (str(scene.pid), str(scene.start_ns))
             period_ns = spec.cooldown_s * NS
-            folded = self._cooldown.admit((spec.id, entry, *key), scene.ts_ns, period_ns, severity.rank)
-            if folded is None:
+            admitted = self._cooldown.admit((spec.id, entry, *key), scene.ts_ns, period_ns, severity.rank)
+            if admitted is None:
                 return None
+            folded = admitted
         finding = self._build(spec, scene, judged, folded + scene.hit.suppressed)
         return finding if verdict is None or self.trusting is None else self.trusting.apply(finding, verdict)
 

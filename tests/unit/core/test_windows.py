@@ -404,6 +404,8 @@ def test_what_went_and_came_back_starts_anew() -> None:
     engine.configure([rule], [correlation("event_count", 10_000 * MS, threshold=2, cooldown_ns=10**15)], [])
     assert feed(engine, "ssh.login_failed", 3) == []
     assert len(feed(engine, "ssh.login_failed", 4)) == 1
+
+
 def test_looking_at_a_window_says_its_steps_and_feeds_nothing() -> None:
     engine = engine_with(correlation("temporal_ordered", 10 * MS, steps=3), steps=3)
     first, second, third = (record(Event("192.0.2.1", at * MS, step=n)) for n, at in enumerate((2, 1, 3)))

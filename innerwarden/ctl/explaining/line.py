@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One log line through the real parser, engine and detection host; lines before it only lead up to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from innerwarden_core import AuthParser, Record
+
+from innerwarden.clock import NS, realtime_ns
+from innerwarden.ctl.explaining.bench import Bench
+from innerwarden.ctl.explaining.types import LineStory, RuleStory
+from innerwarden.errors import UsageError
+from innerwarden.model.wire import DOTTED
+from innerwarden.modules.log_sources import PARSERS, parser_of
+from innerwarden.sensor.collectors.base import utc_offset_s
+from innerwarden.sensor.collectors.journal_entry import decode_entry
+from innerwarden.sensor.replay_events import record_of
+
+SOURCES = (*PARSERS, "journald", "events")
+#: Rules that did not match and are told of, the nearest first.
+NEAR = 5
+
+ToRecord = Callable[[bytes], bytes | None]
+
+
+def reader_of(source: str) -> ToRecord:
+    """What makes a record of a line. Raises UsageError for a source that there is not."""
+    now_s = realtime_ns() // NS
+    if source == "events":
+        return record_of
+    if source == "journald":
+        journal = AuthParser(now_s=now_s, utc_offset_s=utc_offset_s(now_s))
+
+        def entry_of(line: bytes) -> bytes | None:
+            entry = decode_entry(line)
+            if entry is None:
+                return None
+            return journal.parse_message(entry.ts_ns, entry.host, entry.program, entry.pid, entry.message)
+
+        return entry_of
+    if source not in PARSERS:
+        raise UsageError(f"unknown source {source!r}", f"Use one of {', '.join(SOURCES)}")
+    return parser_of(source, now_s, utc_offset_s(now_s)).parse
+
+
+def explain_line(
+    bench: Bench, lines: Sequence[bytes], source: str, wanted: Sequence[str] = (), every: bool = False
+) -> LineStory:
+    """The last line's story. `wanted`: rules to tell of whether near or not; `every`: all that look at the kind.
+
+    Raises UsageError for a source or a rule that there is not.
+    """
+    read = reader_of(source)
+    known = {rule.owner for rule in bench.modules.compiled_rules}
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"no rule {name!r}", "See docs/detectors.md for the ids")
+    for line in lines[:-1]:
+        if (record := read(line)) is not None:
+            bench.tell(bench.feed(record)[0])
+    shown = lines[-1].decode("utf-8", "backslashreplace")
+    record = read(lines[-1])
+    if record is None:
+        return LineStory(source=source, line=shown, kind=None, why=_why(lines[-1], source))
+    decoded = Record(record)
+    kind = DOTTED[decoded.kind]
+    before = bench.before(record)
+    hits, holding = bench.feed(record)
+    findings, silent = bench.tell(hits)
+    told = frozenset(finding.detector for finding in findings)
+    fired = {hit.owner: hit for hit in hits}
+    waiting = bench.waiting(kind)
+    stories = []
+    for owner in _chosen(bench, waiting, holding, wanted, every):
+        story = bench.story(owner, holding, told)
+        windows = bench.windows(owner, record, before, fired) if story.holds else ()
+        stories.append(msgspec.structs.replace(story, windows=windows))
+    matched = {story.rule for story in stories if story.holds and not story.only_counts}
+    quiet = (matched - told) | set(silent)
+    python = set(bench.of_form("python", kind))
+    return LineStory(
+        source=source,
+        line=shown,
+        kind=kind,
+        fields={name: value for name, value in decoded.to_dict().items() if name not in ("size", "kind")},
+        looked_at=len(waiting),
+        rules=tuple(sorted(stories, key=lambda s: (not s.holds, -s.nearness, s.rule))),
+        findings=tuple(findings),
+        folded=tuple(sorted(quiet - python)),
+        passed_over=tuple(sorted(quiet & python)),
+        native=tuple(bench.of_form("native", kind)),
+        trust_problems=bench.trust_problems,
+    )
+
+
+def _chosen(
+    bench: Bench, waiting: Sequence[str], holding: frozenset[str], wanted: Sequence[str], every: bool
+) -> list[str]:
+    """Rules that match, and the nearest of the others: something that speaks for them holds."""
+    if every:
+        return list(waiting)
+    stories: list[RuleStory] = [bench.story(owner, holding, frozenset()) for owner in waiting]
+    near = sorted((s for s in stories if not s.holds and s.nearness > 0), key=lambda s: (-s.nearness, s.rule))
+    chosen = [s.rule for s in stories if s.holds] + [s.rule for s in near[:NEAR]]
+    return [*chosen, *(name for name in wanted if name not in chosen)]
+
+
+def _why(line: bytes, source: str) -> str:
+    """Which other source would take the line."""
+    others = [name for name in SOURCES if name != source and reader_of(name)(line) is not None]
+    if others:
+        return f"the parser of {source} makes no event of it; that of {', '.join(others)} does"
+    return f"no parser makes an event of it; {source} was asked first"
