@@ -31,7 +31,7 @@ from innerwarden.rules.reach import Readers
 from innerwarden.sensor import collectors, gap, inventory, procfs
 from innerwarden.sensor.canary import Canary
 from innerwarden.sensor.collectors import CollectorSet, Surroundings
-from innerwarden.sensor.detection.apart import configure, told_apart
+from innerwarden.sensor.detection.folding import configure, told_apart
 from innerwarden.sensor.detection.host import DetectionHost, acting_rules_of
 from innerwarden.sensor.detection.trusting import Trusting
 from innerwarden.sensor.enforcement import HEARTBEAT_S

@@ -19,7 +19,7 @@ from innerwarden.modules.loader import Live, ModuleSet, load_modules, rule_sourc
 from innerwarden.modules.state import read as read_state
 from innerwarden.rules.parts import Parts, parts_of
 from innerwarden.rules.program import CompiledCorrelation
-from innerwarden.sensor.detection.apart import configure, told_apart
+from innerwarden.sensor.detection.folding import configure, told_apart
 from innerwarden.sensor.detection.host import DetectionHost, acting_rules_of
 from innerwarden.sensor.detection.trusting import Trusting
 from innerwarden.trust import Subject, TrustStore, Verdict

@@ -79,7 +79,7 @@ class DetectionHost:
         self._raised: dict[str, str] = {}
         self._raised_in: dict[str, Worker] = {}
         self.trusting = trusting
-        #: Detectors whose matches the engine tells apart by process and address; see apart.py.
+        #: Detectors whose matches the engine tells apart by process and address; see folding.py.
         self.apart: frozenset[str] = frozenset()
         self.errors = 0
         self.replace(specs, python=python, acting_rules=acting_rules, remote=remote)

@@ -21,7 +21,7 @@ from innerwarden.modules.loader import ModuleSet, load_modules
 from innerwarden.rules.compiled import compile_or_load
 from innerwarden.rules.program import RuleSource
 from innerwarden.rules.watch import watch_of
-from innerwarden.sensor.detection.apart import configure, told_apart
+from innerwarden.sensor.detection.folding import configure, told_apart
 from innerwarden.sensor.detection.host import DetectionHost, acting_rules_of
 from innerwarden.sensor.detection.trusting import Trusting
 from innerwarden.trust import Entry, Executable, TrustStore
