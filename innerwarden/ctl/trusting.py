@@ -16,6 +16,7 @@ from innerwarden import clock
 from innerwarden.ctl.options import severity_of
 from innerwarden.errors import TrustError, UnavailableError, UsageError
 from innerwarden.files import kernel_dev, who_else_writes
+from innerwarden.sensor.detection.trusting import ADDRESS_KEYS, PROCESS_KEY
 from innerwarden.trust import Actor, Entry, Executable, Image, Placed, Subject, Verdict
 from innerwarden.trust.model import EVERY, MODULE, TAG
 from innerwarden.trust.programs import HASHED_MAX_BYTES, device_text, digest_of, image_of_file
@@ -278,6 +279,20 @@ def subject_of(asked: Asked, config: Path | None) -> Subject:
 
 
 def _subject(spec: DetectorSpec, actors: tuple[Actor, ...], addresses: tuple[str, ...]) -> Subject:
+    """What counts by something else is not covered through it; see sensor/detection/trusting.py. Of a sequence the
+    steps are taken to be the same process's."""
+    if (
+        spec.form == "sigma"
+        and "threshold_count" in spec.parameters
+        and not set(spec.group_key) >= PROCESS_KEY
+    ):
+        actors = ()
+    if (
+        spec.form == "sigma"
+        and "timespan_s" in spec.parameters
+        and not set(spec.group_key) & set(ADDRESS_KEYS)
+    ):
+        addresses = ()
     return Subject(
         detector=spec.id,
         module=spec.module,

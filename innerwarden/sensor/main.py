@@ -178,7 +178,7 @@ class Sensor:
         configure(self.engine, modules, apart)
         self.modules = modules
         self._audit_readers = Readers(modules.compiled_rules, *AUDIT_TYPE)
-        self.host.apart = apart
+        self.host.told_apart = apart
         if self.host.trusting is not None:
             self.host.trusting.correlations = {one.owner: one for one in modules.compiled_correlations}
         self.host.replace(
@@ -207,7 +207,7 @@ class Sensor:
                 next_tend = now + TEND_PERIOD_S
                 self.kernel.tend()
             if hits:
-                self._follow_trust()
+                self.follow_trust()
             findings = [*self.host.findings(hits), *self.host.answers()]
             if findings or self.sink.backlog:
                 self.sink.write(findings)
@@ -226,7 +226,7 @@ class Sensor:
             if stop_after_s is not None and now - began >= stop_after_s:
                 return
 
-    def _follow_trust(self) -> None:
+    def follow_trust(self) -> None:
         """Take up changed trust files before the next finding is told; windows stay as they are."""
         if not self.trust.refresh():
             return
@@ -237,13 +237,13 @@ class Sensor:
     def _tell_apart(self) -> None:
         """Let the engine keep apart what trust is asked about."""
         apart = told_apart(self.modules, self.trust.current)
-        if apart != self.host.apart:
+        if apart != self.host.told_apart:
             configure(self.engine, self.modules, apart)
-            self.host.apart = apart
+            self.host.told_apart = apart
         logger.info("trust entries=%d detectors_concerned=%d", len(self.trust.current.entries), len(apart))
 
     def _report(self, *, stopped: bool = False) -> Snapshot:
-        self._follow_trust()
+        self.follow_trust()
         snapshot = self.snapshot()
         self.losses.update(snapshot.now_ns, snapshot.lost)
         try:

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import msgspec
 
 from innerwarden.model.severity import Severity
 from innerwarden.trust.model import Entry, Executable, Placed, expiry_ns
-from innerwarden.trust.networks import Address, Networks, address_of, network_of
+from innerwarden.trust.networks import Networks, address_of, network_of
 from innerwarden.trust.programs import Image, Programs
 from innerwarden.trust.read import RUNS_ANYTHING, runs_anything
 
@@ -50,20 +51,34 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     answers: tuple[Answer, ...] = ()
 
 
+class _Seen(msgspec.Struct, frozen=True):
+    """One address as the networks see it. `own`: id of an entry -> its longest prefix that holds it; `denied`: the
+    longest distrusted one (-1: none), and by which entry."""
+
+    text: str
+    own: dict[str, int]
+    denied: int
+    denier: str
+
+
 class TrustSet:
     """Entries of one moment. `judge` is called when a finding is about to be made, never per event."""
 
     def __init__(self, entries: Sequence[Placed] = (), programs: Programs | None = None) -> None:
         self.entries = tuple(entries)
         self._programs = programs or Programs()
-        self._networks: Networks[Placed] = Networks()
+        self._networks: Networks[Entry] = Networks()
+        self._about: dict[tuple[str, str, tuple[str, ...]], tuple[Placed, ...]] = {}
         for placed in self.entries:
             for text in placed.entry.networks:
-                self._networks.add(network_of(text), placed)
+                self._networks.add(network_of(text), placed.entry)
 
     def about(self, detector: str, module: str = "", tags: Sequence[str] = ()) -> tuple[Placed, ...]:
         """Entries that may cover findings of a detector, whether or not they have expired."""
-        return tuple(p for p in self.entries if p.entry.covers(detector, module, tags))
+        key = (detector, module, tuple(tags))
+        if key not in self._about:
+            self._about[key] = tuple(p for p in self.entries if p.entry.covers(*key))
+        return self._about[key]
 
     def judge(self, subject: Subject, now_ns: int, *, every: bool = False) -> Verdict:
         """The first entry that covers the subject decides; `every` asks the rest as well.
@@ -72,8 +87,10 @@ class TrustSet:
         """
         by: Placed | None = None
         answers: list[Answer] = []
-        for placed in self.about(subject.detector, subject.module, subject.tags):
-            objection = self._objection(placed.entry, subject, now_ns)
+        about = self.about(subject.detector, subject.module, subject.tags)
+        seen = [self._look(text, about, now_ns) for text in subject.addresses] if about else []
+        for placed in about:
+            objection = self._objection(placed.entry, subject, seen, now_ns)
             answers.append(Answer(placed=placed, objection=objection))
             if objection is None and by is None:
                 by = placed
@@ -82,50 +99,49 @@ class TrustSet:
         lowered = by is not None and by.entry.up_to.at_least(subject.severity)
         return Verdict(by=by, lowered=lowered, answers=tuple(answers))
 
-    def _objection(self, entry: Entry, subject: Subject, now_ns: int) -> str | None:
+    def _look(self, text: str, about: tuple[Placed, ...], now_ns: int) -> _Seen | None:
+        """None for what is no address."""
+        address = address_of(text)
+        if address is None:
+            return None
+        ids = {placed.entry.id for placed in about}
+        own: dict[str, int] = {}
+        denied, denier = -1, ""
+        for length, entry in self._networks.matches(address):
+            if entry.id not in ids:
+                continue
+            own.setdefault(entry.id, length)
+            if denied < 0 and entry.distrust and entry.is_active(now_ns):
+                denied, denier = length, entry.id
+        return _Seen(text, own, denied, denier)
+
+    def _objection(
+        self, entry: Entry, subject: Subject, seen: Sequence[_Seen | None], now_ns: int
+    ) -> str | None:
         if not entry.is_active(now_ns):
             return "the entry has expired"
         if entry.distrust:
             return "the entry says whom not to trust"
-        objections = (
-            self._addresses(entry, subject, now_ns),
-            self._uids(entry, subject),
-            *self._programs_of(entry, subject),
+        objections = chain(
+            (self._addresses(entry, seen), self._uids(entry, subject)), self._programs_of(entry, subject)
         )
         return next((text for text in objections if text is not None), None)
 
-    def _addresses(self, entry: Entry, subject: Subject, now_ns: int) -> str | None:
+    @staticmethod
+    def _addresses(entry: Entry, seen: Sequence[_Seen | None]) -> str | None:
         """Every address must lie in the entry's networks, if it has any, and in no network that is distrusted by an
         equal or longer prefix."""
-        if entry.networks and not subject.addresses:
+        if entry.networks and not seen:
             return "the finding is not about an address alone"
-        for text in subject.addresses:
-            address = address_of(text)
-            if address is None:
-                return f"{text} is no address"
-            own, denied, denier = self._lengths(entry, subject, address, now_ns)
-            if denied >= 0 and denied >= own:
-                return f"{text} is distrusted by {denier}"
+        for one in seen:
+            if one is None:
+                return "the finding has an address that is none"
+            own = one.own.get(entry.id, -1)
+            if one.denied >= 0 and one.denied >= own:
+                return f"{one.text} is distrusted by {one.denier}"
             if entry.networks and own < 0:
-                return f"{text} is not in its networks"
+                return f"{one.text} is not in its networks"
         return None
-
-    def _lengths(self, entry: Entry, subject: Subject, address: Address, now_ns: int) -> tuple[int, int, str]:
-        """The entry's longest prefix that holds the address, the longest distrusted one, who distrusts. -1: none."""
-        own = denied = -1
-        denier = ""
-        for length, placed in self._networks.matches(address):
-            other = placed.entry
-            if other is entry:
-                own = max(own, length)
-            elif (
-                denied < 0
-                and other.distrust
-                and other.is_active(now_ns)
-                and other.covers(subject.detector, subject.module, subject.tags)
-            ):
-                denied, denier = length, other.id
-        return own, denied, denier
 
     @staticmethod
     def _uids(entry: Entry, subject: Subject) -> str | None:

@@ -74,8 +74,8 @@ class Bench:
             acting_rules=acting_rules_of(self.modules.compiled_correlations),
             trusting=self.trusting,
         )
-        self.host.apart = told_apart(self.modules, store.current)
-        configure(self.engine, self.modules, self.host.apart)
+        self.host.told_apart = told_apart(self.modules, store.current)
+        configure(self.engine, self.modules, self.host.told_apart)
         self._probe = Engine(max_hits=MAX_HITS)
         self._probe.configure(self._probes(), [], [])
 

@@ -80,7 +80,7 @@ class DetectionHost:
         self._raised_in: dict[str, Worker] = {}
         self.trusting = trusting
         #: Detectors whose matches the engine tells apart by process and address; see folding.py.
-        self.apart: frozenset[str] = frozenset()
+        self.told_apart: frozenset[str] = frozenset()
         self.errors = 0
         self.replace(specs, python=python, acting_rules=acting_rules, remote=remote)
 
@@ -137,7 +137,7 @@ class DetectionHost:
             self._ask(spec, scene)
             return None
         if hit.owner not in self._python:
-            key = hit.group[: len(spec.group_key)] if spec.id in self.apart else None
+            key = hit.group[: len(spec.group_key)] if spec.id in self.told_apart else None
             return self._tell(spec, scene, sdk.Finding(count=hit.count), key)
         judged = self._judge(spec, scene)
         return None if judged is None else self._admit(spec, scene, judged)

@@ -420,3 +420,14 @@ def test_looking_at_a_window_says_its_steps_and_feeds_nothing() -> None:
     assert engine.windows_of(encode("web.request", src_ip="192.0.2.1")) == {}
     with pytest.raises(ValueError, match="short"):
         engine.windows_of(b"123")
+
+
+def test_what_a_rule_is_folded_by_does_not_touch_the_window_of_its_correlation() -> None:
+    engine = engine_with(correlation("event_count", 10_000 * MS, threshold=3))
+    feed(engine, "ssh.login_failed", 1)
+    always = Predicate(FIELDS["kind_name"], OPERATORS["exists"], [])
+    for group in ((FIELDS["user"],), (FIELDS["user"], FIELDS["src_ip"])):
+        rule = Rule("step0", [Kind.SSH_LOGIN_FAILED], [always], [(0, -1, -2)], emit=False, group_by=group)
+        engine.configure([rule], [correlation("event_count", 10_000 * MS, threshold=3)], [])
+    assert feed(engine, "ssh.login_failed", 2) == []
+    assert len(feed(engine, "ssh.login_failed", 3)) == 1

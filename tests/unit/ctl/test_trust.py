@@ -174,6 +174,17 @@ def test_a_pinned_program(config: Path, program: Path) -> None:
 
 
 @needs_root
+def test_what_counts_by_something_else_is_not_covered_through_a_program(
+    config: Path, program: Path, specs: dict[str, DetectorSpec]
+) -> None:
+    counted = next(s for s in specs.values() if s.id == "ssh_bruteforce")
+    assert set(counted.group_key) == {"src_ip"}
+    invoke("add", "backup", "--detector", "all", "--exe", program, "--no-expiry", *WHO, "--config", config)
+    (answer,) = data("check", "--detector", counted.id, "--exe", program, "--config", config)["answers"]
+    assert answer["objection"] == "no process is known to have acted alone"
+
+
+@needs_root
 def test_a_process_that_runs(config: Path, program: Path) -> None:
     import subprocess
 

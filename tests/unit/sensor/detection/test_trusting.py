@@ -122,8 +122,8 @@ class Bench:
 
     def follow(self) -> None:
         self.trusting.store.refresh()
-        self.host.apart = told_apart(self.modules, self.trusting.store.current)
-        configure(self.engine, self.modules, self.host.apart)
+        self.host.told_apart = told_apart(self.modules, self.trusting.store.current)
+        configure(self.engine, self.modules, self.host.told_apart)
 
     def trust(self, one: Entry) -> None:
         add(self.directory, one)
@@ -354,7 +354,7 @@ def test_the_shipped_detectors_compile_when_told_apart(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "trust.d", load_modules([paths.REPOSITORY / "modules"], Config()))
     lines = [encode("ssh.login_failed", at_s=n / 10, src_ip="192.0.2.9", user="root") for n in range(10)]
     bench.trust(entry(networks=("192.0.2.0/24",), up_to=Severity.CRITICAL))
-    assert len(bench.host.apart) > 50
+    assert len(bench.host.told_apart) > 50
     found = bench.feed(*lines)
     assert "ssh_bruteforce" in {one.detector for one in found}
     assert {one.severity for one in found} == {Severity.DEBUG}
