@@ -206,6 +206,7 @@ class ControlGroupsConfig(Section, frozen=True):
 
 
 class TrafficConfig(Section, frozen=True):
+    enabled: bool = True
     cadence_s: int = 10
 
 

@@ -228,8 +228,8 @@ class Engine:
         """Swap the whole set between batches.
 
         Windows, cooldowns, sequences and native state of an owner whose definition stays (for a correlation: its own
-        and what its rules match) are kept exactly; one that changed, or went and came back, starts anew. Cooldown length
-        and `emit` are no part of the definition.
+        and what its rules match) are kept exactly; one that changed, or went and came back, starts anew. Cooldown
+        length and `emit` are no part of the definition.
         """
     def drain(self, rings: Sequence[Ring], timeout_ms: int, limit: int = 65536) -> list[Hit]:
         """Wait at most timeout_ms, then consume; priority follows the order of `rings`. The GIL is released.
@@ -276,7 +276,8 @@ class Engine:
     def windows_of(self, record: bytes) -> dict[str, tuple[int, tuple[int, ...]]]:
         """Correlation owner -> (count, steps) of the window under this record's key, for every correlation that a rule
         which matches the record feeds: events, different values or steps inside the timespan, and for sequences which
-        steps are there (of an ordered one: reached in order). Feeds nothing. Raises ValueError for what is no record."""
+        steps are there (of an ordered one: reached in order). Feeds nothing. Raises ValueError for what is no record.
+        """
     def capture(self, enabled: bool) -> None:
         """Keep a copy of every record for `take_captured` (replay of what was recorded).
 
