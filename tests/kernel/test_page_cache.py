@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A program that is something else in memory than on the disk: a disk of the test's own, written past the file system."""
+"""A program that is something else in memory than on the disk: a disk of the test's own, written past its files."""
 
 from __future__ import annotations
 
