@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from pathlib import Path
 
 import msgspec
 
-SIGNATURE_BYTES = 128
+#: Enough to hold a line from its beginning, where logs have the time: many lines end alike.
+SIGNATURE_BYTES = 4096
 
 
 class Place(msgspec.Struct, frozen=True):
-    """`signature`: hex of the bytes that end at `offset`; `skipping`: inside a line that is too long."""
+    """`signature`: hash of the bytes that end at `offset`, hexadecimal; `skipping`: inside a line that is too long."""
 
     device: int
     inode: int
@@ -61,15 +63,19 @@ class OpenFile:
         """Whether that place exists here."""
         if os.fstat(self.fd).st_size < place.offset:
             return False
-        return self._before(place.offset).hex() == place.signature
+        return _digest(self._before(place.offset)) == place.signature
 
     def place(self) -> Place:
-        return Place(*self.identity, self.offset, self._signature.hex(), self.skipping)
+        return Place(*self.identity, self.offset, _digest(self._signature), self.skipping)
 
     def close(self) -> None:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def open_rotated(path: Path) -> OpenFile | None:

@@ -172,6 +172,20 @@ def test_copytruncate_grown_past_the_old_place_loses_nothing(log: Path) -> None:
     assert [line[:1] for line in got] == [b"3", b"4"] and tail.stats.truncations == 1
 
 
+@pytest.mark.parametrize("common", [200, 2000])
+def test_a_copy_that_is_cut_is_noticed_where_all_lines_end_alike(log: Path, common: int) -> None:
+    """Many lines differ in their time only, and the next file has as many of them as the last one had."""
+    log.touch()
+    tail = Tail(log)
+    end = "x" * common
+    add(log, f"1 {end}\n2 {end}\n")
+    assert len(read(tail)) == 2
+    shutil.copy(log, log.with_name("auth.log.1"))
+    os.truncate(log, 0)
+    add(log, "".join(f"{number} {end}\n" for number in range(3, 9)))
+    assert [line[:1] for line in read(tail)] == [b"3", b"4", b"5", b"6", b"7", b"8"]
+
+
 def test_other_text_under_the_same_inode_and_size_is_noticed(log: Path) -> None:
     log.touch()
     tail = Tail(log)
