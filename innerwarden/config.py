@@ -233,6 +233,13 @@ class InventoryConfig(Section, frozen=True):
     traffic: TrafficConfig = TrafficConfig()
 
 
+class RecipeConfig(Section, frozen=True):
+    """For one recipe of a module; `paths` replace the recipe's own."""
+
+    enabled: bool = True
+    paths: tuple[str, ...] = ()
+
+
 class CollectorsConfig(Section, frozen=True):
     kernel: KernelConfig = KernelConfig()
     auth_log: AuthLogConfig = AuthLogConfig()
@@ -247,6 +254,7 @@ class CollectorsConfig(Section, frozen=True):
     podman: RuntimeConfig = RuntimeConfig()
     cloudtrail: CloudTrailConfig = CloudTrailConfig()
     service_log: ServiceLogConfig = ServiceLogConfig()
+    recipes: dict[str, RecipeConfig] = msgspec.field(default_factory=dict)
     inventory: InventoryConfig = InventoryConfig()
 
 
@@ -391,9 +399,10 @@ def parse(text: str, name: str) -> Config:
 def _check_paths(collectors: CollectorsConfig) -> list[str]:
     """Of the collectors that read log files by patterns, or the files of a directory."""
     problems = []
-    for name in collectors.__struct_fields__:
-        section = getattr(collectors, name)
-        for path in section.paths if isinstance(section, LogFilesConfig) else ():
+    sections: dict[str, Section] = {name: getattr(collectors, name) for name in collectors.__struct_fields__}
+    sections |= {f"recipes.{name}": section for name, section in collectors.recipes.items()}
+    for name, section in sections.items():
+        for path in section.paths if isinstance(section, LogFilesConfig | RecipeConfig) else ():
             parent = path.rpartition("/")[0]
             if not path.startswith("/") or path.endswith("/") or set(parent) & set("*?["):
                 problems.append(

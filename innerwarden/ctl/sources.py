@@ -84,6 +84,14 @@ def sources(config: Config) -> list[Source]:
         and section.enabled
         and any(Path(pattern).parent.is_dir() for pattern in section.paths)
     ]
+    found += [
+        Source(name=name, usable=True, detail=f"{name} events")
+        for name in ("docker", "podman")
+        if getattr(config.collectors, name).enabled and shutil.which(name)
+    ]
+    trail = config.collectors.cloudtrail
+    if trail.enabled and (there := [name for name in trail.directories if Path(name).is_dir()]):
+        found.append(Source(name="cloudtrail", usable=os.access(there[0], os.R_OK), detail=", ".join(there)))
     return found
 
 

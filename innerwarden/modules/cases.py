@@ -126,7 +126,7 @@ def run_case(modules: ModuleSet, spec: DetectorSpec, case: Case) -> Result:
     hits: list[Hit] = []
     if case.lines:
         chunk = "".join(line + "\n" for line in case.lines).encode()
-        hits += feed_text(engine, case.source, chunk, int(datetime.now(UTC).timestamp()))
+        hits += feed_text(engine, case.source, chunk, int(datetime.now(UTC).timestamp()), modules.recipes)
     python = {name: _fresh(one) for name, one in modules.python.items()}
     mine: list[Hit] = []
     others: dict[str, int] = {}

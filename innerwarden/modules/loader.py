@@ -12,8 +12,9 @@ import msgspec
 from innerwarden_core import Correlation, NativeDetector, Rule
 
 from innerwarden import paths
-from innerwarden.config import Config
-from innerwarden.errors import InnerWardenError, RuleError
+from innerwarden.config import CollectorsConfig, Config
+from innerwarden.errors import InnerWardenError, ModuleError, RuleError
+from innerwarden.logs.recipe import Recipe
 from innerwarden.model.detector import Detector, DetectorSpec
 from innerwarden.model.severity import Severity
 from innerwarden.modules import manifest as manifests
@@ -23,6 +24,7 @@ from innerwarden.modules.apart.protocol import Described, File
 from innerwarden.modules.manifest import Manifest
 from innerwarden.modules.native import NativeSpec, build, read_native
 from innerwarden.modules.python import PythonModule, check_parts, load_text
+from innerwarden.modules.recipes import Origin, read_recipe
 from innerwarden.modules.state import ModuleState
 from innerwarden.rules.compiled import Compile, Saved, compile_or_load
 from innerwarden.rules.files import sources_below
@@ -81,6 +83,7 @@ class ModuleSet(msgspec.Struct, frozen=True, kw_only=True):
     remote: dict[str, str] = {}
     """Python detectors that run in a worker: id -> module."""
     python_files: dict[str, PythonFile] = {}
+    recipes: tuple[Recipe, ...] = ()
 
 
 class _Found(msgspec.Struct):
@@ -94,6 +97,7 @@ class _Found(msgspec.Struct):
     shelf: Shelf
     remote: dict[str, DetectorSpec]
     python_files: dict[str, PythonFile]
+    recipes: list[Recipe]
 
 
 def trusted_python_dirs() -> tuple[Path, ...]:
@@ -132,7 +136,7 @@ def _find(
     shelves = [
         root for root in directories if root.resolve() in trust or _is_safe(root / LISTS, live, problems)
     ]
-    found = _Found([], [], {}, {}, problems, Shelf(shelves), {}, {})
+    found = _Found([], [], {}, {}, problems, Shelf(shelves), {}, {}, [])
     seen: set[str] = set()
     for root in directories:
         shipped = root.resolve() in trust
@@ -218,12 +222,33 @@ def _scan(directory: Path, shipped: bool, found: _Found, live: Live | None) -> N
     if others and live is not None:
         for file, described in zip(others, live.workers.prepare(module, others), strict=True):
             _describe(file, described, module, found)
+    _compare(directory, "detectors", set(manifest.provides.detectors), present, found)
+    _scan_recipes(directory, manifest, shipped, found)
+
+
+def _compare(directory: Path, part: str, named: set[str], present: set[str], found: _Found) -> None:
+    """What module.toml names and what lies in the folder of that name are the same."""
     where = directory / manifests.FILE
-    text = where.read_text("utf-8")
-    line = manifests.line_of(text, "detectors")
-    for name in sorted(set(manifest.provides.detectors) ^ present):
+    line = manifests.line_of(where.read_text("utf-8"), part)
+    for name in sorted(named ^ present):
         how = "is named but has no file in" if name not in present else "is not named, but lies in"
-        found.problems.append(f"{where}:{line}: provides.detectors: {name} {how} detectors/")
+        found.problems.append(f"{where}:{line}: provides.{part}: {name} {how} {part}/")
+
+
+def _scan_recipes(directory: Path, manifest: Manifest, shipped: bool, found: _Found) -> None:
+    files = sorted((directory / "collectors").glob("*.toml"))
+    for path in files:
+        origin = Origin(
+            module=manifest.module.id,
+            shipped=shipped,
+            allowed_commands=manifest.security.allowed_commands,
+            taken=frozenset({*CollectorsConfig.__struct_fields__, *(one.recipe.id for one in found.recipes)}),
+        )
+        try:
+            found.recipes.append(read_recipe(path, origin))
+        except ModuleError as error:
+            found.problems += error.problems
+    _compare(directory, "collectors", set(manifest.provides.collectors), {path.stem for path in files}, found)
 
 
 def _describe(file: File, described: Described, module: str, found: _Found) -> None:
@@ -330,6 +355,7 @@ def _assemble(found: _Found, saved: Saved, config: Config, before: ModuleSet | N
         compiled_correlations=correlations,
         remote={name: spec.module for name, spec in specs.items() if name in found.remote},
         python_files=found.python_files,
+        recipes=tuple(found.recipes),
     )
 
 

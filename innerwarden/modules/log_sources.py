@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from innerwarden.logs.auditd import AuditReader
 from innerwarden.logs.cloudtrail import CloudTrailReader
 from innerwarden.logs.containers import ContainerReader
 from innerwarden.logs.reader import Reader
+from innerwarden.logs.recipe import Recipe, RecipeReader
 
 
 class MakeParser(Protocol):
@@ -44,11 +45,19 @@ READERS: dict[str, Callable[[], Reader]] = {
 DOCUMENTS = frozenset({"cloudtrail"})
 
 
-def feed_text(engine: Engine, source: str, text: bytes, now_s: int) -> list[Hit]:
+def readers_of(recipes: Iterable[Recipe]) -> dict[str, Callable[[], Reader]]:
+    """Every source that a reader in Python understands, those of recipes by their id."""
+    return {**READERS, **{recipe.recipe.id: partial(RecipeReader, recipe) for recipe in recipes}}
+
+
+def feed_text(
+    engine: Engine, source: str, text: bytes, now_s: int, recipes: Iterable[Recipe] = ()
+) -> list[Hit]:
     """Run a whole text of one source through an engine. Raises UsageError for a source that is not known."""
-    if source not in READERS:
+    readers = readers_of(recipes)
+    if source not in readers:
         return engine.feed_lines(text, parser_of(source, now_s))[0]
-    reader = READERS[source]()
+    reader = readers[source]()
     return engine.feed(b"".join([*reader.read(text), *reader.finish()]))
 
 

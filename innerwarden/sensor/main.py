@@ -146,6 +146,7 @@ class Sensor:
         return Surroundings(
             kernel=self.kernel is not None,
             wants_audit=lambda kind: every or self._audit_readers(kind),
+            recipes=self.modules.recipes,
         )
 
     def _start_kernel(self) -> None:
@@ -181,6 +182,8 @@ class Sensor:
         self.host.told_apart = apart
         if self.host.trusting is not None:
             self.host.trusting.correlations = {one.owner: one for one in modules.compiled_correlations}
+        if self.collectors is not None:
+            self.collectors.follow(modules.recipes)
         self.host.replace(
             modules.specs,
             python=modules.python,

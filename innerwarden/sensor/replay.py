@@ -11,7 +11,7 @@ import contextlib
 import gzip
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -23,10 +23,11 @@ from innerwarden import paths as places
 from innerwarden.config import Config
 from innerwarden.errors import UnavailableError, UsageError
 from innerwarden.logs.reader import Reader
+from innerwarden.logs.recipe import Recipe
 from innerwarden.model.finding import Finding
 from innerwarden.modules.apart.pool import Workers
 from innerwarden.modules.loader import Live, load_modules
-from innerwarden.modules.log_sources import DOCUMENTS, PARSERS, READERS, parser_of
+from innerwarden.modules.log_sources import DOCUMENTS, PARSERS, READERS, parser_of, readers_of
 from innerwarden.modules.state import read as read_state
 from innerwarden.sensor.collectors.base import utc_offset_s
 from innerwarden.sensor.collectors.journal_entry import decode_entry
@@ -74,8 +75,6 @@ def run(paths: list[Path], source: str, config: Config, progress: Progress | Non
 
     Raises UsageError for an unknown source, UnavailableError for a file that cannot be read.
     """
-    if source not in SOURCES:
-        raise UsageError(f"unknown source {source!r}", f"Use one of {', '.join(SOURCES)}")
     if any(is_recording(path) for path in paths):
         return _recording(paths, config, progress)
     with contextlib.closing(Workers()) as workers:
@@ -103,6 +102,9 @@ def _run(
     began = time.perf_counter()
     live = Live(state=read_state(places.module_state()), workers=workers)
     modules = load_modules(places.modules_dirs(), config, live=live)
+    known = [*SOURCES, *(recipe.recipe.id for recipe in modules.recipes)]
+    if source not in known:
+        raise UsageError(f"unknown source {source!r}", f"Use one of {', '.join(known)}")
     workers.commit(modules.specs, modules.remote)
     engine = Engine(process_entries=config.sensor.process_entries, window_keys=config.sensor.window_keys)
     engine.configure(modules.rules, modules.correlations, modules.natives)
@@ -115,7 +117,7 @@ def _run(
     )
     count = _Count()
     findings: list[Finding] = []
-    for hits in replay(paths, source, engine, count, progress):
+    for hits in replay(paths, source, engine, count, progress, modules.recipes):
         findings += host.findings(hits)
     return ReplayResult(
         findings=findings,
@@ -127,8 +129,13 @@ def _run(
     )
 
 
-def replay(
-    paths: list[Path], source: str, engine: Engine, count: _Count, progress: Progress | None = None
+def replay(  # noqa: PLR0917 - the last two are for those who have them
+    paths: list[Path],
+    source: str,
+    engine: Engine,
+    count: _Count,
+    progress: Progress | None = None,
+    recipes: Iterable[Recipe] = (),
 ) -> Iterator[list[Hit]]:
     """Hits of one chunk after the other; `count` is filled on the way."""
     meter = _Meter(paths, progress)
@@ -136,11 +143,10 @@ def replay(
         for path in paths:
             yield from _events(path, engine, count, meter)
         return
-    if source in READERS:
+    if (make := readers_of(recipes).get(source)) is not None:
         texts = _whole_files if source in DOCUMENTS else _whole_lines
-        yield from _texts(
-            _by_time(paths, source), READERS[source](), engine, count, partial(texts, meter=meter)
-        )
+        ordered = sorted(paths, key=lambda path: (_first_of_reader(path, texts, make()), path.name))
+        yield from _texts(ordered, make(), engine, count, partial(texts, meter=meter))
         return
     journal = AuthParser(now_s=0)
     parser = journal if source == "journald" else parser_of(source, 0)
@@ -285,9 +291,6 @@ def _by_time(paths: list[Path], source: str) -> list[Path]:
 
 def _first_ns(path: Path, source: str) -> int:
     status = path.stat()
-    if source in READERS:
-        texts = _whole_files if source in DOCUMENTS else _whole_lines
-        return _first_of_reader(texts(path, _Meter([], None)), READERS[source](), status.st_mtime_ns)
     kind = "auth_log" if source == "journald" else source
     parser = parser_of(kind, int(status.st_mtime), utc_offset_s(status.st_mtime))
     seen = 0
@@ -305,9 +308,10 @@ def _first_ns(path: Path, source: str) -> int:
     return status.st_mtime_ns
 
 
-def _first_of_reader(texts: Iterator[bytes], reader: Reader, otherwise: int) -> int:
+def _first_of_reader(path: Path, texts: Callable[[Path, _Meter], Iterator[bytes]], reader: Reader) -> int:
     """Time of the first record; only the file's first chunk is looked at."""
-    for chunk in texts:
-        records = [*reader.read(chunk), *reader.finish()]
-        return int.from_bytes(records[0][16:24], "little") if records else otherwise
-    return otherwise
+    for chunk in texts(path, _Meter([], None)):
+        if records := [*reader.read(chunk), *reader.finish()]:
+            return int.from_bytes(records[0][16:24], "little")
+        break
+    return path.stat().st_mtime_ns

@@ -137,7 +137,7 @@ def findings_of(case: Case) -> list[Finding]:
     found: list[Finding] = []
     if case.lines:
         chunk = "".join(line + "\n" for line in case.lines).encode()
-        found += host.findings(feed_text(engine, case.source, chunk, 1_800_000_000))
+        found += host.findings(feed_text(engine, case.source, chunk, 1_800_000_000, MODULES.recipes))
     for record in split(records_of(case)):
         found += host.findings(engine.feed(record))
     assert host.errors == 0

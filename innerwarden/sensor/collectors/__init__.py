@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 import logging
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -21,9 +21,11 @@ from innerwarden_core import AuthDedup, Engine, Hit
 
 from innerwarden import paths
 from innerwarden.config import CollectorsConfig
+from innerwarden.logs.recipe import Recipe
 from innerwarden.model.health import CollectorHealth
 from innerwarden.sensor.collectors.base import Collector, Context
 from innerwarden.sensor.collectors.cursors import CursorStore
+from innerwarden.sensor.collectors.recipes import collector_of, unknown
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +37,14 @@ class CollectorSet:
     """Every collector that is switched on, polled in turn."""
 
     def __init__(
-        self, collectors: list[Collector], engine: Engine, store: CursorStore, dedup: AuthDedup
+        self, collectors: list[Collector], engine: Engine, store: CursorStore, context: Context
     ) -> None:
+        """`context` is what collectors of recipes get, those that come later too."""
         self.collectors = collectors
-        self.dedup = dedup
+        self.dedup = context.dedup
         self.store = store
+        self._context = context
+        self._recipes: dict[str, Recipe] = {}
         self._engine = engine
         self._failures: dict[str, int] = {}
         self._given_up: dict[str, str] = {}
@@ -59,6 +64,30 @@ class CollectorSet:
                 if count >= MAX_FAILURES:
                     self._given_up[collector.id] = f"given up after {count} errors: {error!r}"
         return hits
+
+    def follow(self, recipes: Iterable[Recipe], *, first: bool = False) -> None:
+        """Read what these recipes say and nothing of others; one that did not change goes on where it is.
+
+        Windows are brought to where they were at the `first` time only: later the engine has them.
+        """
+        wanted = {recipe.recipe.id: recipe for recipe in recipes}
+        gone = {name for name, recipe in self._recipes.items() if wanted.get(name) != recipe}
+        if gone:
+            self.save()
+        for old in [one for one in self.collectors if one.id in gone]:
+            old.close()
+            self.collectors.remove(old)
+        for name, recipe in wanted.items():
+            if self._recipes.get(name) == recipe:
+                continue
+            context = msgspec.structs.replace(self._context, cursor=self.store.get(name))
+            if (collector := collector_of(recipe, context)) is not None:
+                if first:
+                    collector.warm_up(self._engine)
+                self.collectors.append(collector)
+            self._failures.pop(name, None)
+            self._given_up.pop(name, None)
+        self._recipes = wanted
 
     def health(self) -> list[CollectorHealth]:
         """Of the sources that this machine has."""
@@ -92,10 +121,11 @@ def modules() -> Iterator[str]:
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """What collectors know of the rest of the sensor, see Context."""
+    """What collectors know of the rest of the sensor, see Context; and the recipes that make some of them."""
 
     kernel: bool = False
     wants_audit: Callable[[str], bool] = lambda kind: True
+    recipes: tuple[Recipe, ...] = ()
 
 
 def load(
@@ -104,7 +134,8 @@ def load(
     """Open every log source that the configuration switches on. Never raises for a source that is absent."""
     store = CursorStore(paths.sensor_state(data_dir))
     dedup = AuthDedup()
-    base = Context(config=config, dedup=dedup, **msgspec.structs.asdict(around or Surroundings()))
+    around = around or Surroundings()
+    base = Context(config=config, dedup=dedup, kernel=around.kernel, wants_audit=around.wants_audit)
     collectors: list[Collector] = []
     for name in modules():
         module = importlib.import_module(f"{__name__}.{name}")
@@ -113,4 +144,7 @@ def load(
         if collector is not None:
             collector.warm_up(engine)
             collectors.append(collector)
-    return CollectorSet(collectors, engine, store, dedup)
+    opened = CollectorSet(collectors, engine, store, base)
+    unknown(config.recipes, around.recipes)
+    opened.follow(around.recipes, first=True)
+    return opened
