@@ -14,16 +14,13 @@ from innerwarden_core import AuthParser, Engine, Hit, Record
 
 from innerwarden import paths
 from innerwarden.config import Config, DetectorConfig
-from innerwarden.logs.reader import Reader
 from innerwarden.model.wire import DOTTED
 from innerwarden.modules.loader import ModuleSet, load_modules
-from innerwarden.modules.log_sources import READERS, parser_of
+from innerwarden.modules.log_sources import parser_of
 from innerwarden.sensor.detection.host import DetectionHost, acting_rules_of
 
 #: 2026-01-01: bounds the year of times that have none; every sample is older.
 NOW_S = 1_767_225_600
-#: The collector whose parser also reads messages without a frame.
-AUTH = "auth_log"
 #: Kinds that stand for something wrong. An accepted login or a sudo command is an event, but nothing to alert on.
 SUSPICIOUS = frozenset(("ssh.login_failed", "ssh.probe", "auth.failed"))
 #: From here on a web server's answer says that the request was refused or failed.
@@ -82,8 +79,7 @@ class Stream:
     def __init__(self, source: str, detectors: str = "") -> None:
         loaded = modules(detectors)
         self.source = source
-        self.reader = READERS[source]() if source in READERS else None
-        self.parser = parser_of(AUTH if source in READERS else source, NOW_S)
+        self.parser = parser_of(source, NOW_S)
         self.engine = Engine()
         self.engine.configure(loaded.rules, loaded.correlations, loaded.natives)
         self.host = DetectionHost(
@@ -96,8 +92,6 @@ class Stream:
 
     def read(self, line: bytes, program: str = "") -> Read:
         """`program`: who wrote it, when the line is a bare message."""
-        if self.reader is not None:
-            return self._read_text(self.reader, line)
         before = self._refused()
         record = self.parser.parse(line)
         understood = self._refused() == before
@@ -108,20 +102,6 @@ class Stream:
         return Read(
             text=line.decode("utf-8", "replace"),
             understood=understood,
-            kind=DOTTED[view.kind] if view else None,
-            fields=view.to_dict() if view else {},
-            findings=self._findings(hits),
-        )
-
-    def _read_text(self, reader: Reader, line: bytes) -> Read:
-        """One line of a source that a reader understands; the first of its records stands for it."""
-        before = reader.stats.malformed
-        records = [*reader.read(line), *reader.finish()]
-        hits = self.engine.feed(b"".join(records)) if records else []
-        view = Record(records[0]) if records else None
-        return Read(
-            text=line.decode("utf-8", "replace"),
-            understood=reader.stats.malformed == before,
             kind=DOTTED[view.kind] if view else None,
             fields=view.to_dict() if view else {},
             findings=self._findings(hits),
