@@ -54,9 +54,38 @@ def test_line_and_source_are_judged(tmp_path: Path) -> None:
 
 
 def test_what_nothing_reads_is_skipped_with_a_reason(tmp_path: Path) -> None:
-    row = line(1, True, A) | {"collector": "exec_audit"}
+    row = line(1, True, A) | {"collector": "suricata_eve"}
     (one,) = judge(corpus(tmp_path, "fail2ban", LINES, [row]))
-    assert one.outcome is Outcome.SKIPPED and "auditd" in one.why
+    assert one.outcome is Outcome.SKIPPED and "Suricata" in one.why
+
+
+def test_sources_that_are_read_in_python_are_judged_too(tmp_path: Path) -> None:
+    """One document a case: a login of the account's owner alerts, a list of what there is does not."""
+    say = {
+        "eventVersion": "1.08",
+        "eventTime": "2026-11-02T10:00:00Z",
+        "awsRegion": "x",
+        "sourceIPAddress": A,
+    }
+    root = say | {
+        "eventName": "ConsoleLogin", "eventSource": "signin.amazonaws.com",
+        "userIdentity": {"type": "Root", "accountId": "1", "arn": "arn:aws:iam::1:root"},
+        "responseElements": {"ConsoleLogin": "Success"}, "additionalEventData": {"MFAUsed": "No"},
+    }  # fmt: skip
+    plain = say | {
+        "eventName": "DescribeInstances", "eventSource": "ec2.amazonaws.com",
+        "userIdentity": {"type": "IAMUser", "userName": "kim", "accountId": "1", "arn": "arn:aws:iam::1:user/kim"},
+    }  # fmt: skip
+    rows = []
+    (tmp_path / "panther").mkdir()
+    for number, (event, alert) in enumerate(((root, True), (plain, False), (plain, True))):
+        (tmp_path / "panther" / f"{number}.json").write_text(json.dumps(event, indent=1))
+        rows.append({
+            "corpus": "panther", "case": str(number), "collector": "cloudtrail", "kind": "rule",
+            "input": f"panther/{number}.json", "expect": {"alert": alert},
+        })  # fmt: skip
+    (tmp_path / "panther" / "truth.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert outcomes(tmp_path) == ["agree", "agree", "disagree"]
 
 
 def test_alerted_sources_are_judged_with_the_corpus_own_threshold(tmp_path: Path) -> None:

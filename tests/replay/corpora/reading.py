@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from innerwarden_core import AuthParser, Engine, Hit, Record
+from innerwarden_core import AuthParser, Engine, Hit, LineParser, Record
 
 from innerwarden import paths
 from innerwarden.config import Config, DetectorConfig
 from innerwarden.model.wire import DOTTED
 from innerwarden.modules.loader import ModuleSet, load_modules
-from innerwarden.modules.log_sources import parser_of
+from innerwarden.modules.log_sources import READERS, parser_of
 from innerwarden.sensor.detection.host import DetectionHost, acting_rules_of
 
 #: 2026-01-01: bounds the year of times that have none; every sample is older.
@@ -35,6 +35,7 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one line. `understood`: it had the form that the source's lines have."""
 
     text: str
+    source: str
     understood: bool
     kind: str | None
     fields: dict[str, Any]
@@ -48,6 +49,8 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
             return True
         if self.kind == "web.error":
             return "reason" in self.fields
+        if self.kind == "audit.record":
+            return self.fields.get("reason") == "failed"
         return self.kind == "web.request" and self.fields.get("http_status", 0) >= HTTP_ERROR
 
     def names(self, source: str | None) -> bool:
@@ -79,7 +82,7 @@ class Stream:
     def __init__(self, source: str, detectors: str = "") -> None:
         loaded = modules(detectors)
         self.source = source
-        self.parser = parser_of(source, NOW_S)
+        self.parser = None if source in READERS else parser_of(source, NOW_S)
         self.engine = Engine()
         self.engine.configure(loaded.rules, loaded.correlations, loaded.natives)
         self.host = DetectionHost(
@@ -92,24 +95,31 @@ class Stream:
 
     def read(self, line: bytes, program: str = "") -> Read:
         """`program`: who wrote it, when the line is a bare message."""
-        before = self._refused()
-        record = self.parser.parse(line)
-        understood = self._refused() == before
-        if not understood and record is None and isinstance(self.parser, AuthParser):
-            record, understood = self._without_a_time(self.parser, line, program.encode())
-        hits = self.engine.feed(record) if record else []
-        view = Record(record) if record else None
+        if self.parser is None:
+            reader = READERS[self.source]()
+            records = [*reader.read(line + b"\n"), *reader.finish()]
+            understood = not reader.stats.malformed
+        else:
+            record, understood = self._parsed(self.parser, line, program)
+            records = [record] if record else []
+        hits = [hit for record in records for hit in self.engine.feed(record)]
+        view = Record(records[0]) if records else None
         return Read(
             text=line.decode("utf-8", "replace"),
+            source=self.source,
             understood=understood,
             kind=DOTTED[view.kind] if view else None,
             fields=view.to_dict() if view else {},
             findings=self._findings(hits),
         )
 
-    def _refused(self) -> int:
-        stats = self.parser.stats()
-        return stats.get("malformed", 0) + stats.get("too_long", 0)
+    def _parsed(self, parser: LineParser, line: bytes, program: str) -> tuple[bytes | None, bool]:
+        before = _refused(parser)
+        record = parser.parse(line)
+        understood = _refused(parser) == before
+        if not understood and record is None and isinstance(parser, AuthParser):
+            return self._without_a_time(parser, line, program.encode())
+        return record, understood
 
     def _without_a_time(self, parser: AuthParser, line: bytes, program: bytes) -> tuple[bytes | None, bool]:
         """What the journal shows, "host program[pid]: message" or the message alone, fed as its collector does."""
@@ -128,6 +138,11 @@ class Stream:
             (finding.detector, groups | {entity.value for entity in finding.fields.entities})
             for finding in self.host.findings(hits)
         )
+
+
+def _refused(parser: LineParser) -> int:
+    stats = parser.stats()
+    return stats.get("malformed", 0) + stats.get("too_long", 0)
 
 
 def read_lines(lines: Iterable[bytes], source: str, detectors: str = "") -> list[Read]:
