@@ -30,8 +30,8 @@ SOURCES: dict[str, tuple[str, ...]] = {
 LOGHUB_THRESHOLD = '{"ssh_bruteforce": {"parameters": {"timespan_s": 600, "threshold_count": 5}}}'
 NO_COLLECTOR = {
     "k8s": "no collector of Kubernetes audit logs",
-    "osquery_log": "no collector of osquery's results",
-    "suricata_eve": "no collector of Suricata's logs",
+    "osquery_log": "osquery is read by a recipe, which passes on what changed and judges nothing",
+    "suricata_eve": "Suricata is read by a recipe, which passes its alerts on",
 }
 
 
