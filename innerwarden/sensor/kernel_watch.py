@@ -152,6 +152,8 @@ GROUPS: tuple[tuple[str, int, str], ...] = (
         "wizlmsh gcc.sh udev.sh libns2.so libns5.so libpw3.so libpw5.so kaudited mcpuinfo.ko sshins systemd-daemon "
         "session-dbus gvfsd-helper libxselinux.so libxselinux",
     ),
+    ("what is logged (T1562.006)", CHANGE, "rsyslog.conf journald.conf syslog-ng.conf syslog.conf"),
+    ("what is logged, as drop-ins (T1562.006)", CHANGE | DIR, "rsyslog.d journald.conf.d"),
     ("web roots (T1505.003)", CHANGE | DIR, "html htdocs public_html webapps wwwroot"),
 )
 
