@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from innerwarden.libbpf import confine
+from innerwarden.malware import worker
 from innerwarden.sensor.inventory import file_matches
 from innerwarden.sensor.inventory.file_matches import FileMatches
 from tests.kernel.product import wait_for
@@ -140,6 +141,15 @@ def test_the_queue_is_bounded_and_counts(matches: FileMatches, tmp_path: Path) -
     assert "3 files found no room" in matches.remark()
     assert told(matches) == []
     assert not matches._queue
+
+
+def test_memory_goes_back_after_a_large_file(matches: FileMatches, tmp_path: Path) -> None:
+    offered(matches, tmp_path / "large.sh", b"#!/bin/sh\n" + os.urandom(worker.FILE_BYTES))
+    assert told(matches) == []
+    assert matches._worker is not None and "of 1 files only the beginning" in matches.remark()
+    status = Path(f"/proc/{matches._worker.pid}/status").read_text()
+    resident_kib = int(status.split("RssAnon:")[1].split()[0])
+    assert resident_kib < 24 << 10
 
 
 def test_no_descriptor_is_left(matches: FileMatches, tmp_path: Path) -> None:

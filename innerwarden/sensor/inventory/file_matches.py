@@ -32,12 +32,15 @@ IN_FLIGHT = 8
 #: Files that are remembered as looked at.
 KNOWN = 16384
 MATCHES_OF_ONE = 4
-#: After this the other process counts as hung: above its own time for a file, times those that may be before it.
-ANSWER_S = 60.0
+#: After so long without an answer the other process counts as hung; it takes ten seconds for a file at most.
+ANSWER_S = 40.0
 IDLE_S = 600.0
 FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S = 5.0, 3600.0
 LEAST_BYTES, MOST_BYTES = 16, 1 << 30
 FLAGS = ("-S", "-s", "-P")
+#: A file's bytes go back to the kernel when they were looked at. Left to itself, malloc keeps as much as the largest
+#: file had (mallopt(3), M_MMAP_THRESHOLD).
+FRUGAL = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
 
 
 class Waiting(NamedTuple):
@@ -57,7 +60,8 @@ class FileMatches:
 
     def __init__(self) -> None:
         self._queue: deque[Waiting] = deque()
-        self._flying: dict[int, tuple[Waiting, float]] = {}
+        self._flying: dict[int, Waiting] = {}
+        self._heard = 0.0
         self._known: OrderedDict[tuple[int, int, int, int], None] = OrderedDict()
         self._worker: Worker | None = None
         self._numbers = 0
@@ -138,21 +142,23 @@ class FileMatches:
                 self._numbers += 1
                 if not worker.send(self._numbers, self._queue[0]):
                     break
-                self._flying[self._numbers] = (self._queue.popleft(), now)
+                if not self._flying:
+                    self._heard = now
+                self._flying[self._numbers] = self._queue.popleft()
             while (answer := worker.receive()) is not None:
+                self._heard = now
                 yield from self._answered(answer)
         except (OSError, ValueError) as error:
             self._died(now, str(error))
             return
-        oldest = min((since for _waiting, since in self._flying.values()), default=now)
-        if now - oldest > ANSWER_S:
+        if self._flying and now - self._heard > ANSWER_S:
             self._died(now, "no answer")
 
     def _answered(self, answer: dict[str, Any]) -> Look:
         if "rules" in answer:
             self._greeting = answer
             return
-        waiting, _since = self._flying.pop(answer["id"])
+        waiting = self._flying.pop(answer["id"])
         os.close(waiting.fd)
         self._unread += bool(answer["error"])
         self._cut += bool(answer["cut"])
@@ -184,7 +190,7 @@ class FileMatches:
         if self._worker is not None:
             self._worker.close()
         self._worker = None
-        for waiting, _since in self._flying.values():
+        for waiting in self._flying.values():
             os.close(waiting.fd)
         self._unread += len(self._flying)
         self._flying = {}
@@ -206,7 +212,7 @@ class Worker:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
-                env={"PYTHONPATH": ":".join(modules), "PYTHONDONTWRITEBYTECODE": "1"},
+                env={"PYTHONPATH": ":".join(modules), "PYTHONDONTWRITEBYTECODE": "1", **FRUGAL},
                 start_new_session=True,
                 pass_fds=(theirs.fileno(),),
             )
