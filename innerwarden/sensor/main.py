@@ -65,6 +65,8 @@ class Sensor:
         self.data_dir = data_dir
         self._offset_ns = boot_to_realtime_ns()
         self._started_ns = realtime_ns()
+        self.trust = TrustStore(Path(config.trust.directory))
+        self.trust.require()
         sensor = config.sensor
         self.engine = Engine(
             process_entries=sensor.process_entries,
@@ -79,8 +81,6 @@ class Sensor:
         self.engine.configure(self.modules.rules, self.modules.correlations, self.modules.natives)
         self.threat_lists = ThreatLists(config.threat_lists, self.engine)
         self.losses = LossLedger()
-        self.trust = TrustStore(Path(config.trust.directory))
-        self.trust.require()
         self.host = DetectionHost(
             self.modules.specs,
             self.engine,

@@ -13,12 +13,12 @@ from innerwarden.ctl.explaining.bench import Bench
 from innerwarden.ctl.explaining.types import LineStory, RuleStory
 from innerwarden.errors import UsageError
 from innerwarden.model.wire import DOTTED
-from innerwarden.modules.log_sources import PARSERS, parser_of
+from innerwarden.modules.log_sources import PARSERS, READERS, parser_of
 from innerwarden.sensor.collectors.base import utc_offset_s
 from innerwarden.sensor.collectors.journal_entry import decode_entry
 from innerwarden.sensor.replay_events import record_of
 
-SOURCES = (*PARSERS, "journald", "events")
+SOURCES = (*PARSERS, *READERS, "journald", "events")
 #: Rules that did not match and are told of, the nearest first.
 NEAR = 5
 
@@ -26,7 +26,7 @@ ToRecord = Callable[[bytes], bytes | None]
 
 
 def reader_of(source: str) -> ToRecord:
-    """What makes a record of a line. Raises UsageError for a source that there is not."""
+    """What makes a record of a line, for sources with one event a line."""
     now_s = realtime_ns() // NS
     if source == "events":
         return record_of
@@ -40,9 +40,27 @@ def reader_of(source: str) -> ToRecord:
             return journal.parse_message(entry.ts_ns, entry.host, entry.program, entry.pid, entry.message)
 
         return entry_of
-    if source not in PARSERS:
-        raise UsageError(f"unknown source {source!r}", f"Use one of {', '.join(SOURCES)}")
     return parser_of(source, now_s, utc_offset_s(now_s)).parse
+
+
+def check_source(source: str) -> None:
+    """Raises UsageError for a source that there is not."""
+    if source not in SOURCES:
+        raise UsageError(f"unknown source {source!r}", f"Use one of {', '.join(SOURCES)}")
+
+
+def records_of(lines: Sequence[bytes], source: str) -> tuple[list[bytes], bytes | None]:
+    """(records that lead up to it, the record of the last line; of the last event where one may have several lines).
+
+    None: the last line is no event.
+    """
+    if source in READERS:
+        reader = READERS[source]()
+        found = [*reader.read(b"\n".join(lines) + b"\n"), *reader.finish()]
+        return found[:-1], found[-1] if found else None
+    read = reader_of(source)
+    before = [record for line in lines[:-1] if (record := read(line)) is not None]
+    return before, read(lines[-1])
 
 
 def explain_line(
@@ -52,16 +70,15 @@ def explain_line(
 
     Raises UsageError for a source or a rule that there is not.
     """
-    read = reader_of(source)
+    check_source(source)
     known = {rule.owner for rule in bench.modules.compiled_rules}
     for name in wanted:
         if name not in known:
             raise UsageError(f"no rule {name!r}", "See docs/detectors.md for the ids")
-    for line in lines[:-1]:
-        if (record := read(line)) is not None:
-            bench.tell(bench.feed(record)[0])
+    leading, record = records_of(lines, source)
+    for one in leading:
+        bench.tell(bench.feed(one)[0])
     shown = lines[-1].decode("utf-8", "backslashreplace")
-    record = read(lines[-1])
     if record is None:
         return LineStory(source=source, line=shown, kind=None, why=_why(lines[-1], source))
     decoded = Record(record)
@@ -109,7 +126,7 @@ def _chosen(
 
 def _why(line: bytes, source: str) -> str:
     """Which other source would take the line."""
-    others = [name for name in SOURCES if name != source and reader_of(name)(line) is not None]
+    others = [name for name in SOURCES if name != source and records_of([line], name)[1] is not None]
     if others:
         return f"the parser of {source} makes no event of it; that of {', '.join(others)} does"
     return f"no parser makes an event of it; {source} was asked first"

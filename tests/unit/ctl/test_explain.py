@@ -170,6 +170,21 @@ def test_an_event_line_of_a_capture(config: Path) -> None:
     assert "suspicious_exec_origin" in told["native"]
 
 
+def test_an_event_of_several_lines(config: Path) -> None:
+    """The audit log's; which reader it is does not matter to the story."""
+    head = "msg=audit(1763751600.123:77): "
+    lines = [
+        f"type=SYSCALL {head}arch=c000003e syscall=59 success=yes exit=0 a0=1 a1=2 a2=3 a3=4 items=2 ppid=10 pid=11 "
+        'auid=1000 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=pts0 ses=1 comm="id" exe="/usr/bin/id" '
+        "key=(null)",
+        f'type=EXECVE {head}argc=1 a0="id"',
+        f'type=PROCTITLE {head}proctitle="id"',
+    ]
+    told = story(config, lines, "--source", "auditd")
+    assert told["kind"] is not None
+    assert told["looked_at"] > 0
+
+
 def found_in(lines: list[str], source: str, detector: str, tmp_path: Path) -> Finding:
     """A finding of the real replay."""
     path = tmp_path / "log"

@@ -16,11 +16,11 @@ from sigma.rule import SigmaDetections
 
 from innerwarden import paths
 from innerwarden.config import Config
+from innerwarden.ctl.explaining.line import records_of as lines_of
 from innerwarden.model.wire import DOTTED
 from innerwarden.modules.cases import read_cases, records_of, split
 from innerwarden.modules.factory import encode
 from innerwarden.modules.loader import load_modules, rule_sources
-from innerwarden.modules.log_sources import parser_of
 from innerwarden.rules.backend import POLICY
 from innerwarden.rules.compiler import compile_sources
 from innerwarden.rules.parts import Parts, parts_of
@@ -123,8 +123,8 @@ def test_parts_make_up_every_shipped_rule_on_every_case(shipped: Judge) -> None:
         for case in read_cases(path):
             found = split(records_of(case))
             if case.lines:
-                parser = parser_of(case.source, 1_750_000_000)
-                found += [r for line in case.lines if (r := parser.parse(line.encode())) is not None]
+                before, last = lines_of([line.encode() for line in case.lines], case.source)
+                found += [*before, *([last] if last else [])]
             for record in found:
                 held += shipped.check(record)
                 records += 1
