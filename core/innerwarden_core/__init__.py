@@ -5,7 +5,7 @@ try:
     from innerwarden_core.authlog import AuthDedup, AuthParser
     from innerwarden_core.decode import ABI_VERSION, LAYOUT, SIZES, Record
     from innerwarden_core.detectors import NATIVE_DETECTORS
-    from innerwarden_core.engine import Engine
+    from innerwarden_core.engine import Engine, Prepared, StaleError
     from innerwarden_core.hits import Hit
     from innerwarden_core.intel import Intel
     from innerwarden_core.lines import LineParser
@@ -38,10 +38,12 @@ __all__ = [
     "MemoryRing",
     "NativeDetector",
     "Predicate",
+    "Prepared",
     "ProcessInfo",
     "Record",
     "Ring",
     "Rule",
+    "StaleError",
     "WebParser",
     "registered_domain",
 ]

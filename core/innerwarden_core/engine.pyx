@@ -43,6 +43,10 @@ cdef enum:
     LOOKS = 1024                # windows that one record may feed and `windows_of` tells
 
 
+class StaleError(ValueError):
+    """A prepared set is not for what the engine runs now."""
+
+
 @final
 cdef class Engine:
 
@@ -88,13 +92,28 @@ cdef class Engine:
     def configure(self, rules, correlations, natives):
         """Swap the whole set. On any error the old set stays."""
         with self._lock:
-            rules, correlations, natives = list(rules), list(correlations), list(natives)
-            definitions = definitions_of(rules, correlations, natives)
-            states = self._make_states(definitions)
-            windows, table, bindings = self._make_windows(rules, correlations, definitions)
-            program = Program(rules, bindings, lambda owner: states[owner][1])
-            detectors = self._make_natives(natives)
-            self._install(program, windows, table, detectors, states)
+            self.install(self.prepare(rules, correlations, natives))
+
+    def prepare(self, rules, correlations, natives):
+        """All of a configure that takes time, beside a running drain."""
+        rules, correlations, natives = list(rules), list(correlations), list(natives)
+        cdef Prepared out = Prepared()
+        out.base = self._program
+        definitions = definitions_of(rules, correlations, natives)
+        states = out.states = self._make_states(definitions)
+        out.windows, out.ordered, bindings = self._make_windows(rules, correlations, definitions)
+        out.program = Program(rules, bindings, lambda owner: states[owner][1])
+        out.natives = self._make_natives(natives)
+        return out
+
+    def install(self, Prepared prepared not None):
+        """Judge by a prepared set from the next record on."""
+        with self._lock:
+            if prepared.base is not self._program:
+                raise StaleError("another set was installed since this one was prepared; prepare it again")
+            self._install(
+                prepared.program, prepared.windows, prepared.ordered, prepared.natives, prepared.states
+            )
 
     def _make_states(self, definitions):
         """owner -> (definition, hash of its cooldowns): a hash is kept as long as the definition stays, and then never
@@ -424,6 +443,16 @@ cdef dict window_stats(Window window):
         "evicted": window.window.evicted,
         "late": window.window.late,
     }
+
+
+cdef class Prepared:
+    """A set that Engine.install takes; good for one engine, as long as nothing else is installed there."""
+    cdef object base            # the program that it was made beside
+    cdef Program program
+    cdef dict windows
+    cdef list ordered
+    cdef dict natives
+    cdef dict states
 
 
 cdef dict definitions_of(list rules, list correlations, list natives):

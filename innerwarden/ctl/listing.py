@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +22,10 @@ from innerwarden.modules.loader import Live, ModuleSet, load_modules
 def listing(directories: Sequence[Path], config: Config, data_dir: Path, workers: Workers) -> Listing:
     """Loads what is on, so that its problems are told whether a sensor runs or not."""
     state = states.read(paths.module_state())
-    loaded = load_modules(directories, config, live=Live(state=state, workers=workers))
+    # The sensor's compiled rules, where it runs the same set and this user may read them.
+    cache = paths.rule_cache(data_dir)
+    cache_or_none = cache if os.access(cache, os.R_OK) else None
+    loaded = load_modules(directories, config, cache=cache_or_none, live=Live(state=state, workers=workers))
     running = locked_by(data_dir / "sensor.lock") is not None
     health = read(paths.sensor_health(data_dir)) if running else None
     shipped = {path.resolve() for path in paths.shipped_modules()}

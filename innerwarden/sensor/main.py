@@ -31,7 +31,7 @@ from innerwarden.rules.reach import Readers
 from innerwarden.sensor import collectors, gap, inventory, procfs
 from innerwarden.sensor.canary import Canary
 from innerwarden.sensor.collectors import CollectorSet, Surroundings
-from innerwarden.sensor.detection.folding import configure, told_apart
+from innerwarden.sensor.detection.folding import configure, prepare, told_apart
 from innerwarden.sensor.detection.host import DetectionHost, acting_rules_of
 from innerwarden.sensor.detection.trusting import Trusting
 from innerwarden.sensor.enforcement import HEARTBEAT_S
@@ -39,7 +39,7 @@ from innerwarden.sensor.health import Reporter, Snapshot
 from innerwarden.sensor.inventory import Inventory
 from innerwarden.sensor.loader import KernelSource
 from innerwarden.sensor.losses import SKIPPED, LossLedger
-from innerwarden.sensor.module_switch import ModuleSwitch
+from innerwarden.sensor.module_switch import ModuleSwitch, Ready
 from innerwarden.sensor.sinks.events import EventsSink
 from innerwarden.sensor.sinks.findings import FindingsSink
 from innerwarden.sensor.threat_lists import ThreatLists
@@ -73,12 +73,13 @@ class Sensor:
             window_keys=sensor.window_keys,
             boot_to_realtime_ns=self._offset_ns,
         )
-        self.switch = ModuleSwitch(config, paths.rule_cache(data_dir))
+        self.trust = TrustStore(Path(config.trust.directory))
+        self.trust.require()
+        self.switch = ModuleSwitch(config, paths.rule_cache(data_dir), self._ready)
         self.modules: ModuleSet = self.switch.current
         self._audit_readers = Readers(self.modules.compiled_rules, *AUDIT_TYPE)
         for problem in self.modules.problems:
             logger.warning("not loaded %s", problem)
-        self.engine.configure(self.modules.rules, self.modules.correlations, self.modules.natives)
         self.threat_lists = ThreatLists(config.threat_lists, self.engine)
         self.losses = LossLedger()
         self.host = DetectionHost(
@@ -95,6 +96,8 @@ class Sensor:
                 self.trust, self.engine, {c.owner: c for c in self.modules.compiled_correlations}
             ),
         )
+        self.engine.install(self.switch.first.prepared)
+        self.host.told_apart = self.switch.first.apart
         self._tell_apart()
         self.sink = FindingsSink(
             paths.findings(data_dir), max_bytes=sensor.findings_max_bytes, keep=sensor.findings_keep
@@ -168,18 +171,22 @@ class Sensor:
             self._rings.append(Ring(fd, size, name))
             self._ring_bytes[name] = size
 
-    def swap(self, modules: ModuleSet) -> None:
+    def _ready(self, modules: ModuleSet) -> Ready:
+        """The set as the engine takes it; may run beside the loop."""
+        apart = told_apart(modules, self.trust.current)
+        return Ready(prepared=prepare(self.engine, modules, apart), apart=apart)
+
+    def swap(self, modules: ModuleSet, ready: Ready) -> None:
         """Judge by another set from the next record on; what did not change keeps its state. Raises ValueError."""
         if self.kernel is not None:
             try:
                 self.kernel.watch_names(watched_names(modules.watch))
             except BpfError as error:
                 raise ValueError(f"the kernel does not watch its files: {error}") from error
-        apart = told_apart(modules, self.trust.current)
-        configure(self.engine, modules, apart)
+        self.engine.install(ready.prepared)
         self.modules = modules
         self._audit_readers = Readers(modules.compiled_rules, *AUDIT_TYPE)
-        self.host.told_apart = apart
+        self.host.told_apart = ready.apart
         if self.host.trusting is not None:
             self.host.trusting.correlations = {one.owner: one for one in modules.compiled_correlations}
         if self.collectors is not None:

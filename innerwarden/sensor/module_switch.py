@@ -8,34 +8,61 @@ a problem is refused whole, and the running one stays as it was.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+
+import msgspec
+from innerwarden_core import Prepared, StaleError
+from innerwarden_core.memory import trim
 
 from innerwarden import paths
 from innerwarden.config import Config
-from innerwarden.errors import ConfigError, InnerWardenError
+from innerwarden.errors import ConfigError, InnerWardenError, UnavailableError
 from innerwarden.model.health import ModulesHealth, WorkerHealth
 from innerwarden.modules import ownership
 from innerwarden.modules import state as states
 from innerwarden.modules.apart.pool import Workers
 from innerwarden.modules.loader import Live, ModuleSet, load_modules
 from innerwarden.modules.state import ModuleState
-from innerwarden.rules.compiled import compile_in_child
+from innerwarden.rules.compiled import Saved, compile_here, compile_in_child
+from innerwarden.rules.program import RuleSource
 
 logger = logging.getLogger(__name__)
 
 LOOK_PERIOD_S = 1.0
 
 
+#: No file is this one, so the next look takes the switches for changed.
+UNSEEN = (-1, -1, -1)
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """A set that the engine can install at once; `apart` are the detectors that it keeps apart for trust."""
+
+    prepared: Prepared
+    apart: frozenset[str]
+
+
+class _Loaded(msgspec.Struct, frozen=True):
+    """What the thread made of the switches: a set ready to be swapped in, or why not."""
+
+    state: ModuleState
+    modules: ModuleSet | None = None
+    ready: Ready | None = None
+    refused: tuple[str, ...] = ()
+
+
 class ModuleSwitch:
     """`current` is the running set. All but the loading itself is on the caller's thread."""
 
-    def __init__(self, config: Config, cache: Path) -> None:
-        """Load what is switched on. Raises ConfigError when the switches cannot be read."""
+    def __init__(self, config: Config, cache: Path, prepare: Callable[[ModuleSet], Ready]) -> None:
+        """Load what is switched on; `first` is the set made ready. Raises ConfigError when the switches cannot be read."""
+        self._make_ready = prepare
         self._config = config
         self._cache = cache
         self._path = paths.module_state()
@@ -43,24 +70,25 @@ class ModuleSwitch:
         self._state = read_safely(self._path)
         self.workers = Workers()
         self.current = self._load(self._state, None)
+        self.first = prepare(self.current)
         self.workers.commit(self.current.specs, self.current.remote)
         # One thread for the sensor's life: a worker ends with the thread that started it (prctl(2), PR_SET_PDEATHSIG).
         self._thread: threading.Thread | None = None
         self._wanted = threading.Event()
         self._is_loading = self._is_closed = False
-        self._loaded: tuple[ModuleState, ModuleSet | None, tuple[str, ...]] | None = None
+        self._is_tidy = True
+        self._loaded: _Loaded | None = None
         self._refused: tuple[str, tuple[str, ...]] = ("", ())
         self._next_look_s = 0.0
         self._swaps = 0
         self._swap_ms = 0.0
 
     def _load(self, state: ModuleState, before: ModuleSet | None) -> ModuleSet:
-        live = Live(
-            state=state, workers=self.workers, before=before, compile=compile_in_child if before else None
-        )
+        compile_ = compile_in_child if before else compile_at_start
+        live = Live(state=state, workers=self.workers, before=before, compile=compile_)
         return load_modules(paths.modules_dirs(), self._config, cache=self._cache, live=live)
 
-    def step(self, now_s: float, apply: Callable[[ModuleSet], None]) -> bool:
+    def step(self, now_s: float, apply: Callable[[ModuleSet, Ready], None]) -> bool:
         """Look, and swap by `apply` when a new set is ready. True when something was decided."""
         if self._is_loading:
             return False
@@ -87,8 +115,13 @@ class ModuleSwitch:
             self._wanted.clear()
             if self._is_closed:
                 return
-            self._prepare()
-            self._is_loading = False
+            if not self._is_tidy:
+                self._is_tidy = True
+                gc.collect()
+                trim()  # two sets were there at once
+            if self._is_loading:
+                self._prepare()
+                self._is_loading = False
 
     def _prepare(self) -> None:
         """On the thread: read the switches, load the set."""
@@ -96,13 +129,16 @@ class ModuleSwitch:
         try:
             state = read_safely(self._path)
             loaded = self._load(state, self.current)
+            ready = self._make_ready(loaded)
         except (InnerWardenError, OSError) as error:
-            self._loaded = (state, None, (str(error),))
+            self._loaded = _Loaded(state, refused=(str(error),))
+        except ValueError as error:
+            self._loaded = _Loaded(state, refused=(f"the engine refuses the set: {error}",))
         except Exception as error:
             logger.exception("modules could not be loaded")
-            self._loaded = (state, None, (f"{type(error).__name__}: {error}",))
+            self._loaded = _Loaded(state, refused=(f"{type(error).__name__}: {error}",))
         else:
-            self._loaded = (state, loaded, self._objections(state, loaded))
+            self._loaded = _Loaded(state, loaded, ready, self._objections(state, loaded))
 
     def _objections(self, state: ModuleState, loaded: ModuleSet) -> tuple[str, ...]:
         """Problems of modules that are new or were switched on anew; what was wrong before holds nobody up."""
@@ -110,31 +146,37 @@ class ModuleSwitch:
         fresh |= set(self._state.disabled) - set(state.disabled)
         return tuple(text for text in loaded.problems if module_of(text, fresh) is not None)
 
-    def _decide(self, apply: Callable[[ModuleSet], None]) -> bool:
-        if self._loaded is None:
+    def _decide(self, apply: Callable[[ModuleSet, Ready], None]) -> bool:
+        new, self._loaded = self._loaded, None
+        if new is None:
             return False
-        state, loaded, objections = self._loaded
-        self._loaded = None
-        if loaded is None or objections:
-            self.workers.discard()
-            self._refused = (states.stamp_of(state), objections)
-            for text in objections:
-                logger.warning("modules stay as they were: %s", text)
-            return True
+        if new.modules is None or new.ready is None or new.refused:
+            return self._refuse(new.state, new.refused)
         began = time.perf_counter()
         try:
-            apply(loaded)
-        except ValueError as error:
+            apply(new.modules, new.ready)
+        except StaleError:
+            # Trust changed what the engine runs meanwhile: load it again.
             self.workers.discard()
-            self._refused = (states.stamp_of(state), (f"the engine refuses the set: {error}",))
-            logger.error("modules stay as they were: %s", error)
-            return True
-        self.workers.commit(loaded.specs, loaded.remote)
+            self._seen = UNSEEN
+            return False
+        except ValueError as error:
+            return self._refuse(new.state, (str(error),))
+        self.workers.commit(new.modules.specs, new.modules.remote)
         self._swap_ms = (time.perf_counter() - began) * 1000
         self._swaps += 1
         self._refused = ("", ())
-        self._state, self.current = state, loaded
-        logger.info("modules changed detectors=%d swap_ms=%.1f", len(loaded.specs), self._swap_ms)
+        self._state, self.current = new.state, new.modules
+        self._is_tidy = False
+        self._wanted.set()
+        logger.info("modules changed detectors=%d swap_ms=%.1f", len(self.current.specs), self._swap_ms)
+        return True
+
+    def _refuse(self, state: ModuleState, reasons: tuple[str, ...]) -> bool:
+        self.workers.discard()
+        self._refused = (states.stamp_of(state), reasons)
+        for text in reasons:
+            logger.warning("modules stay as they were: %s", text)
         return True
 
     def health(self) -> ModulesHealth:
@@ -166,6 +208,15 @@ class ModuleSwitch:
         self._is_closed = True
         self._wanted.set()
         self.workers.close()
+
+
+def compile_at_start(sources: Sequence[RuleSource]) -> Saved:
+    """In a child, so that the sensor stays small; here where that fails, because a sensor has to start."""
+    try:
+        return compile_in_child(sources)
+    except UnavailableError as error:
+        logger.warning("compiling in this process: %s", error)
+        return compile_here(sources)
 
 
 def module_of(problem: str, modules: Collection[str]) -> str | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import msgspec
-from innerwarden_core import Engine
+from innerwarden_core import Engine, Prepared
 
 from innerwarden.model.vocabulary import VOCABULARY
 from innerwarden.modules.loader import ModuleSet
@@ -35,10 +35,14 @@ def told_apart(modules: ModuleSet, trust: TrustSet) -> frozenset[str]:
 
 def configure(engine: Engine, modules: ModuleSet, apart: Iterable[str]) -> None:
     """Give the engine the module set; windows stay as they are."""
+    engine.install(prepare(engine, modules, apart))
+
+
+def prepare(engine: Engine, modules: ModuleSet, apart: Iterable[str]) -> Prepared:
+    """The set for Engine.install, on any thread."""
     wanted = frozenset(apart)
     if not wanted:
-        engine.configure(modules.rules, modules.correlations, modules.natives)
-        return
+        return engine.prepare(modules.rules, modules.correlations, modules.natives)
     compiled = {rule.owner: rule for rule in modules.compiled_rules}
     rules = [
         wider(compiled[owner]).native() if (owner := rule.owner) in wanted else rule for rule in modules.rules
@@ -50,7 +54,7 @@ def configure(engine: Engine, modules: ModuleSet, apart: Iterable[str]) -> None:
         else one
         for one in modules.correlations
     ]
-    engine.configure(rules, windows, modules.natives)
+    return engine.prepare(rules, windows, modules.natives)
 
 
 def wider(rule: CompiledRule) -> CompiledRule:

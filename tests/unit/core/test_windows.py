@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from innerwarden_core import FIELDS, OPERATORS, Correlation, Engine, Hit, Predicate, Record, Rule
+from innerwarden_core import FIELDS, OPERATORS, Correlation, Engine, Hit, Predicate, Record, Rule, StaleError
 
 from innerwarden.model._wire import Kind
 from tests.factory import REAL_BASE_NS, encode
@@ -383,6 +383,30 @@ def swap(engine: Engine, kind: str, extra: dict[str, Any], steps: int, others: i
     engine.configure([*more, *rules], [*counts, mine], [])
 
 
+def test_events_between_prepare_and_install_count() -> None:
+    counts = correlation("event_count", 10_000 * MS, threshold=3)
+    engine = engine_with(counts)
+    feed(engine, "ssh.login_failed", 1)
+    always = Predicate(FIELDS["kind_name"], OPERATORS["exists"], [])
+    rule = Rule("step0", [Kind.SSH_LOGIN_FAILED], [always], [(0, -1, -2)], emit=False)
+    more = Rule("more", [Kind.SSH_PROBE], [always], [(0, -1, -2)])
+    ready = engine.prepare([more, rule], [counts], [])
+    feed(engine, "ssh.login_failed", 2)
+    engine.install(ready)
+    assert [hit.owner for hit in feed(engine, "ssh.login_failed", 3)] == ["c"]
+
+
+def test_a_set_that_was_prepared_beside_another_is_refused() -> None:
+    engine = engine_with(correlation("event_count", 10_000 * MS, threshold=1))
+    late, soon = engine.prepare([], [], []), engine.prepare([], [], [])
+    engine.install(soon)
+    for stale in (late, soon):
+        with pytest.raises(StaleError, match="prepare it again"):
+            engine.install(stale)
+    with pytest.raises(StaleError, match="prepare it again"):
+        Engine().install(engine.prepare([], [], []))
+
+
 def test_a_changed_rule_starts_the_window_of_its_correlation_anew() -> None:
     engine = engine_with(correlation("event_count", 10_000 * MS, threshold=2))
     feed(engine, "ssh.login_failed", 1)
@@ -392,6 +416,17 @@ def test_a_changed_rule_starts_the_window_of_its_correlation_anew() -> None:
         engine.configure([rule], [correlation("event_count", 10_000 * MS, threshold=2)], [])
     assert feed(engine, "ssh.login_failed", 2, user="u1") == []
     assert len(feed(engine, "ssh.login_failed", 3, user="u1")) == 1
+
+
+def test_how_a_rule_groups_its_own_hits_is_nothing_to_a_window() -> None:
+    engine = engine_with(correlation("event_count", 10_000 * MS, threshold=2))
+    feed(engine, "ssh.login_failed", 1)
+    always = Predicate(FIELDS["kind_name"], OPERATORS["exists"], [])
+    rule = Rule(
+        "step0", [Kind.SSH_LOGIN_FAILED], [always], [(0, -1, -2)], emit=False, group_by=(FIELDS["src_ip"],)
+    )
+    engine.configure([rule], [correlation("event_count", 10_000 * MS, threshold=2)], [])
+    assert len(feed(engine, "ssh.login_failed", 2)) == 1
 
 
 def test_what_went_and_came_back_starts_anew() -> None:

@@ -3,17 +3,24 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from innerwarden import paths
+from innerwarden.config import Config
 from innerwarden.model.health import ModulesHealth, SensorHealth, read
+from innerwarden.modules.apart.pool import Workers
+from innerwarden.modules.loader import Live, load_modules
+from innerwarden.modules.state import ModuleState
 
 CONFIG = """\
 [collectors.kernel]
@@ -35,6 +42,16 @@ def wait_for(what: Callable[[], Any], why: str, timeout_s: float = 60.0) -> Any:
     return value
 
 
+@functools.cache
+def compiled() -> bytes:
+    """What ships, compiled once for all tests: the rule cache of a sensor that ran before."""
+    with tempfile.TemporaryDirectory() as directory:
+        cache = Path(directory) / "rules.cache"
+        live = Live(state=ModuleState(), workers=Workers())
+        load_modules(list(paths.shipped_modules()), Config(), cache=cache, live=live)
+        return cache.read_bytes()
+
+
 class LiveSensor:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -44,6 +61,8 @@ class LiveSensor:
         self.log.write_text("")
         self.config = directory / "config.toml"
         self.config.write_text(CONFIG.format(log=self.log))
+        self.data_dir.mkdir()
+        paths.rule_cache(self.data_dir).write_bytes(compiled())
         self.environment = {**os.environ, "INNERWARDEN_MODULES": str(self.modules)}
         self.messages = (directory / "messages").open("w+")
         self.process: subprocess.Popen[bytes] | None = None
