@@ -132,6 +132,8 @@ class Hit:
     """For sequences: (rule owner, ts_ns, pid, start_ns) per step."""
     related: tuple[int, int] | None
     """(pid, start_ns) of another process that matters, e.g. the reader of a secret."""
+    actor: ProcessInfo | None
+    """The process of the record as it was then; None when the table did not know it, and for logs."""
 
 @final
 class Record:

@@ -213,13 +213,13 @@ cdef class Engine:
                     taken = rings_drain(&self.rings, &self.pipeline, limit)
                 limit -= taken
                 full = hits_full(&self.pipeline.hits)
-                hits += hits_take(&self.pipeline.hits, self._owners)
+                hits += hits_take(&self.pipeline.hits, &self.pipeline.table, self._owners)
                 if not full or limit == 0:
                     break
             self.behind_ = limit == 0
             with nogil:
                 pipeline_tick(&self.pipeline)
-            hits += hits_take(&self.pipeline.hits, self._owners)
+            hits += hits_take(&self.pipeline.hits, &self.pipeline.table, self._owners)
         return hits
 
     def feed(self, const uint8_t[::1] records not None):
@@ -242,7 +242,7 @@ cdef class Engine:
                 while at < size:
                     with nogil:
                         at += buffer_walk(&self.rings, &self.pipeline, data + at, size - at)
-                    hits += hits_take(&self.pipeline.hits, self._owners)
+                    hits += hits_take(&self.pipeline.hits, &self.pipeline.table, self._owners)
         finally:
             free(copy)
         return hits
@@ -274,7 +274,7 @@ cdef class Engine:
                             if written:
                                 buffer_walk(&self.rings, &self.pipeline, <const uint8_t *>scratch, written)
                     full = hits_full(&self.pipeline.hits)
-                    hits += hits_take(&self.pipeline.hits, self._owners)
+                    hits += hits_take(&self.pipeline.hits, &self.pipeline.table, self._owners)
                     if not full:
                         break
         finally:

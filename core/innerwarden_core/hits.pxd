@@ -2,6 +2,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from innerwarden_core.fields cimport iw_value
+from innerwarden_core.proctable cimport iw_process, iw_table
 from innerwarden_core.record cimport iw_header
 
 cdef enum:
@@ -35,6 +36,8 @@ cdef struct iw_hit:
     uint64_t first_ts_ns
     uint64_t count
     uint64_t suppressed
+    # The acting process as it was at this record, with a reference to its image; pid 0: not known.
+    iw_process actor
 
 cdef struct iw_cooldown:
     uint64_t key            # 0: free
@@ -62,13 +65,14 @@ cdef void hits_free(iw_hits *hits) noexcept
 cdef iw_hit *hits_open(
     iw_hits *hits, uint32_t owner, const iw_header *record, uint64_t stamp, uint64_t suppressed,
 ) noexcept nogil
+cdef void hits_actor(iw_hit *hit, const iw_process *process) noexcept nogil
 cdef void hits_group(iw_hits *hits, iw_hit *hit, const iw_value *value) noexcept nogil
 cdef void hits_sample(iw_hits *hits, iw_hit *hit, const uint8_t *text, uint32_t size) noexcept nogil
 cdef void hits_step(iw_hits *hits, iw_hit *hit, const iw_step *step) noexcept nogil
 cdef bint hits_allowed(
     iw_hits *hits, uint64_t key, uint64_t ts_ns, uint64_t cooldown_ns, uint64_t *suppressed,
 ) noexcept nogil
-cdef list hits_take(iw_hits *hits, list owners)
+cdef list hits_take(iw_hits *hits, iw_table *table, list owners)
 
 cdef inline bint hits_full(const iw_hits *hits) noexcept nogil:
     return hits.count + HITS_SPARE >= hits.capacity or hits.used > HITS_ARENA - HITS_RESERVE

@@ -9,6 +9,8 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from innerwarden_core.fields cimport IW_SHAPE_IP, IW_SHAPE_U64
+from innerwarden_core.process_info cimport process_info
+from innerwarden_core.proctable cimport table_release
 from innerwarden_core.text cimport format_ip, format_number, to_str
 
 
@@ -55,6 +57,13 @@ cdef iw_hit *hits_open(
     hit.suppressed = suppressed
     hit.group_at = hit.samples_at = hit.steps_at = hits.used
     return hit
+
+
+cdef void hits_actor(iw_hit *hit, const iw_process *process) noexcept nogil:
+    """Keep what the process is now: before anybody reads the hit it may have become another program."""
+    hit.actor = process[0]
+    if process.image != NULL:
+        process.image.references += 1
 
 
 cdef void add_text(iw_hits *hits, const uint8_t *text, uint32_t size) noexcept nogil:
@@ -147,6 +156,7 @@ cdef class Hit:
     cdef readonly tuple samples
     cdef readonly tuple steps
     cdef readonly object related
+    cdef readonly object actor
 
     def __init__(self):
         raise TypeError("hits are made by the engine")
@@ -175,7 +185,7 @@ cdef tuple steps_of(const iw_hits *hits, const iw_hit *hit, list owners):
     return tuple(out)
 
 
-cdef list hits_take(iw_hits *hits, list owners):
+cdef list hits_take(iw_hits *hits, iw_table *table, list owners):
     """The batch as Hit objects; empties the buffer."""
     cdef uint32_t i
     cdef iw_hit *raw
@@ -198,6 +208,10 @@ cdef list hits_take(iw_hits *hits, list owners):
         hit.samples = texts(hits, raw.samples_at, raw.sample_count)
         hit.steps = steps_of(hits, raw, owners)
         hit.related = (raw.related_pid, raw.related_start_ns) if raw.related_pid else None
+        if raw.actor.pid:
+            hit.actor = process_info(&raw.actor)
+            if raw.actor.image != NULL:
+                table_release(table, raw.actor.image)
         out.append(hit)
     hits.count = 0
     hits.used = 0

@@ -9,7 +9,7 @@ from innerwarden_core.chunks cimport chunks_add, chunks_join
 from innerwarden_core.detector cimport iw_scene
 from innerwarden_core.fields cimport iw_value
 from innerwarden_core.hits cimport (
-    hits_allowed, hits_group, hits_open, hits_sample, hits_step, iw_hit, iw_step,
+    hits_actor, hits_allowed, hits_group, hits_open, hits_sample, hits_step, iw_hit, iw_step,
 )
 from innerwarden_core.jsonl cimport event_line
 from innerwarden_core.lifecycle cimport (
@@ -163,7 +163,7 @@ cdef void judge(iw_pipeline *self, const iw_header *record) noexcept nogil:
     if kind.native_count:
         detect(self, kind, record, ts_ns)
     if self.hits.count != before:
-        make_known(self, record)
+        make_known(self, record, before)
 
 
 cdef void detect(
@@ -182,10 +182,18 @@ cdef void detect(
         native.handler(native.state, &scene)
 
 
-cdef inline void make_known(iw_pipeline *self, const iw_header *record) noexcept nogil:
-    """Whoever reads a hit will ask for its process."""
+cdef void make_known(iw_pipeline *self, const iw_header *record, uint32_t first) noexcept nogil:
+    """Whoever reads the hits from `first` on will ask for their process."""
+    cdef const iw_process *process
+    cdef uint32_t i
     if record.kind < FIRST_LOG_KIND:
         table_see(&self.table, record)
+    if not has_task(record):
+        return
+    process = table_find(&self.table, record.pid, record.start_ns)
+    if process != NULL:
+        for i in range(first, self.hits.count):
+            hits_actor(&self.hits.hits[i], process)
 
 
 cdef void emit(iw_pipeline *self, const iw_rule *rule, uint64_t ts_ns) noexcept nogil:
@@ -288,7 +296,7 @@ cdef void report(iw_pipeline *self, iw_window *window, const iw_feed *feed, cons
     cdef iw_hit *hit
     cdef const uint8_t *text
     cdef char scratch[46]
-    cdef uint32_t i, size
+    cdef uint32_t i, size, before = self.hits.count
     if not hits_allowed(
         &self.hits, iw_mix(window.owner_hash ^ feed.event.key), feed.event.ts_ns, window.cooldown_ns, &suppressed
     ):
@@ -310,7 +318,7 @@ cdef void report(iw_pipeline *self, iw_window *window, const iw_feed *feed, cons
         step.pid = fired.steps[i].pid
         step.start_ns = fired.steps[i].start_ns
         hits_step(&self.hits, hit, &step)
-    make_known(self, record)
+    make_known(self, record, before)
 
 
 cdef uint32_t pipeline_look(iw_pipeline *self, const iw_header *record, iw_look *out, uint32_t room) noexcept nogil:

@@ -121,6 +121,7 @@ class LocalSshd:
                 "/usr/sbin/sshd", "-D", "-f", "/dev/null", "-h", str(key), "-p", str(self.port),
                 "-o", "ListenAddress=127.0.0.1", "-o", "UsePAM=no", "-o", "PasswordAuthentication=yes",
                 "-o", "MaxAuthTries=6", "-o", f"PidFile={self.directory / 'sshd.pid'}",
+                "-o", f"AuthorizedKeysFile={self.directory / 'authorized'}", "-o", "StrictModes=no",
             ]
         )  # fmt: skip
         wait_for(self._listens, 10, "sshd did not listen")
@@ -148,6 +149,23 @@ class LocalSshd:
                 stderr=subprocess.DEVNULL,
                 timeout=30,
             )  # fmt: skip
+
+    def session(self, text: str, user: str = "root") -> None:
+        """Log in with a key and run a shell text, as a person's terminal would."""
+        key = self.directory / "login_key"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+        shutil.copy(f"{key}.pub", self.directory / "authorized")
+        subprocess.run(
+            [
+                "ssh", "-tt", "-p", str(self.port), "-F", "/dev/null", "-i", str(key), "-o", "IdentitiesOnly=yes",
+                "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+                f"{user}@127.0.0.1", text,
+            ],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            timeout=60,
+        )  # fmt: skip
 
     def stop(self) -> None:
         for child in reversed(self._children):

@@ -56,7 +56,7 @@ ACTS: dict[str, tuple[str, str]] = {
     "sshd_config_change": (APART, "echo x >/etc/ssh/sshd_config"),
     "cron_persistence": (APART, "echo x >/var/spool/at/a01"),
     "pam_module_change": (APART, "echo x >/usr/local/lib/security/pam_x.so"),
-    "auditd_disable": (APART, "echo x >/etc/audit/rules.d/x.rules"),
+    "audit_rules_file_change": (APART, "echo x >/etc/audit/rules.d/x.rules"),
     "selinux_apparmor_disable": (APART, "echo x >/etc/apparmor.d/x"),
     "log_tampering": (APART, "echo x >>/var/log/auth.log"),
     "python_startup_hook": ("", "echo >sitecustomize.py"),

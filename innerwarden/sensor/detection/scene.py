@@ -64,7 +64,8 @@ class Scene:
         self.actor: ProcessInfo | None = None
         self.ancestors: list[ProcessInfo] = []
         if self._has_task:
-            self.actor = engine.process(self.pid, self.start_ns)
+            # As it was at the record: the table may already hold what the process became.
+            self.actor = (hit.actor if self.is_own else None) or engine.process(self.pid, self.start_ns)
             self.ancestors = engine.ancestors(self.pid, self.start_ns, MAX_ANCESTORS)
         self.related = engine.process(*hit.related) if hit.related else None
         self._engine = engine

@@ -318,3 +318,30 @@ def test_log_lines_are_nobodys_exemption() -> None:
     engine = engine_with(Rule("r", [Kind.SSH_PROBE], ALWAYS, GO))
     engine.exempt(50, 0)
     assert len(engine.feed(encode("ssh.probe", pid=50, src_ip="192.0.2.1"))) == 1
+
+
+def test_a_hit_keeps_its_process_as_it_was() -> None:
+    """A shell opens a file and becomes another program before anybody reads the hit."""
+    engine = engine_with(Rule("opened", [Kind.FILE_OPEN], [], []))
+    who = {"pid": 20, "ppid": 1}
+    (hit,) = engine.feed(
+        encode("process.exec", exe_path="/bin/sh", argv=["sh", "-c", "x"], **who)
+        + encode("file.open", at_s=0.1, path="/etc/cron.d/x", **who)
+        + encode("process.exec", at_s=0.2, exe_path="/usr/bin/timeout", argv=["timeout"], **who)
+    )
+    assert (hit.actor.exe_path, hit.actor.argv) == ("/bin/sh", ["sh", "-c", "x"])
+    assert engine.process(20, start_of(20)).exe_path == "/usr/bin/timeout"
+    assert engine.feed(encode("file.open", at_s=0.3, path="/x", pid=999))[0].actor.exe_path is None
+
+
+def test_images_that_hits_held_are_given_back() -> None:
+    engine = engine_with(Rule("opened", [Kind.FILE_OPEN], [], []))
+    before = engine.stats()["processes"]["bytes"]
+    for _ in range(50):
+        blob = encode("process.exec", pid=20, ppid=1, exe_path="/bin/sh", argv=["sh"])
+        blob += encode("file.open", at_s=0.1, path="/x", pid=20, ppid=1) * 3
+        blob += encode("process.exit", at_s=0.2, pid=20, ppid=1)
+        engine.feed(blob)
+    blob = encode("process.exec", pid=20, ppid=1, exe_path="/bin/sh", argv=["sh"])
+    engine.feed(blob)
+    assert engine.stats()["processes"]["bytes"] - before < 1000
