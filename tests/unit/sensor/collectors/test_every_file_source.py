@@ -109,6 +109,12 @@ KINDS = {
         ),
         "src_port",
     ),
+    "service_log": Kind(
+        syslog(
+            "postfix/smtpd[{}]: warning: unknown[192.0.2.7]: SASL LOGIN authentication failed: UGFzc3dvcmQ6"
+        ),
+        "pid",
+    ),
     "nginx_access": Kind(access, "http_status"),
     "apache_access": Kind(access, "http_status"),
     "nginx_error": Kind(nginx_error, "url"),
