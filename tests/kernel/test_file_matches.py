@@ -34,7 +34,7 @@ def matches() -> Iterator[FileMatches]:
     one = FileMatches()
     yield one
     if one._worker is not None:
-        one._worker.close()
+        one._worker.close().wait()
 
 
 def offered(one: FileMatches, path: Path, content: bytes) -> None:
@@ -133,6 +133,7 @@ def test_one_that_hangs_is_ended(
     os.kill(pid, signal.SIGSTOP)
     assert told(matches) == []
     assert matches._worker is None and "died 1 times" in matches.remark()
+    wait_for(lambda: matches.obstacle() == "" and not Path(f"/proc/{pid}").exists(), 5, "it was not reaped")
 
 
 def test_the_queue_is_bounded_and_counts(matches: FileMatches, tmp_path: Path) -> None:

@@ -72,8 +72,10 @@ class FileMatches:
         self._not_before = 0.0
         self._used = 0.0
         self._greeting: dict[str, Any] = {}
+        self._ended: list[subprocess.Popen[bytes]] = []
 
     def obstacle(self) -> str:
+        self._ended = [one for one in self._ended if one.poll() is None]
         missing = [text for text in self._greeting.get("problems", ()) if "YARA is not installed" in text]
         return missing[0] if missing else ""
 
@@ -122,8 +124,7 @@ class FileMatches:
             yield None
             yield from self._talk(now)
         if self._worker is not None and time.monotonic() - self._used > IDLE_S:
-            self._worker.close()
-            self._worker = None
+            self._end(self._worker)
 
     def _start(self, now: float) -> bool:
         if now < self._not_before:
@@ -185,11 +186,15 @@ class FileMatches:
             actor=waiting.actor,
         )
 
+    def _end(self, worker: Worker) -> None:
+        """End it; it is reaped when it has ended, never waited for."""
+        self._ended.append(worker.close())
+        self._worker = None
+
     def _died(self, now: float, why: str) -> None:
         """Give up what it had, and start another one later the more often that happens in a row."""
         if self._worker is not None:
-            self._worker.close()
-        self._worker = None
+            self._end(self._worker)
         for waiting in self._flying.values():
             os.close(waiting.fd)
         self._unread += len(self._flying)
@@ -241,9 +246,9 @@ class Worker:
             raise ValueError("not an answer")
         return answer
 
-    def close(self) -> None:
-        """End it. It is reaped now or with the next child, never waited for."""
+    def close(self) -> subprocess.Popen[bytes]:
+        """End it; the process is the caller's to reap."""
         self._socket.close()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._process.poll()
+        return self._process
