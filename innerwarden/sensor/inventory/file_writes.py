@@ -62,21 +62,17 @@ class FileWrites:
         self,
         actor_of: Callable[[int], Actor | None],
         offer: Offer | None = None,
-        *,
         proc: str = "/proc",
-        only: str = "",
     ) -> None:
-        """`only`: watch just the file system of this path, and files below it."""
         self._actor_of = actor_of
         self._offer = offer
         self._proc = proc
-        self._only = only
         self._group: fanotify.Group | None = None
         self._marked: set[str] = set()
         self._refused: dict[str, str] = {}
         self._looks = 0
         self._overflows = 0
-        self._sampled = 0
+        self._unopened = 0
 
     def obstacle(self) -> str:
         if self._group is None:
@@ -90,6 +86,8 @@ class FileWrites:
         parts = []
         if self._overflows:
             parts.append(f"the kernel's queue of writes was full {self._overflows} times")
+        if self._unopened:
+            parts.append(f"{self._unopened} files could not be opened")
         if self._refused:
             place, why = next(iter(self._refused.items()))
             parts.append(f"{len(self._refused)} file systems are not watched, among them {place}: {why}")
@@ -118,7 +116,11 @@ class FileWrites:
         found: list[tuple[fanotify.Event, os.stat_result]] = []
         last: dict[tuple[int, int], int] = {}
         for _ in range(BATCH_EVENTS // fanotify.EVENTS_WITH_FILES):
-            events = group.read()
+            try:
+                events = group.read()
+            except OSError:  # of one file that the kernel cannot open for us; it is not asked about again
+                self._unopened += 1
+                continue
             for event in events:
                 self._overflows += bool(event.mask & fanotify.OVERFLOW)
                 if event.fd < 0:
@@ -144,16 +146,12 @@ class FileWrites:
         """Every local file system once; one that was unmounted may come back as another one."""
         table = mounts.table(f"{self._proc}/self/mountinfo")
         here = {one.dev: one for one in reversed(table) if one.fs_type in LOCAL or one.fs_type == "overlay"}
-        if self._only:
-            number = os.stat(self._only).st_dev  # noqa: PTH116 - a string
-            only = f"{os.major(number)}:{os.minor(number)}"
-            here = {dev: one for dev, one in here.items() if dev == only}
         self._marked &= set(here)
         self._refused = {}
         for dev, one in list(here.items())[:FILE_SYSTEMS]:
             if dev not in self._marked:
                 try:
-                    group.watch_file_system(self._only or one.place, MASK)
+                    group.watch_file_system(one.place, MASK)
                     self._marked.add(dev)
                 except FileNotFoundError:
                     pass
@@ -163,8 +161,8 @@ class FileWrites:
 
     def _judge(self, event: fanotify.Event, state: os.stat_result) -> Fact | None:
         path = files.link(f"{self._proc}/self/fd/{event.fd}")
-        if not path.startswith(self._only or "/"):
-            return None
+        if not path.startswith("/"):
+            return None  # in a mount namespace that this process cannot see
         if event.mask & fanotify.OPEN_EXEC:
             self._offer_file(event, state, path, executed=True)
         if not event.mask & fanotify.CLOSE_WRITE or path.endswith(_DELETED):
@@ -200,7 +198,6 @@ class FileWrites:
         promise = file_content.promise_of(name)
         if promise is None or state.st_size < file_content.LEAST:
             return "", {}
-        self._sampled += 1
         head = os.pread(fd, file_content.SAMPLE, 0)
         others: tuple[bytes, ...] = ()
         if state.st_size > 3 * file_content.SAMPLE and promise.format in TEXT:
