@@ -21,6 +21,7 @@ spec = DetectorSpec(
     ),
     entities=("path:exe_path", "process:pid"),
     blind_spots=(
+        "A process whose former identity is not known, because the table of identities holds fewer processes",
         "An exploit that makes a privileged process act for it, and never changes its own credentials",
         "An exploit that gives itself CAP_SETUID first and only then changes its user id",
     ),
@@ -36,9 +37,11 @@ root:
   euid: 0
 was_root:
   old_uid: 0
+not_known:
+  old_uid: 4294967295
 had_root:
   old_euid: 0
-condition: root and not was_root and not had_root
+condition: root and not was_root and not had_root and not not_known
 """
 
 CAP_SETUID = 1 << 7
