@@ -73,8 +73,6 @@ class Sensor:
             window_keys=sensor.window_keys,
             boot_to_realtime_ns=self._offset_ns,
         )
-        self.trust = TrustStore(Path(config.trust.directory))
-        self.trust.require()
         self.switch = ModuleSwitch(config, paths.rule_cache(data_dir), self._ready)
         self.modules: ModuleSet = self.switch.current
         self._audit_readers = Readers(self.modules.compiled_rules, *AUDIT_TYPE)
@@ -197,6 +195,7 @@ class Sensor:
             acting_rules=acting_rules_of(modules.compiled_correlations),
             remote=modules.remote,
         )
+        self._tell_apart()  # an entry may have come while the set was prepared
 
     def loop(self, stop: threading.Event, stop_after_s: float | None = None) -> None:
         """Drain, judge, write, report until `stop` is set or the time is over."""
@@ -250,7 +249,7 @@ class Sensor:
         if apart != self.host.told_apart:
             configure(self.engine, self.modules, apart)
             self.host.told_apart = apart
-        logger.info("trust entries=%d detectors_concerned=%d", len(self.trust.current.entries), len(apart))
+            logger.info("trust entries=%d detectors=%d", len(self.trust.current.entries), len(apart))
 
     def _report(self, *, stopped: bool = False) -> Snapshot:
         self.follow_trust()

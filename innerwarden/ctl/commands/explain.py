@@ -59,10 +59,9 @@ def explain(
         lines = text.incident_text(story)
     else:
         from innerwarden.ctl.explaining.bench import Bench
-        from innerwarden.ctl.explaining.line import check_source, explain_line
+        from innerwarden.ctl.explaining.line import explain_line
         from innerwarden.modules.apart.pool import Workers
 
-        check_source(source)
         given = _stdin() if what == "-" else [what.encode("utf-8", "surrogateescape")]
         with contextlib.closing(Workers()) as workers:
             told = explain_line(Bench(load(config), workers), given, source, rule or (), every)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 from innerwarden_core import AuthParser, Record
@@ -12,13 +12,13 @@ from innerwarden.clock import NS, realtime_ns
 from innerwarden.ctl.explaining.bench import Bench
 from innerwarden.ctl.explaining.types import LineStory, RuleStory
 from innerwarden.errors import UsageError
+from innerwarden.logs.recipe import Recipe
 from innerwarden.model.wire import DOTTED
-from innerwarden.modules.log_sources import PARSERS, READERS, parser_of
+from innerwarden.modules.log_sources import PARSERS, parser_of, readers_of
 from innerwarden.sensor.collectors.base import utc_offset_s
 from innerwarden.sensor.collectors.journal_entry import decode_entry
 from innerwarden.sensor.replay_events import record_of
 
-SOURCES = (*PARSERS, *READERS, "journald", "events")
 #: Rules that did not match and are told of, the nearest first.
 NEAR = 5
 
@@ -43,19 +43,20 @@ def reader_of(source: str) -> ToRecord:
     return parser_of(source, now_s, utc_offset_s(now_s)).parse
 
 
-def check_source(source: str) -> None:
-    """Raises UsageError for a source that there is not."""
-    if source not in SOURCES:
-        raise UsageError(f"unknown source {source!r}", f"Use one of {', '.join(SOURCES)}")
+def sources_of(recipes: Iterable[Recipe]) -> tuple[str, ...]:
+    """Every source, those of recipes with them."""
+    return (*PARSERS, *readers_of(recipes), "journald", "events")
 
 
-def records_of(lines: Sequence[bytes], source: str) -> tuple[list[bytes], bytes | None]:
+def records_of(
+    lines: Sequence[bytes], source: str, recipes: Iterable[Recipe] = ()
+) -> tuple[list[bytes], bytes | None]:
     """(records that lead up to it, the record of the last line; of the last event where one may have several lines).
 
     None: the last line is no event.
     """
-    if source in READERS:
-        reader = READERS[source]()
+    if (make := readers_of(recipes).get(source)) is not None:
+        reader = make()
         found = [*reader.read(b"\n".join(lines) + b"\n"), *reader.finish()]
         return found[:-1], found[-1] if found else None
     read = reader_of(source)
@@ -70,17 +71,21 @@ def explain_line(
 
     Raises UsageError for a source or a rule that there is not.
     """
-    check_source(source)
+    sources = sources_of(bench.modules.recipes)
+    if source not in sources:
+        raise UsageError(f"unknown source {source!r}", f"Use one of {', '.join(sources)}")
     known = {rule.owner for rule in bench.modules.compiled_rules}
     for name in wanted:
         if name not in known:
             raise UsageError(f"no rule {name!r}", "See docs/detectors.md for the ids")
-    leading, record = records_of(lines, source)
+    leading, record = records_of(lines, source, bench.modules.recipes)
     for one in leading:
         bench.tell(bench.feed(one)[0])
     shown = lines[-1].decode("utf-8", "backslashreplace")
     if record is None:
-        return LineStory(source=source, line=shown, kind=None, why=_why(lines[-1], source))
+        return LineStory(
+            source=source, line=shown, kind=None, why=_why(lines[-1], source, bench.modules.recipes)
+        )
     decoded = Record(record)
     kind = DOTTED[decoded.kind]
     before = bench.before(record)
@@ -124,9 +129,10 @@ def _chosen(
     return [*chosen, *(name for name in wanted if name not in chosen)]
 
 
-def _why(line: bytes, source: str) -> str:
+def _why(line: bytes, source: str, recipes: Iterable[Recipe]) -> str:
     """Which other source would take the line."""
-    others = [name for name in SOURCES if name != source and records_of([line], name)[1] is not None]
+    names = [name for name in sources_of(recipes) if name != source]
+    others = [name for name in names if records_of([line], name, recipes)[1] is not None]
     if others:
         return f"the parser of {source} makes no event of it; that of {', '.join(others)} does"
     return f"no parser makes an event of it; {source} was asked first"

@@ -17,6 +17,7 @@ from sigma.rule import SigmaDetections
 from innerwarden import paths
 from innerwarden.config import Config
 from innerwarden.ctl.explaining.line import records_of as lines_of
+from innerwarden.logs.recipe import Recipe
 from innerwarden.model.wire import DOTTED
 from innerwarden.modules.cases import read_cases, records_of, split
 from innerwarden.modules.factory import encode
@@ -58,6 +59,7 @@ class Judge:
         import msgspec
 
         self.parts: dict[str, Parts] = parts_of(sources)
+        self.recipes: tuple[Recipe, ...] = ()
         self.trees = {owner: tree for source in sources for owner, tree in trees_of(source)}
         probes = [
             part.rule
@@ -114,7 +116,9 @@ def trees_of(source: RuleSource) -> Iterator[tuple[str, dict[str, Any]]]:
 @pytest.fixture(scope="module")
 def shipped() -> Judge:
     modules = load_modules([DIRECTORY], Config())
-    return Judge(rule_sources([DIRECTORY], Config()), modules.compiled_rules)
+    judge = Judge(rule_sources([DIRECTORY], Config()), modules.compiled_rules)
+    judge.recipes = modules.recipes
+    return judge
 
 
 def test_parts_make_up_every_shipped_rule_on_every_case(shipped: Judge) -> None:
@@ -123,7 +127,7 @@ def test_parts_make_up_every_shipped_rule_on_every_case(shipped: Judge) -> None:
         for case in read_cases(path):
             found = split(records_of(case))
             if case.lines:
-                before, last = lines_of([line.encode() for line in case.lines], case.source)
+                before, last = lines_of([line.encode() for line in case.lines], case.source, shipped.recipes)
                 found += [*before, *([last] if last else [])]
             for record in found:
                 held += shipped.check(record)

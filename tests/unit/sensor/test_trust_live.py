@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from innerwarden.config import CollectorsConfig, Config, KernelConfig, TrustConfig
+from innerwarden import paths
+from innerwarden.config import CollectorsConfig, Config, KernelConfig, ModulesConfig, TrustConfig
 from innerwarden.errors import TrustError
 from innerwarden.model.severity import Severity
 from innerwarden.modules.factory import encode
+from innerwarden.modules.loader import load_modules
 from innerwarden.sensor.main import Sensor
 from innerwarden.trust.edit import add, remove
 from tests.unit.trust.support import entry, text
@@ -88,6 +91,20 @@ def test_a_swap_of_modules_keeps_trust(sensor: Sensor, tmp_path: Path) -> None:
     assert failures(sensor, "192.0.2.1", 5) == []
     before = sensor.host.told_apart
     assert "ssh_bruteforce" in before
-    sensor.swap(sensor.modules)
+    sensor.swap(sensor.modules, sensor._ready(sensor.modules))
     assert sensor.host.told_apart == before
     assert failures(sensor, "192.0.2.1", 3, 1.0) == [Severity.DEBUG]
+
+
+def test_an_entry_that_comes_while_a_set_is_prepared_counts_for_it(tmp_path: Path) -> None:
+    """Of a detector that only the new set has: nothing that runs says that the prepared set is old."""
+    config = config_of(tmp_path)
+    less = msgspec.structs.replace(config, modules=ModulesConfig(disabled=("ssh-protection",)))
+    sensor = Sensor(less, tmp_path)
+    modules = load_modules([paths.REPOSITORY / "modules"], config)
+    ready = sensor._ready(modules)
+    add(tmp_path / "trust.d", office(detectors=("ssh_bruteforce",)))  # type: ignore[arg-type]
+    sensor.follow_trust()
+    sensor.swap(modules, ready)
+    assert sensor.host.told_apart == {"ssh_bruteforce"}
+    assert failures(sensor, "192.0.2.1", 8) == [Severity.DEBUG]
