@@ -114,6 +114,9 @@ cdef class Engine:
             self._install(
                 prepared.program, prepared.windows, prepared.ordered, prepared.natives, prepared.states
             )
+            # Whoever keeps it keeps no set alive with it.
+            prepared.base = prepared.program = prepared.windows = prepared.ordered = None
+            prepared.natives = prepared.states = None
 
     def _make_states(self, definitions):
         """owner -> (definition, hash of its cooldowns): a hash is kept as long as the definition stays, and then never

@@ -73,7 +73,7 @@ class Sensor:
             window_keys=sensor.window_keys,
             boot_to_realtime_ns=self._offset_ns,
         )
-        self.switch = ModuleSwitch(config, paths.rule_cache(data_dir), self._ready)
+        self.switch = ModuleSwitch(config, paths.rule_cache(data_dir), self.ready_for)
         self.modules: ModuleSet = self.switch.current
         self._audit_readers = Readers(self.modules.compiled_rules, *AUDIT_TYPE)
         for problem in self.modules.problems:
@@ -169,7 +169,7 @@ class Sensor:
             self._rings.append(Ring(fd, size, name))
             self._ring_bytes[name] = size
 
-    def _ready(self, modules: ModuleSet) -> Ready:
+    def ready_for(self, modules: ModuleSet) -> Ready:
         """The set as the engine takes it; may run beside the loop."""
         apart = told_apart(modules, self.trust.current)
         return Ready(prepared=prepare(self.engine, modules, apart), apart=apart)

@@ -61,7 +61,8 @@ class ModuleSwitch:
     """`current` is the running set. All but the loading itself is on the caller's thread."""
 
     def __init__(self, config: Config, cache: Path, prepare: Callable[[ModuleSet], Ready]) -> None:
-        """Load what is switched on; `first` is the set made ready. Raises ConfigError when the switches cannot be read."""
+        """Load what is switched on; `first` is that set made ready. Raises ConfigError for switches that cannot be
+        read."""
         self._make_ready = prepare
         self._config = config
         self._cache = cache

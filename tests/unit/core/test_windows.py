@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -403,6 +404,7 @@ def test_a_set_that_was_prepared_beside_another_is_refused() -> None:
     for stale in (late, soon):
         with pytest.raises(StaleError, match="prepare it again"):
             engine.install(stale)
+    assert set(gc.get_referents(soon)) == {None}, "an installed set stays alive with what it was prepared as"
     with pytest.raises(StaleError, match="prepare it again"):
         Engine().install(engine.prepare([], [], []))
 

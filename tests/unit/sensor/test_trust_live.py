@@ -91,7 +91,7 @@ def test_a_swap_of_modules_keeps_trust(sensor: Sensor, tmp_path: Path) -> None:
     assert failures(sensor, "192.0.2.1", 5) == []
     before = sensor.host.told_apart
     assert "ssh_bruteforce" in before
-    sensor.swap(sensor.modules, sensor._ready(sensor.modules))
+    sensor.swap(sensor.modules, sensor.ready_for(sensor.modules))
     assert sensor.host.told_apart == before
     assert failures(sensor, "192.0.2.1", 3, 1.0) == [Severity.DEBUG]
 
@@ -102,7 +102,7 @@ def test_an_entry_that_comes_while_a_set_is_prepared_counts_for_it(tmp_path: Pat
     less = msgspec.structs.replace(config, modules=ModulesConfig(disabled=("ssh-protection",)))
     sensor = Sensor(less, tmp_path)
     modules = load_modules([paths.REPOSITORY / "modules"], config)
-    ready = sensor._ready(modules)
+    ready = sensor.ready_for(modules)
     add(tmp_path / "trust.d", office(detectors=("ssh_bruteforce",)))  # type: ignore[arg-type]
     sensor.follow_trust()
     sensor.swap(modules, ready)
