@@ -28,7 +28,7 @@ from innerwarden.errors import BpfError, UnavailableError
 from innerwarden.model.health import CollectorHealth, RingHealth, TrustHealth
 from innerwarden.modules.loader import ModuleSet
 from innerwarden.rules.reach import Readers
-from innerwarden.sensor import collectors, gap, inventory, procfs
+from innerwarden.sensor import collectors, gap, inventory, modules_changed, procfs
 from innerwarden.sensor.canary import Canary
 from innerwarden.sensor.collectors import CollectorSet, Surroundings
 from innerwarden.sensor.detection.folding import configure, prepare, told_apart
@@ -182,6 +182,9 @@ class Sensor:
             except BpfError as error:
                 raise ValueError(f"the kernel does not watch its files: {error}") from error
         self.engine.install(ready.prepared)
+        told = modules_changed.finding(self.config.host_name(), self.modules, modules, realtime_ns())
+        if told is not None:
+            self.sink.write([told])
         self.modules = modules
         self._audit_readers = Readers(modules.compiled_rules, *AUDIT_TYPE)
         self.host.told_apart = ready.apart

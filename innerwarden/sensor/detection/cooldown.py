@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection
 
 MAX_KEYS = 16384
 
@@ -15,6 +16,11 @@ class Cooldown:
         self._last: OrderedDict[tuple[str, ...], tuple[int, int, int]] = OrderedDict()
         self._max_keys = max_keys
         self.evicted = 0
+
+    def forget(self, detectors: Collection[str]) -> None:
+        """Drop what is known of these, by the first part of the key."""
+        for key in [key for key in self._last if key[0] in detectors]:
+            del self._last[key]
 
     def admit(self, key: tuple[str, ...], ts_ns: int, period_ns: int, rank: int) -> int | None:
         """Number folded since the last admitted one, or None when this one is folded.

@@ -92,8 +92,11 @@ class DetectionHost:
         acting_rules: Mapping[str, str] | None = None,
         remote: Mapping[str, str] | None = None,
     ) -> None:
-        """Judge by this set from now on. Cooldowns stay; so do failures of detectors that are the same."""
+        """Judge by this set from now on. Cooldowns and failures of detectors that are the same stay."""
         old = getattr(self, "_python", {})
+        before: Mapping[str, DetectorSpec] = getattr(self, "_specs", {})
+        if changed := {name for name, spec in before.items() if specs.get(name) != spec}:
+            self._cooldown.forget(changed)
         self._specs = dict(specs)
         self._python = dict(python or {})
         self._remote = dict(remote or {})

@@ -149,6 +149,10 @@ def test_off_means_silence_at_once_and_on_again_means_heard(sensor: LiveSensor) 
     sensor.fail(20, address="192.0.2.99")
     sensor.read_lines()
     assert sensor.findings("ssh_bruteforce") == []
+    told = sensor.findings("modules_changed")
+    assert [row["severity"] for row in told] == ["info", "medium", "info", "medium"]
+    assert "ssh-protection" in told[-1]["fields"]["summary"]
+    assert "ssh_bruteforce" in told[-1]["fields"]["evidence"][0]["text"]
     listed = sensor.module("list")[1]
     assert [line.split()[1] for line in listed.splitlines() if line.startswith("ssh-protection")] == ["off"]
 

@@ -29,3 +29,12 @@ def test_keys_are_bounded_and_evictions_counted() -> None:
         cooldown.admit(("d", name), 0, 50, rank=1)
     assert cooldown.evicted == 1
     assert cooldown.admit(("d", "a"), 1, 50, rank=1) == 0
+
+
+def test_what_is_forgotten_is_heard_at_once() -> None:
+    cooldown = Cooldown()
+    for detector in ("d", "e"):
+        assert cooldown.admit((detector, "a"), 100, 50, rank=3) == 0
+    cooldown.forget({"d"})
+    assert cooldown.admit(("d", "a"), 101, 50, rank=3) == 0
+    assert cooldown.admit(("e", "a"), 101, 50, rank=3) is None
