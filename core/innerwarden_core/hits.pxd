@@ -2,7 +2,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from innerwarden_core.fields cimport iw_value
-from innerwarden_core.proctable cimport iw_process, iw_table
+from innerwarden_core.proctable cimport iw_image, iw_process, iw_table
 from innerwarden_core.record cimport iw_header
 
 cdef enum:
@@ -65,7 +65,7 @@ cdef void hits_free(iw_hits *hits) noexcept
 cdef iw_hit *hits_open(
     iw_hits *hits, uint32_t owner, const iw_header *record, uint64_t stamp, uint64_t suppressed,
 ) noexcept nogil
-cdef void hits_actor(iw_hit *hit, const iw_process *process) noexcept nogil
+cdef void hits_actor(iw_hit *hit, const iw_process *process, iw_image *image) noexcept nogil
 cdef void hits_group(iw_hits *hits, iw_hit *hit, const iw_value *value) noexcept nogil
 cdef void hits_sample(iw_hits *hits, iw_hit *hit, const uint8_t *text, uint32_t size) noexcept nogil
 cdef void hits_step(iw_hits *hits, iw_hit *hit, const iw_step *step) noexcept nogil

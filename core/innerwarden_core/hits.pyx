@@ -59,11 +59,12 @@ cdef iw_hit *hits_open(
     return hit
 
 
-cdef void hits_actor(iw_hit *hit, const iw_process *process) noexcept nogil:
-    """Keep what the process is now: before anybody reads the hit it may have become another program."""
+cdef void hits_actor(iw_hit *hit, const iw_process *process, iw_image *image) noexcept nogil:
+    """Keep what the process was, running `image`: before anybody reads the hit it may have become another program."""
     hit.actor = process[0]
-    if process.image != NULL:
-        process.image.references += 1
+    hit.actor.image = image
+    if image != NULL:
+        image.references += 1
 
 
 cdef void add_text(iw_hits *hits, const uint8_t *text, uint32_t size) noexcept nogil:
@@ -210,8 +211,7 @@ cdef list hits_take(iw_hits *hits, iw_table *table, list owners):
         hit.related = (raw.related_pid, raw.related_start_ns) if raw.related_pid else None
         if raw.actor.pid:
             hit.actor = process_info(&raw.actor)
-            if raw.actor.image != NULL:
-                table_release(table, raw.actor.image)
+            table_release(table, raw.actor.image)
         out.append(hit)
     hits.count = 0
     hits.used = 0

@@ -39,6 +39,7 @@ cdef void table_exec(iw_table *table, const iw_process_exec *record) noexcept no
     cdef iw_process *process = table_see(table, &record.h)
     if process == NULL:
         return
+    table_keep_before(table, process)
     process.exec_ts_ns = record.h.ts_ns
     process.uid = record.h.uid
     process.login_uid = record.login_uid

@@ -16,7 +16,7 @@ from innerwarden_core.lifecycle cimport (
     table_credential, table_exec, table_exit, table_fork, table_see,
 )
 from innerwarden_core.payload cimport iw_payloads_take, iw_payloads_tick
-from innerwarden_core.proctable cimport MAX_DEPTH, iw_process, same_start, table_find, table_parent
+from innerwarden_core.proctable cimport MAX_DEPTH, image_at, iw_image, iw_process, same_start, table_find, table_parent
 from innerwarden_core.program cimport (
     hash_value, iw_binding, iw_group, iw_rule, program_group, program_match,
 )
@@ -185,6 +185,7 @@ cdef void detect(
 cdef void make_known(iw_pipeline *self, const iw_header *record, uint32_t first) noexcept nogil:
     """Whoever reads the hits from `first` on will ask for their process."""
     cdef const iw_process *process
+    cdef iw_image *image
     cdef uint32_t i
     if record.kind < FIRST_LOG_KIND:
         table_see(&self.table, record)
@@ -192,8 +193,9 @@ cdef void make_known(iw_pipeline *self, const iw_header *record, uint32_t first)
         return
     process = table_find(&self.table, record.pid, record.start_ns)
     if process != NULL:
+        image = process.image if record.flags & IW_F_REALTIME else image_at(process, record.ts_ns)
         for i in range(first, self.hits.count):
-            hits_actor(&self.hits.hits[i], process)
+            hits_actor(&self.hits.hits[i], process, image)
 
 
 cdef void emit(iw_pipeline *self, const iw_rule *rule, uint64_t ts_ns) noexcept nogil:

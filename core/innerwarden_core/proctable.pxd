@@ -24,6 +24,7 @@ cdef struct iw_process:
     uint64_t parent_start_ns
     uint64_t exec_ts_ns     # of the last exec seen, 0 before
     iw_image *image         # NULL: not known
+    iw_image *before        # what it ran until exec_ts_ns: records of a slower ring come after the exec's
     uint32_t pid
     uint32_t ppid
     uint32_t uid
@@ -65,6 +66,7 @@ cdef iw_process *table_insert(iw_table *table, uint32_t pid, uint64_t start_ns) 
 cdef void table_mark_exited(iw_table *table, iw_process *process) noexcept nogil
 cdef void table_detach(iw_table *table, iw_process *process) noexcept nogil
 cdef void table_append(iw_table *table, iw_process *process) noexcept nogil
+cdef void table_keep_before(iw_table *table, iw_process *process) noexcept nogil
 cdef void table_release(iw_table *table, iw_image *image) noexcept nogil
 cdef void table_set_image(
     iw_table *table, iw_process *process, const uint8_t *exe, uint32_t exe_size, const uint8_t *argv,
@@ -75,6 +77,10 @@ cdef void table_set_image(
 cdef inline bint same_start(uint64_t exact_ns, uint64_t known_ns) noexcept nogil:
     """Is `known_ns`, which may be rounded to a clock tick, this start time?"""
     return exact_ns == known_ns or (known_ns % TICK_NS == 0 and exact_ns // TICK_NS == known_ns // TICK_NS)
+
+cdef inline iw_image *image_at(const iw_process *process, uint64_t ts_ns) noexcept nogil:
+    """What the process ran at that moment of the boot clock; NULL when that is not known."""
+    return process.before if process.before != NULL and ts_ns < process.exec_ts_ns else process.image
 
 cdef inline const uint8_t *image_exe(const iw_image *image) noexcept nogil:
     return <const uint8_t *>image + sizeof(iw_image)

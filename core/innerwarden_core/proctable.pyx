@@ -43,7 +43,7 @@ cdef void table_free(iw_table *table) noexcept:
     if table.slots != NULL:
         for i in range(table.capacity):
             if table.slots[i].used:
-                table_drop_image(table, &table.slots[i])
+                table_drop_images(table, &table.slots[i])
     free(table.slots)
     free(table.heads)
     table.slots = NULL
@@ -89,9 +89,8 @@ cdef void table_mark_exited(iw_table *table, iw_process *process) noexcept nogil
         table_append(table, process)
 
 
-cdef void table_drop_image(iw_table *table, iw_process *process) noexcept nogil:
-    cdef iw_image *image = process.image
-    process.image = NULL
+cdef void table_release(iw_table *table, iw_image *image) noexcept nogil:
+    """Give one reference back; NULL is none."""
     if image == NULL:
         return
     image.references -= 1
@@ -100,6 +99,25 @@ cdef void table_drop_image(iw_table *table, iw_process *process) noexcept nogil:
             sizeof(iw_image) + image.exe_size + image.argv_size + image.cwd_size + image.cgroup_size
         )
         free(image)
+
+
+cdef void table_drop_image(iw_table *table, iw_process *process) noexcept nogil:
+    table_release(table, process.image)
+    process.image = NULL
+
+
+cdef void table_keep_before(iw_table *table, iw_process *process) noexcept nogil:
+    """Before an exec: what it runs now is what it ran before."""
+    table_release(table, process.before)
+    process.before = process.image
+    process.image = NULL
+
+
+cdef void table_drop_images(iw_table *table, iw_process *process) noexcept nogil:
+    """Of an entry that goes."""
+    table_drop_image(table, process)
+    table_release(table, process.before)
+    process.before = NULL
 
 
 cdef void evict(iw_table *table) noexcept nogil:
@@ -118,7 +136,7 @@ cdef void evict(iw_table *table) noexcept nogil:
     while link[0] != index:
         link = &table.slots[link[0]].chain
     link[0] = process.chain
-    table_drop_image(table, process)
+    table_drop_images(table, process)
     process.used = 0
     process.next = table.free
     table.free = index
@@ -172,7 +190,7 @@ cdef iw_process *table_insert(iw_table *table, uint32_t pid, uint64_t start_ns) 
     process.start_ns = start_ns
     process.parent_start_ns = 0
     process.exec_ts_ns = 0
-    process.image = NULL
+    process.image = process.before = NULL
     process.pid = pid
     process.ppid = 0
     process.uid = 0
@@ -238,9 +256,3 @@ cdef void table_set_image(
     if cgroup_size:
         memcpy(at + exe_size + argv_size + cwd_size, cgroup, cgroup_size)
     process.image = image
-
-
-cdef void table_release(iw_table *table, iw_image *image) noexcept nogil:
-    cdef iw_process holder
-    holder.image = image
-    table_drop_image(table, &holder)

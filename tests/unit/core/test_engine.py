@@ -345,3 +345,29 @@ def test_images_that_hits_held_are_given_back() -> None:
     blob = encode("process.exec", pid=20, ppid=1, exe_path="/bin/sh", argv=["sh"])
     engine.feed(blob)
     assert engine.stats()["processes"]["bytes"] - before < 1000
+
+
+def test_a_record_that_comes_after_a_later_exec_is_the_former_programs() -> None:
+    """Opens wait in a slower ring than execs."""
+    by_shell = Predicate(FIELDS["exe_path"], OPERATORS["equals"], [b"/usr/sbin/sshd"])
+    named = Predicate(FIELDS["command_line"], OPERATORS["equals"], [b"sshd -d"])
+    rule = Rule("opened", [Kind.FILE_OPEN], [by_shell, named], [(0, 1, -2), (1, -1, -2)])
+    engine = engine_with(rule)
+    who = {"pid": 20, "ppid": 1}
+    first = encode("process.exec", exe_path="/usr/sbin/sshd", argv=["sshd", "-d"], **who)
+    later = encode("process.exec", at_s=2.0, exe_path="/bin/bash", argv=["bash"], **who)
+    (hit,) = engine.feed(first + later + encode("file.open", at_s=1.0, path="/var/log/wtmp", **who))
+    assert (hit.actor.exe_path, hit.actor.argv) == ("/usr/sbin/sshd", ["sshd", "-d"])
+    assert engine.feed(encode("file.open", at_s=3.0, path="/var/log/wtmp", **who)) == []
+
+
+def test_images_of_before_are_given_back() -> None:
+    engine = Engine(process_entries=64)
+    for number in range(3000):
+        pid = 100 + number
+        engine.feed(
+            encode("process.exec", pid=pid, ppid=1, exe_path="/bin/sh", argv=["sh", "x" * 500])
+            + encode("process.exec", at_s=1.0, pid=pid, ppid=1, exe_path="/bin/ls", argv=["ls", "y" * 500])
+            + encode("process.exit", at_s=2.0, pid=pid, ppid=1)
+        )
+    assert engine.stats()["processes"]["bytes"] < 64 * 2 * 800
