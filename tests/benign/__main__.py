@@ -30,7 +30,9 @@ def main() -> int:
     options = parser.parse_args()
     report = live(lambda part: print(f"... {part}", file=sys.stderr, flush=True))
     if options.json:
-        rows = [{"severity": f["severity"], "detector": f["detector"], **f["fields"]} for f in report.findings]
+        rows = [
+            {"severity": f["severity"], "detector": f["detector"], **f["fields"]} for f in report.findings
+        ]
         print(json.dumps({"done": report.done, "left_out": report.left_out, "findings": rows}))
     else:
         show(report)
