@@ -125,7 +125,7 @@ class Trusting:
         if scene.process is None:
             return ()
         begin_ns = min(scene.hit.ts_ns, scene.hit.first_ts_ns or scene.hit.ts_ns)
-        actor = self._actor(scene.pid, scene.start_ns, begin_ns)
+        actor = self._actor(scene.pid, scene.start_ns, begin_ns, scene.actor)
         if scene.is_own and scene.record.kind == Kind.PROCESS_EXEC:
             fields = scene.fields
             own = Image(
@@ -138,13 +138,13 @@ class Trusting:
         related = scene.hit.related
         return (actor,) if related is None else (actor, self._actor(*related, begin_ns))
 
-    def _actor(self, pid: int, start_ns: int, at_ns: int) -> Actor:
-        """A process as it was at a moment of the boot clock.
+    def _actor(self, pid: int, start_ns: int, at_ns: int, known: ProcessInfo | None = None) -> Actor:
+        """A process as it was at a moment of the boot clock; `known` where somebody kept it.
 
         One that executed another file since, or is not in the table any more, is one of which nothing is known. The
         same holds for ancestors, each at the birth of the next.
         """
-        own = self._engine.process(pid, start_ns) if pid else None
+        own = known or (self._engine.process(pid, start_ns) if pid else None)
         if own is None:
             return Actor(own=Image())
         ancestors = []

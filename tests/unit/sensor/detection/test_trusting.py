@@ -222,6 +222,13 @@ def test_a_process_that_became_the_trusted_one_since_is_not_it(bench: Bench, too
 
 
 @needs_root
+def test_the_trusted_one_is_it_whatever_it_became_since(bench: Bench, tools: dict[str, Path]) -> None:
+    bench.trust(backup(tools, up_to=Severity.HIGH))
+    (found,) = bench.feed(exec_of(tools["backup"], 50), read_of(50, 1), exec_of(tools["other"], 50, 2))
+    assert found.severity is Severity.DEBUG
+
+
+@needs_root
 def test_an_ancestor_that_became_the_trusted_one_since_is_not_it(
     bench: Bench, tools: dict[str, Path]
 ) -> None:
