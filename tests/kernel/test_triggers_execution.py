@@ -155,6 +155,36 @@ def services_stopped(place: Place) -> None:
         run(systemctl, "stop", f"iw-test-{number}.service")
 
 
+#: A control group with a container's name, and an overlay whose upper layer holds what the image does not.
+ADDED_TO_CONTAINER = """
+set -e
+mkdir "$1"
+echo $$ > "$1/cgroup.procs"
+mount --make-rprivate /
+mount -t tmpfs -o mode=755 none "$2"
+mkdir "$2/lower" "$2/upper" "$2/work" "$2/merged"
+mount -t overlay -o "lowerdir=$2/lower,upperdir=$2/upper,workdir=$2/work" none "$2/merged"
+cp /bin/true "$2/merged/added"
+sleep 0.3
+"$2/merged/added"
+"""
+
+
+def added_to_container(place: Place) -> None:
+    group = Path("/sys/fs/cgroup")
+    group = (
+        group if (group / "cgroup.procs").exists() else group / "pids"
+    ) / f"docker-{os.getpid():064x}.scope"
+    directory = place.programs / "overlay"
+    directory.mkdir()
+    try:
+        run("unshare", "--mount", "bash", "-c", ADDED_TO_CONTAINER, "bash", str(group), str(directory))
+    finally:
+        if group.exists():
+            wait_for(lambda: not (group / "cgroup.procs").read_text(), 5, f"{group} is not empty")
+            group.rmdir()
+
+
 TRIGGERS: dict[str, tuple[Callable[[Place], None], set[str]]] = {
     "a name spelled so that it does not stand there": (
         lambda p: bash("t''rue --version"),
@@ -173,6 +203,7 @@ TRIGGERS: dict[str, tuple[Callable[[Place], None], set[str]]] = {
     "root runs another's program": (owned_by_another, {"untrusted_root_exec"}),
     "a program in a cache": (lambda p: run(p.copy("tool", directory=p.cache)), {"host_drift"}),
     "sshd at home": (lambda p: run(p.copy("sshd", directory=p.home)), {"masquerading"}),
+    "a program added to a container": (added_to_container, {"container_drift", "cgroup_left"}),
     "root's rights for a file": (lambda p: run("chmod", "u+s", p.copy("suid")), {"file_permission_mod"}),
     "a hidden file": (hidden_file, {"hidden_artifact"}),
     "what is logged": (logging_changed, {"log_config_change"}),
