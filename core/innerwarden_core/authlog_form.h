@@ -180,7 +180,7 @@ static inline int iw_is_secret(struct iw_span reason)
 }
 
 /* The first form that the message has; 0 when it has none. */
-static inline int iw_forms(struct iw_line *l, struct iw_span s, const struct iw_service *service)
+static __attribute__((noinline)) int iw_forms(struct iw_line *l, struct iw_span s, const struct iw_service *service)
 {
 	size_t n;
 

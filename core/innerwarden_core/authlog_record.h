@@ -64,7 +64,11 @@ static inline size_t iw_write(struct iw_auth *auth, const struct iw_line *l, cha
 	r->reason = iw_put(&w, l->reason, 255);
 	r->command = iw_put(&w, l->command, IW_AUTH_STRING_MAX);
 	r->src_host = iw_put(&w, l->src_host, 255);
-	r->service = iw_put(&w, l->service, 255);
+	/* PERF: mostly it is the program, or its beginning, which the tail already holds. */
+	if (l->service.at == l->program.at && l->service.len <= r->program.len)
+		r->service = (struct iw_str){ r->program.off, (iw_u32)l->service.len };
+	else
+		r->service = iw_put(&w, l->service, 255);
 	while (w.used & 7)
 		out[w.used++] = 0;
 	r->h.size = (iw_u32)w.used;

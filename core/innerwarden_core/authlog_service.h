@@ -318,7 +318,7 @@ static inline struct iw_span iw_service_text(struct iw_auth *auth, struct iw_spa
 	return s;
 }
 
-static inline void iw_service(struct iw_auth *auth, struct iw_line *l, struct iw_span s)
+static __attribute__((noinline)) void iw_service(struct iw_auth *auth, struct iw_line *l, struct iw_span s)
 {
 	const struct iw_service *service = iw_service_of(l->program);
 

@@ -104,10 +104,11 @@ static inline int iw_skip_invalid(struct iw_span *s)
  */
 static inline void iw_sshd_prefer_peer(const struct iw_connection *c, struct iw_line *l, struct iw_span s)
 {
-	struct iw_line other = *l;
+	struct iw_line other;
 
 	if (!c->family || (c->flags & IW_CONN_ENDED) || (l->family == c->family && !memcmp(l->ip, c->ip, 16)))
 		return;
+	other = *l;
 	if (iw_user_from_before(s, l->user.len + 5, &other, IW_TAIL_KEY, 1) && other.family == c->family &&
 	    !memcmp(other.ip, c->ip, 16) && (!c->port || other.port == c->port))
 		*l = other;
