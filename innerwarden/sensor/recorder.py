@@ -34,6 +34,8 @@ from innerwarden.sensor.watching import watched_names
 
 #: How often what waits is written, losses are looked at, and progress is told.
 PERIOD_S = 1.0
+#: Findings that are kept to be told at the end; replay tells all of them.
+FINDINGS_MAX = 10_000
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -45,13 +47,14 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
-    """`ended`: time, size, signal or disk; `findings`: what the enabled detectors told meanwhile."""
+    """`ended`: time, size, signal or disk; `findings`: the first FINDINGS_MAX of `findings_count`."""
 
     ended: str
     records: int
     bytes_written: int
     lost: dict[str, int]
     findings: tuple[Finding, ...]
+    findings_count: int
     problems: tuple[str, ...]
 
 
@@ -79,6 +82,7 @@ class Recorder:
         self._rings: list[Ring] = []
         self._writer: Writer | None = None
         self._findings: list[Finding] = []
+        self._findings_count = 0
         self._lost: dict[str, int] = {}
         self._began = 0.0
 
@@ -127,6 +131,7 @@ class Recorder:
             bytes_written=self._writer.bytes_written if self._writer else 0,
             lost=self._lost,
             findings=tuple(self._findings),
+            findings_count=self._findings_count,
             problems=self._judge.modules.problems,
         )
 
@@ -161,7 +166,9 @@ class Recorder:
         records = self.engine.take_captured()
         if records:
             writer.add(Entry.BATCH, records)
-        self._findings += self._judge.findings(hits)
+        found = self._judge.findings(hits)
+        self._findings_count += len(found)
+        self._findings += found[: FINDINGS_MAX - len(self._findings)]
 
     def _period(self, writer: Writer) -> None:
         self._kernel.tend()
@@ -208,7 +215,7 @@ class Recorder:
     def _progress(self, now: float) -> Progress:
         written = self._writer.bytes_written if self._writer else 0
         lost = sum(self._lost.values())
-        return Progress(now - self._began, self._records(), written, lost, len(self._findings))
+        return Progress(now - self._began, self._records(), written, lost, self._findings_count)
 
     def close(self) -> None:
         """Detach and free everything; the file is closed too."""

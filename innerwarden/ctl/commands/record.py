@@ -56,6 +56,8 @@ def record(
         raise
     if json:
         _lines(result)
+        if result.findings_count > len(result.findings):
+            note(f"the first {len(result.findings)} findings are printed; innerwarden replay tells all")
     _tell(file, result)
 
 
@@ -91,7 +93,7 @@ def _tell(file: Path, result: Recorded) -> None:
     lost = ", ".join(f"{count} at {place}" for place, count in sorted(result.lost.items())) or "nothing"
     note(
         f"{file}: {result.records} records, {result.bytes_written >> 10} KiB, ended by {result.ended}; lost: {lost}; "
-        f"{len(result.findings)} findings meanwhile"
+        f"{result.findings_count} findings meanwhile"
     )
     if result.ended.startswith("disk"):
         raise typer.Exit(3)
