@@ -98,6 +98,13 @@ def spoil(name: str) -> Change:
     return change
 
 
+def turn_one_letter(entries: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+    entries[:] = [
+        (e, content.replace(b"Apache", b"Apachf") if e.name.endswith("module.toml") else content)
+        for e, content in entries
+    ]
+
+
 def leave_out(name: str) -> Change:
     def change(entries: list[tuple[tarfile.TarInfo, bytes]]) -> None:
         entries[:] = [(e, content) for e, content in entries if not e.name.endswith(name)]
@@ -127,6 +134,7 @@ HOSTILE = {
     "twice": (add("net-watch/module.toml"), "is there twice"),
     "not in the list": (add("net-watch/extra"), "extra: is not in the list"),
     "changed file": (spoil("module.toml"), "module.toml: is not what the list says"),
+    "one letter": (turn_one_letter, "module.toml: is not what the list says"),
     "missing file": (leave_out("module.toml"), "module.toml: is missing"),
     "no list": (leave_out(LIST), "its first file is not"),
     "list not first": (last_first, "its first file is not"),
