@@ -242,6 +242,8 @@ def _seeds(processes: list[procfs.Seed]) -> list[SeedProcess]:
             cwd=one.cwd,
             cgroup_path=one.cgroup_path,
             argv_len=one.argv_len,
+            exe_inode=one.exe_inode,
+            exe_dev=one.exe_dev,
         )
         for one in processes
     ]

@@ -72,6 +72,8 @@ class SeedProcess(msgspec.Struct, frozen=True, array_like=True):
     cwd: bytes | None
     cgroup_path: bytes
     argv_len: int
+    exe_inode: int = 0
+    exe_dev: int = 0
 
 
 class Losses(msgspec.Struct, frozen=True):

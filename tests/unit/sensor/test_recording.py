@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import os
 import random
@@ -88,6 +89,13 @@ def test_what_was_recorded_is_judged_by_its_own_clock_and_host(tmp_path: Path) -
     assert one.fields.host == "web" and one.ts.startswith("20")
     assert [p.pid for p in one.fields.process.ancestors] == [1], "the process table that there was before"
     assert (first.records, first.malformed, first.cut) == (2, 0, "")
+
+
+def test_a_seed_holds_all_that_the_process_table_takes() -> None:
+    """What the engine learns from /proc and a recording leaves out would be told live and not in replay."""
+    tree = ast.parse(Path("core/innerwarden_core/__init__.pyi").read_text())
+    (takes,) = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "seed_process")
+    assert [argument.arg for argument in takes.args.args[1:]] == list(SeedProcess.__struct_fields__)
 
 
 def test_replay_knows_a_recording_by_its_content(tmp_path: Path) -> None:
