@@ -168,6 +168,8 @@ class ExecutionGuard(Detector):
             severity = Severity.CRITICAL
         elif points >= self.parameters["high_points"]:
             severity = Severity.HIGH
+        elif names == ["network_shell"]:
+            severity = Severity.LOW  # when it comes to a connection, reverse_shell tells of it
         return Finding(
             severity=severity,
             group=(*session, *names),
