@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from innerwarden_core import FIELDS, OPERATORS, Correlation, Engine, MemoryRing, Predicate, Ring, Rule
 
 from bench.measure import Result, interleaved, median, on_cpu, spread
-from innerwarden.model._wire import LAYOUT, Kind
+from innerwarden.model._wire import LAYOUT, RECORD_OF, SIZES, Kind
 
 RECORD_BYTES = 256
 RING_BYTES = 8 << 20
@@ -35,7 +35,7 @@ STRUCTURAL = (
     Kind.PROCESS_EXIT,
     Kind.NETWORK_PAYLOAD,  # the engine makes other kinds of it
 )
-WIRE_KINDS = [kind for kind in Kind if kind not in STRUCTURAL]
+WIRE_KINDS = [kind for kind in Kind if kind not in STRUCTURAL and SIZES[RECORD_OF[kind]] <= RECORD_BYTES]
 GROUPS = 3
 FORMATS = {"u16": "H", "u32": "I", "u64": "Q"}
 

@@ -47,7 +47,7 @@ def test_a_real_sensor_is_proven_hook_by_hook() -> None:
 @pytest.mark.kernel
 def test_a_real_hook_that_saw_nothing_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With some actions left undone, exactly their hooks are named, by their own counters."""
-    idle = {"open_by_handle_at", "setreuid", "setresgid", "renameat"}  # rare, so that nobody else does them
+    idle = {"open_by_handle_at", "setreuid", "setregid", "renameat"}  # rare, so that nobody else does them
     table = tuple(
         trigger._replace(action=lambda place: None) if idle & set(trigger.hooks) else trigger
         for trigger in triggers.TRIGGERS
