@@ -129,4 +129,6 @@ cdef inline void window_prefetch_slot(const iw_window *window, uint64_t key) noe
 
 cdef class Window:
     cdef iw_window window
+    cdef size_t heads_bytes
+    cdef size_t slots_bytes
     cdef readonly tuple key

@@ -15,8 +15,8 @@ One table per correlation: hash chains into a dense pool, so that memory follows
 pool is full, the least recently used of the next eight slots gives way, and is counted.
 """
 
-from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
+from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap
 
 from innerwarden_core.fields cimport IW_SHAPE_IP, IW_SHAPE_STR, IW_SHAPE_U64
 from innerwarden_core.rules cimport Correlation
@@ -24,9 +24,6 @@ from innerwarden_core.sequences cimport add_ordered, add_temporal
 from innerwarden_core.text cimport format_ip, format_number
 
 from innerwarden_core.rules import CONDITIONS
-
-cdef extern from "stdlib.h" nogil:
-    void *aligned_alloc(size_t alignment, size_t size)
 
 cdef enum:
     EVICTION_LOOK = 8
@@ -321,6 +318,12 @@ cdef uint64_t window_look(const iw_window *window, uint64_t key, uint32_t *steps
     return inside
 
 
+cdef void *pages(size_t size) noexcept:
+    """Zeroed memory of which a page becomes resident when it is first touched, whatever malloc has in store; NULL: none."""
+    cdef void *place = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    return NULL if place == MAP_FAILED else place
+
+
 cdef class Window:
     """One correlation's table, kept over a configure that changes neither the correlation nor its rules."""
 
@@ -365,12 +368,15 @@ cdef class Window:
         while heads < 4 * w.capacity:
             heads *= 2
         w.head_mask = 15
-        w.heads = <uint32_t *>calloc(heads, sizeof(uint32_t))
-        # Not cleared: a slot is when it is first used, and pages never used never become resident.
-        w.slots = <uint8_t *>aligned_alloc(64, <size_t>w.capacity * w.stride)
+        self.heads_bytes = heads * sizeof(uint32_t)
+        self.slots_bytes = <size_t>w.capacity * w.stride
+        w.heads = <uint32_t *>pages(self.heads_bytes)
+        w.slots = <uint8_t *>pages(self.slots_bytes)
         if w.heads == NULL or w.slots == NULL:
             raise MemoryError()
 
     def __dealloc__(self):
-        free(self.window.heads)
-        free(self.window.slots)
+        if self.window.heads != NULL:
+            munmap(self.window.heads, self.heads_bytes)
+        if self.window.slots != NULL:
+            munmap(self.window.slots, self.slots_bytes)
