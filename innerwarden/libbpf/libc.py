@@ -271,13 +271,31 @@ def compat_getpid() -> int:
     return _compat(b"\xb8\x14\x00\x00\x00\xcd\x80\xc3")  # mov eax, 20 (getpid); int 0x80; ret
 
 
+def _low_page() -> int:
+    """Address of a new page below 4 GiB, which stays until the process ends.
+
+    A heap of a gigabyte, which starts low where the program is at a fixed address, may fill what MAP_32BIT offers.
+    """
+    map_32bit, map_fixed_noreplace, failed = 0x40, 0x100000, ctypes.c_void_p(-1).value
+    _libc.mmap.restype = ctypes.c_void_p
+    _libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, _LONG)
+    for place in (
+        0,
+        *range(0x8000_0000, 0xF000_0000, 0x0800_0000),
+        *range(0x1000_0000, 0x4000_0000, 0x0800_0000),
+    ):
+        how = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | (map_fixed_noreplace if place else map_32bit)
+        found = _libc.mmap(place, mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_WRITE, how, -1, 0)
+        if found not in (None, failed):
+            return int(found)
+    raise OSError(errno.ENOMEM, "no free page below 4 GiB")
+
+
 def compat_socket(family: int, kind: int, protocol: int) -> int:
     """A socket by 32-bit socketcall, whose arguments lie in memory below 4 GiB."""
-    map_32bit = 0x40
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | map_32bit
-    low = mmap.mmap(-1, mmap.PAGESIZE, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
-    low.write(b"".join(n.to_bytes(4, "little") for n in (family, kind, protocol)))
-    address = ctypes.addressof(ctypes.c_char.from_buffer(low))
+    address = _low_page()
+    arguments = b"".join(n.to_bytes(4, "little") for n in (family, kind, protocol))
+    ctypes.memmove(address, arguments, len(arguments))
     # push rbx; mov eax, 102 (socketcall); mov ebx, 1 (SYS_SOCKET); mov ecx, edi; int 0x80; pop rbx; ret
     return _compat(b"\x53\xb8\x66\x00\x00\x00\xbb\x01\x00\x00\x00\x89\xf9\xcd\x80\x5b\xc3", address)
 

@@ -133,6 +133,8 @@ TECHNIQUES = {
 PACKAGE_MANAGERS = frozenset(
     {"/usr/bin/dpkg", "/usr/bin/rpm", "/usr/sbin/apk", "/sbin/apk", "/usr/bin/pacman"}
 )
+#: A shell on the network, with what says only where it stands and whither it goes.
+CONNECTION = {"network_shell", "tmp_execution", "raw_address"}
 MAX_FETCHED = 4096
 
 
@@ -168,7 +170,7 @@ class ExecutionGuard(Detector):
             severity = Severity.CRITICAL
         elif points >= self.parameters["high_points"]:
             severity = Severity.HIGH
-        elif names == ["network_shell"]:
+        if "network_shell" in names and set(names) <= CONNECTION:
             severity = Severity.LOW  # when it comes to a connection, reverse_shell tells of it
         return Finding(
             severity=severity,

