@@ -16,11 +16,8 @@ from innerwarden.libbpf import libc
 map = ctypes.CDLL(None).mmap
 map.restype = ctypes.c_void_p
 map.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
-size, missed = 1 << 30, 0
-while missed < 500:  # each try begins at another place of the first 32 MiB
-    if map(None, size, 0, 0x4062, -1, 0) in (None, ctypes.c_void_p(-1).value):
-        missed += size == mmap.PAGESIZE
-        size = max(size // 2, mmap.PAGESIZE)
+for place in range(0x4000_0000, 0x8000_0000, 0x10_0000):  # what is taken already stays so
+    map(place, 0x10_0000, 0, 0x104022, -1, 0)
 try:
     mmap.mmap(-1, mmap.PAGESIZE, flags=0x62)
     raise SystemExit("there is room")
