@@ -62,6 +62,7 @@ BUILDING_BLOCKS = {"download_tool", "chmod_executable"}
 #: So has a tunnel's program that sends, and a shell of a web server that leaves a page behind.
 COMPANIONS = {
     "credential_stuffing": {"ssh_bruteforce"},
+    "wordlist_scan": {"web_exploit_probe"},
     "shell_network_connect": {"web_server_shell", "c2_callback"},
     "web_shell": {"web_server_shell"},
     "tls_from_writable_place": {"suspicious_exec_origin"},
