@@ -104,8 +104,8 @@ def test_a_program_that_removed_itself_is_found(tmp_path: Path) -> None:
     shutil.copy("/bin/sleep", program)
     child = subprocess.Popen([program, "60"])
     try:
-        while Path(f"/proc/{child.pid}/exe").readlink() != program:
-            pass
+        while str(program) not in Path(f"/proc/{child.pid}/maps").read_text():
+            pass  # an exec is named by `exe` before its file is mapped
         program.unlink()
         found = of(child.pid, looked(MemoryMaps()))
         wanted = MemoryFlag.DELETED | MemoryFlag.WORLD_WRITABLE
