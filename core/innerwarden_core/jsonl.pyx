@@ -76,6 +76,11 @@ cdef inline char *put(char *to, const char *text, size_t size) noexcept nogil:
     return to + size
 
 
+cdef inline char *put_key(char *to, uint32_t field, bint first) noexcept nogil:
+    """The first member of an object needs no comma."""
+    return put(to, keys[field].text + first, keys[field].size - first)
+
+
 cdef char *put_list(char *to, const uint8_t *text, size_t size) noexcept nogil:
     """NUL-terminated arguments as a list; a last one without its terminator was cut and is kept."""
     cdef const uint8_t *end
@@ -145,8 +150,7 @@ cdef void event_line(iw_event_lines *self, iw_view *view, uint64_t offset_ns) no
             value.number += offset_ns
         elif field == IW_FIELD_FLAGS:
             value.number |= IW_F_REALTIME
-        # The first member needs no comma.
-        to = put(to, keys[field].text, keys[field].size) if to != begin else put(to, keys[field].text + 1, keys[field].size - 1)
+        to = put_key(to, field, to == begin)
         to = put_list(to, value.data, value.size) if field == IW_FIELD_ARGV else put_value(to, &value)
     to = put(to, "}", 1)
     if has_task(view.header):
@@ -175,7 +179,7 @@ cdef char *put_process(char *to, iw_view *view, uint32_t kind) noexcept nogil:
         value = view_get(view, field)
         if value.shape != IW_SHAPE_STR:
             continue
-        to = put(to, keys[field].text, keys[field].size) if to != begin else put(to, keys[field].text + 1, keys[field].size - 1)
+        to = put_key(to, field, to == begin)
         to = iw_json_text(to, value.data, min(value.size, <uint32_t>TEXT_MAX))
     return put(to, "}", 1)
 
