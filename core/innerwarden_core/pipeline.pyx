@@ -16,13 +16,13 @@ from innerwarden_core.lifecycle cimport (
     table_credential, table_exec, table_exit, table_fork, table_see,
 )
 from innerwarden_core.payload cimport iw_payloads_take, iw_payloads_tick
-from innerwarden_core.proctable cimport MAX_DEPTH, image_at, iw_image, iw_process, same_start, table_find, table_parent
+from innerwarden_core.proctable cimport MAX_DEPTH, iw_process, same_start, table_find, table_parent
 from innerwarden_core.program cimport (
     hash_value, iw_binding, iw_group, iw_rule, program_group, program_match,
 )
 from innerwarden_core.record cimport *
 from innerwarden_core.text cimport iw_mix
-from innerwarden_core.view cimport FIRST_HOST_KIND, FIRST_LOG_KIND, has_task, view_begin, view_get
+from innerwarden_core.view cimport FIRST_HOST_KIND, FIRST_LOG_KIND, has_task, image_then, view_begin, view_get
 from innerwarden_core.windows cimport (
     iw_event, iw_fired, sample_text, window_add, window_look, window_prefetch_head, window_prefetch_slot,
 )
@@ -185,7 +185,6 @@ cdef void detect(
 cdef void make_known(iw_pipeline *self, const iw_header *record, uint32_t first) noexcept nogil:
     """Whoever reads the hits from `first` on will ask for their process."""
     cdef const iw_process *process
-    cdef iw_image *image
     cdef uint32_t i
     if record.kind < FIRST_LOG_KIND:
         table_see(&self.table, record)
@@ -193,9 +192,8 @@ cdef void make_known(iw_pipeline *self, const iw_header *record, uint32_t first)
         return
     process = table_find(&self.table, record.pid, record.start_ns)
     if process != NULL:
-        image = process.image if record.flags & IW_F_REALTIME else image_at(process, record.ts_ns)
         for i in range(first, self.hits.count):
-            hits_actor(&self.hits.hits[i], process, image)
+            hits_actor(&self.hits.hits[i], process, image_then(record, process))
 
 
 cdef void emit(iw_pipeline *self, const iw_rule *rule, uint64_t ts_ns) noexcept nogil:

@@ -2,8 +2,8 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from innerwarden_core.fields cimport IW_FIELD_COUNT, iw_place, iw_value, wire_value
-from innerwarden_core.proctable cimport iw_process, iw_table
-from innerwarden_core.record cimport iw_header
+from innerwarden_core.proctable cimport image_at, iw_image, iw_process, iw_table
+from innerwarden_core.record cimport IW_F_REALTIME, iw_header
 
 cdef extern from "intel.h" nogil:
     enum:
@@ -34,6 +34,12 @@ cdef enum:
 
 cdef inline bint has_task(const iw_header *header) noexcept nogil:
     return header.pid and (header.kind < FIRST_LOG_KIND or header.kind >= FIRST_HOST_KIND)
+
+cdef inline iw_image *image_then(const iw_header *header, const iw_process *process) noexcept nogil:
+    """What the process ran when the record was made; NULL when nobody knows."""
+    if process == NULL:
+        return NULL
+    return process.image if header.flags & IW_F_REALTIME else image_at(process, header.ts_ns)
 
 cdef struct iw_cell:
     uint64_t stamp          # of the record that `value` belongs to

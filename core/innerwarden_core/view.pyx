@@ -11,7 +11,7 @@ from libc.string cimport memcpy, memset, strlen
 from innerwarden_core.containers cimport iw_container, iw_container_of
 from innerwarden_core.fields cimport *
 from innerwarden_core.proctable cimport (
-    image_argv, image_at, image_cgroup, image_cwd, image_exe, iw_image, table_find, table_parent,
+    image_argv, image_cgroup, image_cwd, image_exe, iw_image, table_find, table_parent,
 )
 from innerwarden_core.record cimport *
 from innerwarden_core.text cimport base_name, format_ip, format_number, is_mapped, iw_fold
@@ -96,13 +96,6 @@ cdef inline void set_text(iw_value *out, const uint8_t *data, uint32_t size) noe
     out.size = size
 
 
-cdef iw_image *image_of(const iw_view *view, const iw_process *process) noexcept nogil:
-    """What the process ran when the record was made; NULL when nobody knows."""
-    if process == NULL:
-        return NULL
-    return process.image if view.header.flags & IW_F_REALTIME else image_at(process, view.header.ts_ns)
-
-
 cdef void set_exe(const iw_image *image, iw_value *out) noexcept nogil:
     if image != NULL and image.exe_size:
         set_text(out, image_exe(image), image.exe_size)
@@ -162,7 +155,7 @@ cdef void from_table(iw_view *view, uint32_t field, iw_value *out) noexcept nogi
         and field != IW_FIELD_CGROUP_PATH
     ):
         return
-    image = image_of(view, view_actor(view))
+    image = image_then(view.header, view_actor(view))
     if image == NULL:
         return
     if field == IW_FIELD_EXE_PATH:
@@ -388,12 +381,12 @@ cdef void resolve_parent(iw_view *view, uint32_t field, iw_value *out) noexcept 
     cdef iw_process *parent = view.parent
     cdef iw_value argv
     if field == IW_DERIVED_PARENT_EXE_PATH:
-        set_exe(image_of(view, parent), out)
+        set_exe(image_then(view.header, parent), out)
     elif field == IW_DERIVED_PARENT_EXE_NAME:
         set_base(view_get(view, IW_DERIVED_PARENT_EXE_PATH), out)
     elif field == IW_DERIVED_PARENT_COMMAND_LINE:
         argv.shape = 0
-        set_argv(image_of(view, parent), &argv)
+        set_argv(image_then(view.header, parent), &argv)
         join(view, &argv, out)
     elif field == IW_DERIVED_PARENT_COMM:
         out.size = 0
@@ -405,7 +398,7 @@ cdef void resolve_parent(iw_view *view, uint32_t field, iw_value *out) noexcept 
         out.shape = IW_SHAPE_U64
         out.number = parent.uid
     elif field == IW_DERIVED_GRANDPARENT_EXE_PATH:
-        set_exe(image_of(view, table_parent(view.table, parent)), out)
+        set_exe(image_then(view.header, table_parent(view.table, parent)), out)
 
 
 cdef void view_fold(iw_view *view, iw_cell *cell) noexcept nogil:
