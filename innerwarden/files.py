@@ -28,6 +28,32 @@ def kernel_dev(fd: int, found: os.stat_result) -> int:
     return os.major(found.st_dev) << 20 | os.minor(found.st_dev)
 
 
+def replace_whole(path: Path, data: bytes, mode: int) -> None:
+    """Write, sync, rename, sync the directory: `path` holds all of `data` then, or what it held. Raises OSError."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            os.fchmod(fd, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+        scratch.replace(path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Names that came or went there are on the disk afterwards. Raises OSError."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def who_else_writes(path: str, *, sticky: bool = False, owner: int = 0) -> str | None:
     """Why somebody other than `owner` (or root) could change or replace what lies at `path`, or None.
 

@@ -7,11 +7,11 @@ Modules that came with the product run unless they are switched off; all others 
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import msgspec
 
+from innerwarden import files
 from innerwarden.errors import ConfigError, UnavailableError
 
 
@@ -67,20 +67,9 @@ def read(path: Path) -> ModuleState:
 
 def write(path: Path, state: ModuleState) -> None:
     """Replace the file in one step. Raises UnavailableError."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         make_directory(path.parent)
-        fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-        try:
-            with os.fdopen(fd, "wb") as file:
-                os.fchmod(fd, 0o644)
-                file.write(encode(state))
-                file.flush()
-                os.fsync(fd)
-            scratch.replace(path)
-        except BaseException:
-            scratch.unlink(missing_ok=True)
-            raise
+        files.replace_whole(path, encode(state), 0o644)
     except OSError as error:
         raise UnavailableError(
             f"{path} cannot be written: {error.strerror}", "Run the command with sudo"

@@ -9,6 +9,7 @@ import re
 import tomllib
 from pathlib import Path
 
+from innerwarden import files
 from innerwarden.errors import TrustError, UnavailableError, UsageError
 from innerwarden.trust.model import Entry, Executable, Placed, stamp
 from innerwarden.trust.read import TABLE, problems_of, read, starts_of
@@ -55,7 +56,7 @@ def remove(directory: Path, entry_id: str) -> Placed:
     try:
         if not others:
             path.unlink()
-            _sync(path.parent)
+            files.sync_directory(path.parent)
             return found
         text = without(path.read_text("utf-8"), found)
     except OSError as error:
@@ -80,30 +81,10 @@ def without(text: str, placed: Placed) -> str:
 
 def replace(path: Path, text: str) -> None:
     """Write, sync, rename, sync the directory. Raises UnavailableError and leaves what was there."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
-        try:
-            with os.fdopen(fd, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fchmod(file.fileno(), FILE_MODE)
-                os.fsync(file.fileno())
-            scratch.rename(path)
-        except BaseException:
-            scratch.unlink(missing_ok=True)
-            raise
-        _sync(path.parent)
+        files.replace_whole(path, text.encode(), FILE_MODE)
     except OSError as error:
         raise _unwritable(path, error) from error
-
-
-def _sync(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _unwritable(path: Path, error: OSError) -> UnavailableError:
