@@ -78,6 +78,8 @@ class DetectionHost:
         self._users = Users()
         self._raised: dict[str, str] = {}
         self._raised_in: dict[str, Worker] = {}
+        self._specs: dict[str, DetectorSpec] = {}
+        self._python: dict[str, sdk.Detector] = {}
         self.trusting = trusting
         #: Detectors whose matches the engine tells apart by process and address; see folding.py.
         self.told_apart: frozenset[str] = frozenset()
@@ -93,9 +95,8 @@ class DetectionHost:
         remote: Mapping[str, str] | None = None,
     ) -> None:
         """Judge by this set from now on. Cooldowns and failures of detectors that are the same stay."""
-        old = getattr(self, "_python", {})
-        before: Mapping[str, DetectorSpec] = getattr(self, "_specs", {})
-        if changed := {name for name, spec in before.items() if specs.get(name) != spec}:
+        old = self._python
+        if changed := {name for name, spec in self._specs.items() if specs.get(name) != spec}:
             self._cooldown.forget(changed)
         self._specs = dict(specs)
         self._python = dict(python or {})
@@ -170,7 +171,7 @@ class DetectionHost:
             if admitted is None:
                 return None
             folded = admitted
-        finding = self._build(spec, scene, judged, folded + scene.hit.suppressed)
+        finding = self._build(spec, scene, judged, severity, folded + scene.hit.suppressed)
         return finding if verdict is None or self.trusting is None else self.trusting.apply(finding, verdict)
 
     @staticmethod
@@ -258,7 +259,9 @@ class DetectionHost:
             self._raised[name] = f"raised {count} times in a row, last: {safe(error)}"
             logger.error("detector disabled detector=%s", name)
 
-    def _build(self, spec: DetectorSpec, scene: Scene, judged: sdk.Finding, folded: int) -> Finding:
+    def _build(
+        self, spec: DetectorSpec, scene: Scene, judged: sdk.Finding, severity: Severity, folded: int
+    ) -> Finding:
         hit = scene.hit
         # What a group is keyed by may be derived, and then only the hit knows it.
         grouped = dict(zip(spec.group_key, hit.group, strict=False))
@@ -275,7 +278,6 @@ class DetectionHost:
         shown = _Shown(values)
         entities = tuple(dict.fromkeys([*judged.entities, *spec.entity_refs(values)]))
         variant = spec.variants.get(hit.samples[0]) if hit.samples else None
-        severity = self._severity(spec, hit, judged)
         attack = variant.attack if variant else spec.attack
         ts = rfc3339(scene.ts_ns)
         fields = IncidentFields(

@@ -75,8 +75,9 @@ class Firmware:
             if (item := self._content(path, name)) is not None:
                 seen[path] = item
             yield None
+        tainted = self._tainted()
         for bit, what in TAINTS.items():
-            if self._tainted() >> bit & 1:
+            if tainted >> bit & 1:
                 seen[f"{TAINTED} bit {bit}"] = Item(what, note="kernel_taint")
         for one in self.baseline.compare(seen, self._is_gone):
             yield fact_of(one)
