@@ -12,6 +12,7 @@ import msgspec
 
 from innerwarden import paths
 from innerwarden.errors import ConfigError
+from innerwarden.model.verb import Backend
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -314,12 +315,32 @@ class EnforcementConfig(Section, frozen=True):
 
 
 class ResponderConfig(Section, frozen=True):
-    """Both switches are off; nothing in the product flips them."""
+    """Both switches are off; nothing in the product flips them. `verbs` may be used at all, `never` are addresses and
+    networks that are no target, `hourly_cap` bounds how many actions an hour may begin."""
 
     enabled: bool = False
     dry_run: bool = True
     block_entries: int = 131072
+    socket: str = "/run/innerwarden/responder.sock"
+    verbs: tuple[str, ...] = ("block_address",)
+    backend: Backend = "auto"
+    block_ttl_s: int = 3600
+    hourly_cap: int = 100
+    allow_private: bool = False
+    never: tuple[str, ...] = ()
     enforcement: EnforcementConfig = EnforcementConfig()
+
+
+class TriageConfig(Section, frozen=True):
+    """What is decided about an incident."""
+
+
+class NotifyConfig(Section, frozen=True):
+    """Whom to tell."""
+
+
+class BaselineConfig(Section, frozen=True):
+    """What this host usually does."""
 
 
 class ModulesConfig(Section, frozen=True):
@@ -352,6 +373,9 @@ class Config(Section, frozen=True):
     agent: AgentConfig = AgentConfig()
     dashboard: DashboardConfig = DashboardConfig()
     responder: ResponderConfig = ResponderConfig()
+    triage: TriageConfig = TriageConfig()
+    notify: NotifyConfig = NotifyConfig()
+    baseline: BaselineConfig = BaselineConfig()
     modules: ModulesConfig = ModulesConfig()
     rules: RulesConfig = RulesConfig()
     threat_lists: ThreatListsConfig = ThreatListsConfig()

@@ -46,8 +46,9 @@ ALLOWED: dict[str, set[str]] = {
         "malware",
     }
     | LEAVES,
-    "agent": {"core", "model", "config", "sdk", "rules", "trust", "modules"} | LEAVES,
-    "responder": {"model", "config"} | LEAVES,
+    "safety": {"model", "config", "trust"} | LEAVES,
+    "agent": {"core", "model", "config", "sdk", "rules", "trust", "modules", "safety"} | LEAVES,
+    "responder": {"model", "config", "trust", "safety", "libbpf"} | LEAVES,
 }
 #: These know every room: the command line and what starts it.
 ANYTHING = {"ctl", "__main__"}

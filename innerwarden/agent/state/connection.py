@@ -36,7 +36,6 @@ def open_writer(path: Path) -> apsw.Connection:
         _check(db, path)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA wal_autocheckpoint = 1000")
         db.execute("PRAGMA cache_size = -2000")
         db.execute("PRAGMA journal_size_limit = 16777216")

@@ -38,7 +38,11 @@ def version_of(db: apsw.Connection) -> int:
 
 
 def upgrade(db: apsw.Connection, application_id: int) -> int:
-    """Run what is missing; returns how many ran. A failing migration leaves the file as it was."""
+    """Run what is missing; returns how many ran. A failing migration leaves the file as it was.
+
+    Foreign keys are off meanwhile, so that a table can be made anew without emptying those that point to it.
+    """
+    db.execute("PRAGMA foreign_keys = OFF")
     done = 0
     for number, name in enumerate(found(), 1):
         if number <= version_of(db):
@@ -47,6 +51,8 @@ def upgrade(db: apsw.Connection, application_id: int) -> int:
         db.execute("BEGIN IMMEDIATE")
         try:
             db.execute(sql)
+            if broken := db.execute("PRAGMA foreign_key_check").fetchone():
+                raise StateError(f"migration {name} would leave {broken[0]} with rows that point nowhere")
             db.pragma("application_id", application_id)
             db.pragma("user_version", number)
             db.execute("COMMIT")
@@ -55,4 +61,5 @@ def upgrade(db: apsw.Connection, application_id: int) -> int:
                 db.execute("ROLLBACK")
             raise
         done += 1
+    db.execute("PRAGMA foreign_keys = ON")
     return done

@@ -10,7 +10,7 @@ from innerwarden.model.severity import Severity
 
 
 class IncidentRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored incident. `id` grows with arrival; `source` is sensor or correlation. `ts_ns` is event time,
+    """A stored incident. `id` grows with arrival; `source` is sensor, correlation or agent. `ts_ns` is event time,
     `stored_ns` the moment from which it could be read."""
 
     id: int
