@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,7 @@ import msgspec
 
 from innerwarden import paths
 from innerwarden.errors import ConfigError
-from innerwarden.model.verb import Backend
+from innerwarden.model.verb import VERB_IDS, Backend
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -316,7 +317,8 @@ class EnforcementConfig(Section, frozen=True):
 
 class ResponderConfig(Section, frozen=True):
     """Both switches are off; nothing in the product flips them. `verbs` may be used at all, `never` are addresses and
-    networks that are no target, `hourly_cap` bounds how many actions an hour may begin."""
+    networks that are no target, sessions of `operators` are kept (none named: everybody's). `hourly_cap` bounds how
+    many actions an hour may begin."""
 
     enabled: bool = False
     dry_run: bool = True
@@ -328,6 +330,7 @@ class ResponderConfig(Section, frozen=True):
     hourly_cap: int = 100
     allow_private: bool = False
     never: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
     enforcement: EnforcementConfig = EnforcementConfig()
 
 
@@ -480,6 +483,7 @@ def _check(config: Config) -> list[str]:
         problems.append(f"agent.poll_ms is {config.agent.poll_ms}; it must lie in 1..1000")
     if config.agent.retention_days < 1:
         problems.append(f"agent.retention_days is {config.agent.retention_days}; it must be at least 1")
+    problems += _check_responder(config.responder)
     if not 1024 <= config.responder.block_entries <= 1 << 22:
         problems.append(
             f"responder.block_entries is {config.responder.block_entries}; it must lie in 1024..{1 << 22}"
@@ -487,6 +491,26 @@ def _check(config: Config) -> list[str]:
     if not config.trust.directory.startswith("/"):
         problems.append(f"trust.directory is {config.trust.directory!r}; it must be an absolute path")
     return problems + _check_enforcement(config.responder.enforcement)
+
+
+def _check_responder(responder: ResponderConfig) -> list[str]:
+    problems = [
+        f"responder.verbs names {name!r}; there are {', '.join(VERB_IDS)}"
+        for name in responder.verbs
+        if name not in VERB_IDS
+    ]
+    for text in responder.never:
+        try:
+            ip_network(text)
+        except ValueError as error:
+            problems.append(f"responder.never has {text!r}: {error}")
+    if not 60 <= responder.block_ttl_s <= 604_800:
+        problems.append(f"responder.block_ttl_s is {responder.block_ttl_s}; it must lie in 60..604800")
+    if not 1 <= responder.hourly_cap <= 10_000:
+        problems.append(f"responder.hourly_cap is {responder.hourly_cap}; it must lie in 1..10000")
+    if not responder.socket.startswith("/"):
+        problems.append(f"responder.socket is {responder.socket!r}; it must be an absolute path")
+    return problems
 
 
 def _check_enforcement(enforcement: EnforcementConfig) -> list[str]:

@@ -51,6 +51,14 @@ def address_of(text: str) -> Address | None:
     return mapped or address
 
 
+def of_packed(packed: bytes) -> Address:
+    """An address of 4 or 16 bytes in network order, as it is compared. Raises ValueError for other lengths."""
+    if len(packed) == 4:
+        return IPv4Address(packed)
+    address = IPv6Address(packed)
+    return address.ipv4_mapped or address
+
+
 def network_of(text: str) -> Network:
     """Raises ValueError for what is no network or has bits beyond its prefix."""
     network = ip_network(text)
