@@ -87,6 +87,11 @@ def state_db(data_dir: Path) -> Path:
     return data_dir / "state.db"
 
 
+def agent_socket(data_dir: Path) -> Path:
+    """Where the agent takes commands."""
+    return data_dir / "agent.sock"
+
+
 def sensor_state(data_dir: Path) -> Path:
     """The sensor's collector cursors."""
     return data_dir / "sensor-cursors.json"

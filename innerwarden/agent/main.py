@@ -17,6 +17,8 @@ from innerwarden import paths
 from innerwarden.agent.correlate.engine import Correlator
 from innerwarden.agent.correlate.registry import find_rules
 from innerwarden.agent.ingest import Ingest
+from innerwarden.agent.operate.control import Control
+from innerwarden.agent.operate.operator import Operator
 from innerwarden.agent.slow_loop import TICK_S, SlowLoop, TaskContext, find_tasks
 from innerwarden.agent.state.writer import StorageError, Writer
 from innerwarden.config import Config
@@ -30,8 +32,9 @@ logger = logging.getLogger(__name__)
 RETRY_S = 1.0
 REMIND_S = 60.0
 
-#: Starts what reads the state (the dashboard) once the database is open; returns what stops it at once.
-Serve = Callable[[Writer], Callable[[], None]]
+#: Starts what reads the state (the dashboard) once the database is open, and hands what people say there to the
+#: operator; returns what stops it at once.
+Serve = Callable[[Writer, Operator], Callable[[], None]]
 
 
 def run(
@@ -53,8 +56,10 @@ def run(
         stack.callback(ingest.close)
         slow_loop = SlowLoop(TaskContext(writer, config, data_dir), find_tasks())
         stack.callback(slow_loop.close)
+        operator = Operator(writer, config)
+        stack.callback(Control(paths.agent_socket(data_dir), operator.run).close)
         if serve is not None:
-            stack.callback(serve(writer))
+            stack.callback(serve(writer, operator))
         logger.info("agent runs data_dir=%s pid=%d", data_dir, os.getpid())
         _Loop(config, ingest, slow_loop, stop).run()
         logger.info("agent stops data_dir=%s", data_dir)

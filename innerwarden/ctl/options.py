@@ -54,6 +54,20 @@ def since_ns(text: str | None) -> int | None:
 
 
 @overload
+def seconds_of(text: str, option: str = ...) -> int: ...
+@overload
+def seconds_of(text: None, option: str = ...) -> None: ...
+def seconds_of(text: str | None, option: str = "--for") -> int | None:
+    """'90s', '15m', '1h', '2d', '1w'; raises UsageError otherwise."""
+    if text is None:
+        return None
+    span = _SPAN.fullmatch(text.strip().lower())
+    if span is None:
+        raise UsageError(f"{option} {text!r} is no length of time", "Use for example 30m, 2h or 7d")
+    return int(span[1]) * _SECONDS[span[2]]
+
+
+@overload
 def severity_of(text: str, option: str = ...) -> Severity: ...
 @overload
 def severity_of(text: None, option: str = ...) -> None: ...

@@ -11,6 +11,7 @@ import falcon
 import msgspec
 
 from innerwarden.agent.dashboard import view
+from innerwarden.agent.dashboard.act import Act, Operate
 from innerwarden.agent.dashboard.auth import Door, Sessions, Throttle, TokenCheck
 from innerwarden.agent.dashboard.context import Context
 from innerwarden.agent.dashboard.html import el, join
@@ -38,7 +39,9 @@ class PulseApi:
         cursor = reader.cursor(last=0)
         health = self._context.health()
         state = self._context.sensor_state(health)
-        parts = (newest[0].id if newest else 0, cursor.offset, health.ts if health else "", state.state)
+        responses = ".".join(f"{name}{count}" for name, count in reader.response_counts().items())
+        seen = newest[0].id if newest else 0
+        parts = (seen, cursor.offset, health.ts if health else "", state.state, responses)
         resp.content_type = falcon.MEDIA_JSON
         resp.data = msgspec.json.encode(Pulse(change="/".join(map(str, parts))))
 
@@ -55,8 +58,8 @@ class Healthz:
         resp.text = "ok\n"
 
 
-def create(context: Context, is_valid: TokenCheck) -> Application:
-    """Everything wired; `is_valid` judges a token's hash."""
+def create(context: Context, is_valid: TokenCheck, operate: Operate | None = None) -> Application:
+    """Everything wired; `is_valid` judges a token's hash, `operate` takes commands (None: pages only show)."""
     door = Door(is_valid, Sessions(), Throttle())
     app: Application = falcon.App(middleware=[Guard(), door])
     app.add_error_handler(Exception, _unexpected)
@@ -67,6 +70,8 @@ def create(context: Context, is_valid: TokenCheck) -> Application:
     app.add_route("/logout", Logout(door))
     app.add_route("/healthz", Healthz(context))
     app.add_route("/api/v1/pulse", PulseApi(context))
+    if operate is not None:
+        app.add_route("/act/{what}", Act(operate))
     views = view.find()
     for entry in views:
         app.add_route(entry.path, view.Page(entry, context, views))

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from innerwarden import clock
-from innerwarden.agent.dashboard.types import IncidentSummary, SensorState
+from innerwarden.agent.dashboard.types import IncidentSummary, ResponseSummary, SensorState, Switches
 from innerwarden.agent.state.read import Reader
-from innerwarden.agent.state.rows import IncidentRow
+from innerwarden.agent.state.rows import IncidentRow, ResponseRow
+from innerwarden.config import ResponderConfig
 from innerwarden.model.health import SensorHealth, read
 
 #: The sensor reports every 2 s; three missed reports are a silence.
@@ -20,8 +21,14 @@ SILENT_AFTER_S = 7.0
 class Context:
     """Shared by the server's threads; each thread keeps its own read-only connection."""
 
-    def __init__(self, reader_factory: Callable[[], Reader], health_path: Path) -> None:
+    def __init__(
+        self,
+        reader_factory: Callable[[], Reader],
+        health_path: Path,
+        responder: ResponderConfig = ResponderConfig(),  # noqa: B008 - frozen
+    ) -> None:
         self._factory = reader_factory
+        self._responder = responder
         self._health_path = health_path
         self._local = threading.local()
         self._lock = threading.Lock()
@@ -48,6 +55,16 @@ class Context:
 
     def now_ns(self) -> int:
         return clock.realtime_ns()
+
+    def switches(self) -> Switches:
+        enabled, dry_run = self._responder.enabled, self._responder.dry_run
+        if not enabled:
+            text = "Responses are off (responder.enabled): nothing is done, only proposed."
+        elif dry_run:
+            text = "Dry run (responder.dry_run): it is said what would be done, and nothing is touched."
+        else:
+            text = "Responses are on."
+        return Switches(enabled=enabled, dry_run=dry_run, text=text)
 
     def sensor_state(self, health: SensorHealth | None) -> SensorState:
         """Judge a report by its age; a report of long ago says nothing about now."""
@@ -95,4 +112,21 @@ def summary(row: IncidentRow) -> IncidentSummary:
         attack=row.fields.attack,
         acting_exe=process.exe if process else None,
         suppressed_count=row.fields.suppressed_count,
+    )
+
+
+def response_summary(row: ResponseRow) -> ResponseSummary:
+    """The list form of a response."""
+    return ResponseSummary(
+        response_id=row.response_id,
+        verb=row.verb.id,
+        target=row.verb.target().value,
+        incident_id=row.incident_id,
+        by=row.by,
+        reason=row.reason,
+        state=row.state,
+        is_live=row.state in ("intended", "active", "undoing"),
+        created=clock.rfc3339(row.created_ns),
+        expires=None if row.expires_ns is None else clock.rfc3339(row.expires_ns),
+        detail=row.detail,
     )

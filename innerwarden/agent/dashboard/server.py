@@ -13,10 +13,12 @@ from typing import Any
 from waitress import wasyncore
 from waitress.server import create_server
 
+from innerwarden.agent.dashboard.act import Operate
 from innerwarden.agent.dashboard.app import create
 from innerwarden.agent.dashboard.auth import TokenCheck
 from innerwarden.agent.dashboard.context import Context
 from innerwarden.agent.state.read import Reader
+from innerwarden.config import ResponderConfig
 from innerwarden.errors import UnavailableError, UsageError
 
 THREADS = 4
@@ -54,14 +56,16 @@ def bind(listen: str) -> socket.socket:
 class Server:
     """Bound when made, so that a taken port is an error at once; serves between start and stop."""
 
-    def __init__(self, context: Context, is_valid: TokenCheck, listen: str) -> None:
+    def __init__(
+        self, context: Context, is_valid: TokenCheck, listen: str, operate: Operate | None = None
+    ) -> None:
         self._context = context
         self._map: dict[int, Any] = {}
         self._stopping = threading.Event()
         listener = bind(listen)
         self.host, self.port = listener.getsockname()[:2]
         self._server: Any = create_server(
-            create(context, is_valid),
+            create(context, is_valid, operate),
             map=self._map,
             sockets=[listener],
             threads=THREADS,
@@ -103,12 +107,16 @@ def serve(
     reader_factory: Callable[[], Reader],
     health_path: Path,
     listen: str,
+    *,
     tokens: TokenCheck | None = None,
+    operate: Operate | None = None,
+    responder: ResponderConfig = ResponderConfig(),  # noqa: B008 - frozen
 ) -> Server:
-    """A bound server. `tokens` says whether a token's SHA-256 is valid; by default state.db is asked."""
-    context = Context(reader_factory, health_path)
+    """A bound server. `tokens` says whether a token's SHA-256 is valid; by default state.db is asked.
+    `operate` takes the commands of pages; None: they only show."""
+    context = Context(reader_factory, health_path, responder)
 
     def stored(sha256: str) -> bool:
         return context.reader().token_is_valid(sha256, context.now_ns())
 
-    return Server(context, tokens or stored, listen)
+    return Server(context, tokens or stored, listen, operate)

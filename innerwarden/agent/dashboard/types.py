@@ -99,6 +99,39 @@ class IncidentList(Body, frozen=True, kw_only=True):
     """Detector ids with incidents in the last 30 days, for the filter."""
 
 
+class Switches(Body, frozen=True, kw_only=True):
+    """Whether anything may be done on this host. `text` says it in words."""
+
+    enabled: bool
+    dry_run: bool
+    text: str
+
+
+class ResponseSummary(Body, frozen=True, kw_only=True):
+    """One response; `is_live`: it is in effect, or on its way there or back."""
+
+    response_id: str
+    verb: str
+    target: str
+    incident_id: str | None
+    by: str
+    reason: str
+    state: str
+    is_live: bool
+    created: str
+    expires: str | None
+    detail: str
+
+
+class ResponseList(Body, frozen=True, kw_only=True):
+    version: int = 1
+    switches: Switches
+    waiting: tuple[ResponseSummary, ...]
+    in_effect: tuple[ResponseSummary, ...]
+    over: tuple[ResponseSummary, ...]
+    by_state: dict[str, int]
+
+
 class IncidentDetail(Body, frozen=True, kw_only=True):
     version: int = 1
     incident: IncidentSummary
@@ -109,6 +142,8 @@ class IncidentDetail(Body, frozen=True, kw_only=True):
     tags: tuple[str, ...]
     blind: tuple[str, ...]
     related: tuple[IncidentSummary, ...]
+    responses: tuple[ResponseSummary, ...]
+    switches: Switches
 
 
 class SensorView(Body, frozen=True, kw_only=True):

@@ -18,6 +18,9 @@ STATE_WORDS = {
     "attached": "good",
     "waiting": "good",
     "running": "good",
+    "active": "good",
+    "done": "good",
+    "undone": "good",
 }
 BAD_STATES = frozenset({"silent", "absent", "failed", "hung"})
 

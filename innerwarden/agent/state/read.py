@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from innerwarden.agent.state.connection import open_read_only
-from innerwarden.agent.state.rows import BadLine, Counts, CursorRow, IncidentRow, TaskRow
+from innerwarden.agent.state.rows import BadLine, Counts, CursorRow, IncidentRow, ResponseRow, TaskRow
 from innerwarden.clock import NS, rfc3339
 from innerwarden.model.entity import EntityType
 from innerwarden.model.finding import IncidentFields, Telemetry
 from innerwarden.model.severity import Severity
+from innerwarden.model.verb import AnyVerb
 
 HOUR_NS = 3600 * NS
 MAX_ROWS = 10_000
@@ -24,6 +26,11 @@ _TELEMETRY = msgspec.json.Decoder(Telemetry)
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 
+_VERB = msgspec.json.Decoder(AnyVerb)
+_RESPONSE = (
+    "SELECT r.response_id, r.verb, i.incident_id, r.by, r.reason, r.state, r.created_ns, r.ttl_s, r.expires_ns,"
+    " r.verified_ns, r.attempts, r.detail FROM responses AS r LEFT JOIN incidents AS i ON i.id = r.incident"
+)
 _ROW = (
     "SELECT i.id, i.incident_id, i.ts_ns, i.stored_ns, i.severity, i.detector, i.title, i.summary,"
     " i.status, i.source, i.fields FROM incidents AS i"
@@ -172,6 +179,27 @@ class Reader:
             last_bad=last_bad,
         )
 
+    def responses(
+        self, *, states: Collection[str] = (), incident_id: str | None = None, limit: int = 100
+    ) -> list[ResponseRow]:
+        """Newest first; those in one of `states`, where given, and of one incident, where given."""
+        where: list[str] = []
+        values: list[str] = []
+        if states:
+            where.append(f"r.state IN ({', '.join('?' * len(states))})")
+            values += states
+        if incident_id is not None:
+            where.append("i.incident_id = ?")
+            values.append(incident_id)
+        sql = _RESPONSE + (" WHERE " + " AND ".join(where) if where else "") + " ORDER BY r.id DESC LIMIT ?"
+        rows = self._db.execute(sql, (*values, max(0, min(limit, MAX_ROWS))))
+        return [_response(row) for row in rows]
+
+    def response_counts(self) -> dict[str, int]:
+        """Responses by state."""
+        rows = self._db.execute("SELECT state, count(*) FROM responses GROUP BY state ORDER BY state")
+        return dict(msgspec.convert(rows.fetchall(), list[tuple[str, int]]))
+
     def token_is_valid(self, sha256: str, now_ns: int) -> bool:
         """Whether a dashboard token with this digest (hex) exists and has not expired."""
         sql = "SELECT 1 FROM dashboard_tokens WHERE sha256 = ? AND (expires_ns IS NULL OR expires_ns > ?)"
@@ -180,6 +208,11 @@ class Reader:
 
 def _struct(kind: type[_S], row: tuple[object, ...]) -> _S:
     return msgspec.convert(dict(zip(kind.__struct_fields__, row, strict=True)), kind)
+
+
+def _response(row: tuple[object, ...]) -> ResponseRow:
+    values = dict(zip(ResponseRow.__struct_fields__, row, strict=True))
+    return msgspec.convert({**values, "verb": _VERB.decode(row[1])}, ResponseRow, from_attributes=True)  # type: ignore[arg-type]
 
 
 def _incident(row: tuple[object, ...]) -> IncidentRow:

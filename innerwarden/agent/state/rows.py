@@ -7,6 +7,7 @@ import msgspec
 
 from innerwarden.model.finding import IncidentFields
 from innerwarden.model.severity import Severity
+from innerwarden.model.verb import AnyVerb
 
 
 class IncidentRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,3 +76,21 @@ class CursorRow(msgspec.Struct, frozen=True, kw_only=True):
     missed_files: int
     """Times the file that the cursor named was gone before it was read to its end."""
     last_bad: tuple[BadLine, ...]
+
+
+class ResponseRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A response. `state`: proposed, intended, active, undoing, undone, done, dry_run, refused, failed or denied.
+    Times are wall times; `expires_ns` is None before it took effect."""
+
+    response_id: str
+    verb: AnyVerb
+    incident_id: str | None
+    by: str
+    reason: str
+    state: str
+    created_ns: int
+    ttl_s: int
+    expires_ns: int | None
+    verified_ns: int | None
+    attempts: int
+    detail: str

@@ -12,7 +12,9 @@ import typer
 from innerwarden.ctl.options import ConfigFile, DataDir, data_dir_of, listen_of, private_dir
 
 if TYPE_CHECKING:
+    from innerwarden.agent.operate.operator import Operator
     from innerwarden.agent.state.writer import Writer
+    from innerwarden.config import Config
 
 
 def register(app: typer.Typer) -> None:
@@ -41,10 +43,16 @@ def agent(
     listen_of(address)
     directory = private_dir(data_dir_of(data_dir))
     log.setup("agent")
-    run(settings, directory, serve=lambda writer: _serve(writer, directory, address, token))
+    run(
+        settings,
+        directory,
+        serve=lambda writer, operator: _serve(writer, operator, settings, directory, address, token),
+    )
 
 
-def _serve(writer: Writer, data_dir: Path, listen: str, token: bool) -> Callable[[], None]:
+def _serve(
+    writer: Writer, operator: Operator, *, settings: Config, data_dir: Path, listen: str, token: bool
+) -> Callable[[], None]:
     """Start the dashboard; announce its address on stdout, with a new token when asked."""
     from innerwarden import paths
     from innerwarden.agent.dashboard.auth import new_token
@@ -52,7 +60,10 @@ def _serve(writer: Writer, data_dir: Path, listen: str, token: bool) -> Callable
     from innerwarden.agent.state.read import Reader
     from innerwarden.ctl.tokens import add
 
-    server = serve(lambda: Reader(paths.state_db(data_dir)), paths.sensor_health(data_dir), listen)
+    server = serve(
+        lambda: Reader(paths.state_db(data_dir)), paths.sensor_health(data_dir), listen,
+        operate=operator.run, responder=settings.responder,
+    )  # fmt: skip
     address = f"{server.url}/"
     if token:
         secret = new_token()

@@ -13,6 +13,7 @@ import pytest
 
 from innerwarden import paths
 from innerwarden.agent.main import lock, run
+from innerwarden.agent.operate.operator import Operator
 from innerwarden.agent.state.writer import Writer
 from innerwarden.config import Config
 from innerwarden.errors import UnavailableError
@@ -68,7 +69,7 @@ def test_the_lock_is_free_after_a_kill(tmp_path: Path) -> None:
 def test_stop_event_and_serve(tmp_path: Path) -> None:
     stop, calls = threading.Event(), []
 
-    def serve(writer: Writer) -> Callable[[], None]:
+    def serve(writer: Writer, _operator: Operator) -> Callable[[], None]:
         calls.append(type(writer).__name__)
         stop.set()
         return lambda: calls.append("stopped")

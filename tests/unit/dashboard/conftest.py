@@ -17,10 +17,13 @@ from innerwarden.agent.dashboard.auth import hash_of
 from innerwarden.agent.dashboard.context import Context
 from innerwarden.agent.ingest import Ingest
 from innerwarden.agent.state.read import Reader
+from innerwarden.agent.state.responses import Order, intend
 from innerwarden.agent.state.rows import TaskRow
 from innerwarden.agent.state.tx import Tx
 from innerwarden.agent.state.writer import Writer
 from innerwarden.clock import NS, realtime_ns
+from innerwarden.model.record import Decided, Outcome
+from innerwarden.model.verb import BlockAddress
 from tests.unit.dashboard import samples
 
 TOKEN = "a-token-that-was-printed-once"
@@ -49,6 +52,16 @@ class Extras(msgspec.Struct, frozen=True):
         )  # fmt: skip
         tx.save_task(task)
         tx.add_members(1, [(1, 6)])
+        for number, (state, address) in enumerate(samples.RESPONSES.items(), 1):
+            verb = BlockAddress(address=address)
+            decided = Decided(
+                incident_id="", outcome=Outcome.ACT, by="rule:<b>work</b>", reason=samples.SCRIPT, verb=verb
+            )
+            intend(tx, Order(decided=decided, verb=verb, ttl_s=600, incident=6))
+            tx.db.execute(
+                "UPDATE responses SET state = ?, expires_ns = ?, detail = ? WHERE id = ?",
+                (state, tx.now_ns, samples.HIDDEN, number),
+            )
 
 
 @pytest.fixture

@@ -29,6 +29,8 @@ from innerwarden.model.severity import Severity
 
 SCRIPT = "<script>alert('argv')</script>"
 HIDDEN = "/tmp/invoice\u202efdp.sh\x1b[2J"
+#: State of a response -> its target.
+RESPONSES = {"proposed": "198.51.100.31", "active": "198.51.100.32", "undone": "198.51.100.33"}
 LOCAL_IP = "198.51.100.7"
 
 

@@ -5,20 +5,25 @@ from __future__ import annotations
 
 import falcon
 
-from innerwarden.agent.dashboard.context import Context, summary
+from innerwarden.agent.dashboard.act import form
+from innerwarden.agent.dashboard.context import Context, response_summary, summary
 from innerwarden.agent.dashboard.html import Html, el, join
 from innerwarden.agent.dashboard.process_tree import process_tree
+from innerwarden.agent.dashboard.response_rows import response_rows
 from innerwarden.agent.dashboard.types import IncidentDetail
 from innerwarden.agent.dashboard.view import View
 from innerwarden.agent.dashboard.widgets import (
     badge,
     facts,
+    incident_href,
     incident_rows,
     list_href,
     moment,
     panel,
     technique,
 )
+from innerwarden.model.command import Block, Close, Reopen
+from innerwarden.model.entity import EntityType
 from innerwarden.model.finding import Evidence
 
 
@@ -36,6 +41,8 @@ def load(context: Context, req: falcon.Request, params: dict[str, str]) -> Incid
         tags=row.fields.tags,
         blind=row.fields.blind,
         related=tuple(map(summary, reader.related(row.incident_id))),
+        responses=tuple(map(response_summary, reader.responses(incident_id=row.incident_id))),
+        switches=context.switches(),
     )
 
 
@@ -45,7 +52,15 @@ def render(body: IncidentDetail) -> Html:
         el(
             "div",
             el("div", _process(body), _evidence(body), class_="wide"),
-            el("div", _checks(body), _blind(body), _about(body), _related(body), class_="side"),
+            el(
+                "div",
+                _checks(body),
+                _responses(body),
+                _blind(body),
+                _about(body),
+                _related(body),
+                class_="side",
+            ),
             class_="columns",
         ),
     )
@@ -119,6 +134,28 @@ def _checks(body: IncidentDetail) -> Html:
     checks = [el("li", check, data_field="recommended_checks") for check in body.recommended_checks]
     content = el("ol", *checks, class_="checks") if checks else el("p", "None are suggested.", class_="empty")
     return panel("Next checks", content, id_="checks", live=False)
+
+
+def _responses(body: IncidentDetail) -> Html:
+    """What was done about it, and what you may do."""
+    one = body.incident
+    back = incident_href(one.incident_id)
+    over = one.status == "closed"
+    word = Reopen(incident_id=one.incident_id) if over else Close(incident_id=one.incident_id)
+    buttons = [form(word, "Reopen" if over else "Close", back, described=f"{word.id} this incident")]
+    if body.switches.enabled:
+        buttons += [
+            form(Block(address=e.value, reason=one.title), f"Block {e.value}", back, careful=True)
+            for e in body.entities
+            if e.type is EntityType.IP
+        ]
+    return panel(
+        "Responses",
+        el("p", body.switches.text, class_="note", data_field="switches.text"),
+        response_rows(body.responses, "responses", "None so far.", back),
+        el("div", *buttons, class_="actions"),
+        id_="responses",
+    )
 
 
 def _blind(body: IncidentDetail) -> Html:

@@ -306,5 +306,5 @@ VIEW = View(
     body=SensorView,
     load=load,
     render=render,
-    nav=3,
+    nav=4,
 )
