@@ -43,11 +43,11 @@ def agent(
     listen_of(address)
     directory = private_dir(data_dir_of(data_dir))
     log.setup("agent")
-    run(
-        settings,
-        directory,
-        serve=lambda writer, operator: _serve(writer, operator, settings, directory, address, token),
-    )
+
+    def start(writer: Writer, operator: Operator) -> Callable[[], None]:
+        return _serve(writer, operator, settings=settings, data_dir=directory, listen=address, token=token)
+
+    run(settings, directory, serve=start)
 
 
 def _serve(

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -201,11 +202,12 @@ def test_nonsense_is_answered_and_harms_nobody(desk: Desk, data: bytes) -> None:
 
 def test_clients_are_bounded_and_come_back(desk: Desk) -> None:
     crowd = []
-    for _ in range(MAX_CLIENTS + 4):
+    while len(crowd) < MAX_CLIENTS + 4:
         client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         client.settimeout(5)
-        client.connect(str(paths.agent_socket(desk.data_dir)))
-        crowd.append(client)
+        with suppress(BlockingIOError):  # the queue of the unaccepted is full for a moment
+            client.connect(str(paths.agent_socket(desk.data_dir)))
+            crowd.append(client)
     assert crowd[-1].recv(16) == b"", "one too many is turned away"
     for client in crowd:
         client.close()
