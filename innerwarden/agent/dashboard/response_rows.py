@@ -36,7 +36,7 @@ def _row(one: ResponseSummary, prefix: str, back: str) -> Html:
     what = WORDS.get(one.verb, one.verb)
     story = (
         el("a", "incident", href=incident_href(one.incident_id), data_field=f"{prefix}.incident_id")
-        if one.incident_id
+        if one.incident_id and back != incident_href(one.incident_id)
         else None
     )
     until = (

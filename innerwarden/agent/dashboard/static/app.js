@@ -11,12 +11,13 @@ let mark = null;
 function ages(root) {
   const now = Date.now();
   for (const time of root.querySelectorAll("time[datetime]")) {
-    const seconds = Math.max(0, Math.round((now - Date.parse(time.dateTime)) / 1000));
-    let text = `${seconds} s ago`;
-    if (seconds >= 172800) text = `${Math.round(seconds / 86400)} d ago`;
-    else if (seconds >= 7200) text = `${Math.round(seconds / 3600)} h ago`;
-    else if (seconds >= 120) text = `${Math.round(seconds / 60)} min ago`;
-    time.dataset.age = text;
+    const passed = Math.round((now - Date.parse(time.dateTime)) / 1000);
+    const seconds = Math.abs(passed);
+    let text = `${seconds} s`;
+    if (seconds >= 172800) text = `${Math.round(seconds / 86400)} d`;
+    else if (seconds >= 7200) text = `${Math.round(seconds / 3600)} h`;
+    else if (seconds >= 120) text = `${Math.round(seconds / 60)} min`;
+    time.dataset.age = passed < -5 ? `in ${text}` : `${passed < 0 ? "0 s" : text} ago`;
   }
 }
 
