@@ -4,6 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from innerwarden_core.fields cimport IW_SHAPE_U64, iw_value
 from innerwarden_core.program cimport iw_literal, iw_predicate
 from innerwarden_core.rules cimport OP_BIT_ALL, OP_EQ, OP_GE, OP_GT, OP_LE, OP_LT, OP_NE
+from innerwarden_core.spot cimport spot_number
 from innerwarden_core.view cimport iw_view, view_get
 
 cdef bint predicate_true(const iw_predicate *predicate, const iw_literal *literals, iw_view *view) noexcept nogil
@@ -30,11 +31,17 @@ cdef inline bint number_predicate(
     const iw_predicate *predicate, const iw_literal *literals, iw_view *view,
 ) noexcept nogil:
     """A number test, OP_EQ to OP_BIT_ANY; any one literal suffices."""
-    cdef const iw_value *value = view_get(view, predicate.field)
+    cdef const iw_value *value
+    cdef uint64_t number
     cdef uint32_t i
-    if value.shape != IW_SHAPE_U64:
-        return False
+    if predicate.spot.size:
+        number = spot_number(view.header, predicate.spot)
+    else:
+        value = view_get(view, predicate.field)
+        if value.shape != IW_SHAPE_U64:
+            return False
+        number = value.number
     for i in range(predicate.first, predicate.first + predicate.count):
-        if number_true(predicate.op, value.number, literals[i].number):
+        if number_true(predicate.op, number, literals[i].number):
             return True
     return False

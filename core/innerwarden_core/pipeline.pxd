@@ -14,9 +14,8 @@ from innerwarden_core.windows cimport iw_event, iw_window
 
 cdef enum:
     MAX_DETECTORS = 64
-    FEEDS = 32              # events on their way into windows; a power of two
-    WARM_AFTER = 6          # events between one's first memory hint and its second
-    FEED_AFTER = 12         # and until it is fed
+    FEED_BATCH = 8
+    FEEDS = 4 * FEED_BATCH  # events on their way into windows; a power of two
 
 cdef enum:
     WORK_KEEP = 1           # capture
@@ -35,7 +34,6 @@ cdef struct iw_kind_state:
 # One event on its way into one window.
 cdef struct iw_feed:
     iw_event event
-    const iw_header *record
     uint32_t window
     uint32_t group
 
@@ -65,7 +63,7 @@ cdef struct iw_pipeline:
     uint64_t sequence       # of judged records
     uint64_t exempt_start_ns
     uint32_t exempt_pid     # whose records, and those of its descendants, nobody judges; 0: nobody's
-    uint32_t made           # events put into `feeds`, running freely
+    uint32_t made           # events put into `feeds` since it was last empty
     uint32_t fed
     bint capturing
     bint telling            # every event becomes a line
@@ -98,5 +96,6 @@ cdef inline uint32_t pipeline_run(iw_pipeline *self, const uint8_t *data) noexce
 
 cdef inline void pipeline_settle(iw_pipeline *self) noexcept nogil:
     """Feed every event that waits; after this no record is referred to."""
-    if self.fed != self.made:
+    if self.made:
         pipeline_feed(self, self.made)
+        self.made = self.fed = 0

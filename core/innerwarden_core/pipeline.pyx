@@ -18,13 +18,13 @@ from innerwarden_core.lifecycle cimport (
 from innerwarden_core.payload cimport iw_payloads_take, iw_payloads_tick
 from innerwarden_core.proctable cimport MAX_DEPTH, iw_process, same_start, table_find, table_parent
 from innerwarden_core.program cimport (
-    hash_value, iw_binding, iw_group, iw_rule, program_group, program_match,
+    hash_value, iw_binding, iw_group, iw_rule, program_group, program_key, program_match,
 )
 from innerwarden_core.record cimport *
 from innerwarden_core.text cimport iw_mix
 from innerwarden_core.view cimport FIRST_HOST_KIND, FIRST_LOG_KIND, has_task, image_then, view_begin, view_get
 from innerwarden_core.windows cimport (
-    iw_event, iw_fired, sample_text, window_add, window_look, window_prefetch_head, window_prefetch_slot,
+    iw_event, iw_fired, sample_text, window_add, window_count, window_look, window_prefetch_head, window_prefetch_slot,
 )
 
 cdef extern from "<time.h>" nogil:
@@ -219,29 +219,29 @@ cdef void gather(iw_pipeline *self, const iw_rule *rule, const iw_header *record
     """Send an event to each window that a matched rule feeds.
 
     PERF: an event costs two cache misses per window, the second needing the first. So it waits in a short queue: the first
-    is hinted at here, the second WARM_AFTER events later, and FEED_AFTER events later the window is in the
-    cache. Row 2 of the benchmarks.
+    is hinted at here; `turn` hints at the second and, when that has had time to come in, feeds the window. Row 2
+    of the benchmarks.
     """
     cdef const iw_binding *binding = self.program.bindings + rule.binding_first
     cdef const iw_binding *end = binding + rule.binding_count
-    cdef const iw_group *group
     cdef iw_window *window
     cdef const iw_value *value
     cdef iw_feed *feed
     cdef iw_event *event
+    cdef uint32_t weight = 1
+    if FIRST_LOG_KIND <= record.kind < FIRST_HOST_KIND:
+        weight = max((<const iw_log *>record).repeat_count, <uint32_t>1)
     while binding != end:
         window = self.windows[binding.window]
-        group = program_group(self.program, &self.view, binding.group, self.seed)
-        feed = &self.feeds[self.made & (FEEDS - 1)]
+        feed = &self.feeds[self.made % FEEDS]
         event = &feed.event
         feed.window = binding.window
         feed.group = binding.group
         event.step = binding.step
-        binding += 1
-        if group.count and not group.complete:
+        if not program_key(self.program, &self.view, binding.group, self.seed, &event.key):
+            binding += 1
             continue
-        # Without group-by all events share one window.
-        event.key = group.hash if group.count else self.seed
+        binding += 1
         if window.value_field >= 0:
             value = view_get(&self.view, window.value_field)
             if value.shape == 0:
@@ -255,42 +255,50 @@ cdef void gather(iw_pipeline *self, const iw_rule *rule, const iw_header *record
         window_prefetch_head(window, event.key)
         event.ts_ns = ts_ns
         event.sequence = self.sequence
-        event.start_ns = record.start_ns
-        event.pid = record.pid
-        event.weight = 1
-        if FIRST_LOG_KIND <= record.kind < FIRST_HOST_KIND:
-            event.weight = max((<const iw_log *>record).repeat_count, <uint32_t>1)
-        event.sample = NULL
-        feed.record = record
+        event.record = record
+        event.weight = weight
         self.made += 1
-        if self.made - self.fed > WARM_AFTER:
-            feed = &self.feeds[(self.made - WARM_AFTER) & (FEEDS - 1)]
-            window_prefetch_slot(self.windows[feed.window], feed.event.key)
-        if self.made - self.fed > FEED_AFTER:
-            pipeline_feed(self, self.fed + 1)
+        if self.made % FEED_BATCH == 0:
+            turn(self)
             if self.view.header != record:
                 view_begin(&self.view, record)
 
 
+cdef void turn(iw_pipeline *self) noexcept nogil:
+    """A batch of events is complete: hint at the slots of the batch before it, feed the batch before that one."""
+    cdef const iw_feed *feed
+    cdef uint32_t i
+    if self.made < 2 * FEED_BATCH:
+        return
+    for i in range(self.made - 2 * FEED_BATCH, self.made - FEED_BATCH):
+        feed = &self.feeds[i % FEEDS]
+        window_prefetch_slot(self.windows[feed.window], feed.event.key)
+    pipeline_feed(self, self.made - 2 * FEED_BATCH)
+
+
 cdef void pipeline_feed(iw_pipeline *self, uint32_t until) noexcept nogil:
     """Feed the oldest waiting events, up to number `until`. May leave the view on another record."""
+    cdef iw_feed *feed
+    cdef iw_window *window
     while self.fed != until:
-        feed_window(self, &self.feeds[self.fed & (FEEDS - 1)])
+        feed = &self.feeds[self.fed % FEEDS]
+        window = self.windows[feed.window]
         self.fed += 1
+        if not (window.counts and window_count(window, &feed.event)):
+            feed_window(self, window, feed)
 
 
-cdef inline void feed_window(iw_pipeline *self, iw_feed *feed) noexcept nogil:
-    cdef iw_window *window = self.windows[feed.window]
+cdef void feed_window(iw_pipeline *self, iw_window *window, iw_feed *feed) noexcept nogil:
     cdef iw_fired fired
     if window.sample_field >= 0:
-        view_begin(&self.view, feed.record)
+        view_begin(&self.view, feed.event.record)
         feed.event.sample = view_get(&self.view, window.sample_field)
     if window_add(window, &feed.event, &fired):
         report(self, window, feed, &fired)
 
 
 cdef void report(iw_pipeline *self, iw_window *window, const iw_feed *feed, const iw_fired *fired) noexcept nogil:
-    cdef const iw_header *record = feed.record
+    cdef const iw_header *record = feed.event.record
     cdef uint64_t suppressed, back = record.ts_ns - feed.event.ts_ns  # times of a hit are on its record's clock
     cdef iw_step step
     cdef iw_hit *hit
@@ -326,8 +334,8 @@ cdef uint32_t pipeline_look(iw_pipeline *self, const iw_header *record, iw_look 
     cdef const iw_rule *rule
     cdef const iw_binding *binding
     cdef const iw_binding *end
-    cdef const iw_group *group
     cdef iw_window *window
+    cdef uint64_t key
     cdef uint32_t count, i, used = 0
     view_begin(&self.view, record)
     count = program_match(self.program, &self.view)
@@ -337,11 +345,9 @@ cdef uint32_t pipeline_look(iw_pipeline *self, const iw_header *record, iw_look 
         end = binding + rule.binding_count
         while binding != end and used < room:
             window = self.windows[binding.window]
-            group = program_group(self.program, &self.view, binding.group, self.seed)
+            if program_key(self.program, &self.view, binding.group, self.seed, &key):
+                out[used].owner = window.owner
+                out[used].count = window_look(window, key, &out[used].steps)
+                used += 1
             binding += 1
-            if group.count and not group.complete:
-                continue
-            out[used].owner = window.owner
-            out[used].count = window_look(window, group.hash if group.count else self.seed, &out[used].steps)
-            used += 1
     return used

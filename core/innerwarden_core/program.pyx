@@ -12,6 +12,7 @@ from innerwarden_core.grams cimport (
 )
 from innerwarden_core.regex cimport Regex
 from innerwarden_core.rules cimport MATCH, OP_BIT_ANY, OP_EQ, Predicate, Rule
+from innerwarden_core.spot cimport spot_of
 from innerwarden_core.text cimport iw_mix
 from innerwarden_core.view cimport view_folded, view_get
 
@@ -134,6 +135,8 @@ cdef class Program:
             first, i = number
             self.program.groups[i].first = first
             self.program.groups[i].count = len(fields)
+            if len(fields) == 1:
+                self.program.groups[i].spot = spot_of(fields[0])
         for i in range(<uint32_t>len(self._group_fields)):
             self.program.group_fields[i] = self._group_fields[i]
 
@@ -196,6 +199,7 @@ cdef class Program:
         for number, source in enumerate(distinct):
             target = &self.program.predicates[<uint32_t>number]
             target.field = source.field
+            target.spot = spot_of(source.field)
             target.op = source.operator
             target.cased = source.cased
             target.shared = self._numbers[source.key][1] > 1

@@ -28,8 +28,8 @@ cdef bint add_temporal(iw_window *window, iw_slot *slot, const iw_event *event, 
 
 cdef inline void set_moment(iw_moment *moment, const iw_event *event) noexcept nogil:
     moment.ts_ns = event.ts_ns
-    moment.start_ns = event.start_ns
-    moment.pid = event.pid
+    moment.start_ns = event.record.start_ns
+    moment.pid = event.record.pid
     moment.step = event.step
     moment.sequence = event.sequence
 

@@ -74,14 +74,11 @@ cdef void widen(iw_window *window) noexcept nogil:
 
 cdef iw_slot *slot_of(iw_window *window, uint64_t key) noexcept nogil:
     """The key's slot, made when it is new."""
+    cdef iw_slot *slot = window_find(window, key)
     cdef uint32_t *head = &window.heads[key & window.head_mask]
-    cdef uint32_t link = head[0], index
-    cdef iw_slot *slot
-    while link:
-        slot = slot_at(window, link - 1)
-        if slot.key == key:
-            return slot
-        link = slot.chain
+    cdef uint32_t index
+    if slot != NULL:
+        return slot
     if window.used == window.capacity:
         index = evict(window)
     else:
@@ -255,7 +252,7 @@ cdef bint window_add(iw_window *window, const iw_event *event, iw_fired *out) no
         slot.newest_ns = event.ts_ns
     out.step_count = 0
     out.samples = NULL
-    if window.samples_at and event.sample != NULL:
+    if window.samples_at:
         keep_sample(window, slot, event.sample)
     if window.add == NULL:
         fired = add_count(window, slot, event, out)
@@ -281,17 +278,12 @@ cdef uint32_t stamps_inside(const iw_window *window, const iw_slot *slot) noexce
 cdef uint64_t window_look(const iw_window *window, uint64_t key, uint32_t *steps) noexcept nogil:
     """What the key's window holds now, as window_add counts it; changes nothing. `steps`: one bit for each step of a
     sequence that is there, of an ordered one those reached in order."""
-    cdef uint32_t link = window.heads[key & window.head_mask], i, inside = 0
-    cdef const iw_slot *slot = NULL
+    cdef uint32_t i, inside = 0
+    cdef const iw_slot *slot = window_find(window, key)
     cdef const iw_moment *moments
     cdef const iw_distinct *values
     steps[0] = 0
-    while link:
-        slot = slot_at(window, link - 1)
-        if slot.key == key:
-            break
-        link = slot.chain
-    if link == 0 or (slot.length == 0 and slot.mask == 0):
+    if slot == NULL or (slot.length == 0 and slot.mask == 0):
         return 0
     if window.add == NULL:
         return stamps_inside(window, slot)
@@ -363,6 +355,7 @@ cdef class Window:
         if source.sample_field >= 0:
             w.samples_at = w.stride
             w.stride += sizeof(iw_samples)
+        w.counts = w.add == NULL and w.condition <= CONDITION_GE and not w.samples_at
         w.stride = (w.stride + 63) & ~63  # whole cache lines: a slot's head is one
         w.capacity = max(capacity, <uint32_t>EVICTION_LOOK)
         while heads < 4 * w.capacity:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -236,6 +237,26 @@ def test_aliases_group_different_fields_of_different_rules() -> None:
     assert hit.steps[1][:3] == ("out", 7 * MS, 44)
 
 
+@pytest.mark.parametrize(
+    ("field", "one", "other"),
+    [
+        ("cgroup_id", 7, 7 | 1 << 40),  # a number of 8 bytes: all of them tell
+        ("pid", 7, 8),
+        ("pid_ns", 1, 2),  # the last of the header
+    ],
+)
+def test_a_number_of_the_header_as_a_group(field: str, one: int, other: int) -> None:
+    group = [[FIELDS[field]]]
+    engine = engine_with(Correlation("c", "event_count", ["step0"], group, 1000 * MS, threshold=2))
+    first, apart, again = (
+        encode("ssh.login_failed", **({"tid": number, "comm": f"name{number}"} | {field: value}))
+        for number, value in ((20, one), (21, other), (22, one))
+    )
+    assert not engine.feed(first + apart)
+    (hit,) = engine.feed(again)
+    assert hit.group == (str(one),)
+
+
 def test_times_of_both_clocks_meet_and_a_hit_is_on_its_records_clock() -> None:
     offset = REAL_BASE_NS
     engine = Engine(boot_to_realtime_ns=offset)
@@ -332,6 +353,20 @@ def test_the_hits_record_is_the_one_that_completed_the_window() -> None:
     feed(engine, "ssh.login_failed", 1, user="first")
     (hit,) = feed(engine, "ssh.login_failed", 2, user="second")
     assert Record(hit.record).get("user") == "second"
+
+
+@given(streams(2, 200), st.integers(2, 6), st.integers(1, 400))
+@settings(max_examples=100, deadline=None)
+def test_a_long_buffer_fires_where_its_events_one_by_one_do(
+    events: list[Event], threshold: int, span: int
+) -> None:
+    """Events wait for their windows in a queue; what comes out does not depend on it."""
+    events = [replace(event, key=f"10.0.0.{number % 5}") for number, event in enumerate(events)]
+    oracle = Oracle("event_count", span * MS, "ge", threshold)
+    expected = [(event.ts_ns, event.key, count) for event in events if (count := oracle.add(event)) is not None]
+    one = correlation("event_count", span * MS, steps=2, threshold=threshold)
+    hits = engine_with(one, 2).feed(b"".join(map(record, events)))
+    assert [(hit.ts_ns - REAL_BASE_NS, *hit.group, hit.count) for hit in hits] == expected
 
 
 KINDS_OF_CORRELATION = (
