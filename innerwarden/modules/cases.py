@@ -13,8 +13,9 @@ import msgspec
 from innerwarden_core import Engine, Hit, Intel, Record
 
 from innerwarden.errors import InnerWardenError, ModuleError, UsageError
-from innerwarden.model.detector import Detector, DetectorSpec
+from innerwarden.model.detector import Detector, DetectorSpec, Finding
 from innerwarden.model.event import Event, from_record
+from innerwarden.model.severity import Severity
 from innerwarden.modules.apart.pool import Asked
 from innerwarden.modules.factory import BOOT_BASE_NS, REAL_BASE_NS, encode
 from innerwarden.modules.loader import ModuleSet
@@ -27,10 +28,11 @@ MAX_REPEAT = 10_000
 
 class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`lines` are raw log text for `source`; `event` rows are records by field name (see factory.encode); `lists`
-    are threat lists, name -> text."""
+    are threat lists, name -> text. `severity`: of the gravest finding, where the case says it."""
 
     name: str
     expect: int
+    severity: Severity | None = None
     lines: tuple[str, ...] = ()
     source: str = "auth_log"
     event: tuple[dict[str, Any], ...] = ()
@@ -52,10 +54,17 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What Python detectors of the set raised."""
     passed_prefilter: int = 0
     """Of a Python detector: events that it was asked about."""
+    severities: tuple[Severity, ...] = ()
+    """Of its findings, in their order."""
 
     @property
     def passed(self) -> bool:
-        return self.findings == self.case.expect and not self.errors
+        as_grave = self.case.severity is None or self.case.severity is self.gravest
+        return self.findings == self.case.expect and as_grave and not self.errors
+
+    @property
+    def gravest(self) -> Severity | None:
+        return max(self.severities, key=lambda severity: severity.rank, default=None)
 
 
 def read_cases(path: Path) -> list[Case]:
@@ -129,8 +138,9 @@ def run_case(modules: ModuleSet, spec: DetectorSpec, case: Case) -> Result:
         hits += feed_text(engine, case.source, chunk, int(datetime.now(UTC).timestamp()), modules.recipes)
     python = {name: _fresh(one) for name, one in modules.python.items()}
     mine: list[Hit] = []
+    severities: list[Severity] = []
     others: dict[str, int] = {}
-    last: dict[tuple[str, ...], int] = {}
+    last: dict[tuple[str, ...], tuple[int, int]] = {}
     # Record by record, so that a Python detector sees the process table of that moment.
     for record in split(records_of(case)):
         hits += engine.feed(record)
@@ -139,17 +149,21 @@ def run_case(modules: ModuleSet, spec: DetectorSpec, case: Case) -> Result:
     for hit in hits:
         owner = modules.specs[hit.owner]
         detector = python.get(hit.owner)
+        judged: Finding | None = Finding()
         if detector is not None:
             passed += hit.owner == spec.id
             try:
-                if not _judged(detector, owner, hit, engine, last):
-                    continue
+                judged = _judged(detector, owner, hit, engine, last)
             except Exception as error:
                 # A detector is a border: what it raises is the case's result, as it is counted in a sensor.
                 errors.append(f"{hit.owner} raised {type(error).__name__}: {error}")
                 continue
+        if judged is None:
+            continue
         if hit.owner == spec.id:
             mine.append(hit)
+            variant = spec.variants.get(hit.samples[0]) if hit.samples else None
+            severities.append(judged.severity or (variant.severity if variant else spec.severity))
         else:
             others[hit.owner] = others.get(hit.owner, 0) + 1
     return Result(
@@ -159,6 +173,7 @@ def run_case(modules: ModuleSet, spec: DetectorSpec, case: Case) -> Result:
         others=others,
         errors=tuple(errors),
         passed_prefilter=passed,
+        severities=tuple(severities),
     )
 
 
@@ -195,20 +210,25 @@ def event_of(hit: Hit, engine: Engine) -> Event:
 
 
 def _judged(
-    detector: Detector, spec: DetectorSpec, hit: Hit, engine: Engine, last: dict[tuple[str, ...], int]
-) -> bool:
-    """Whether a Python detector speaks, under the same cooldown rule as the detection host's."""
+    detector: Detector,
+    spec: DetectorSpec,
+    hit: Hit,
+    engine: Engine,
+    last: dict[tuple[str, ...], tuple[int, int]],
+) -> Finding | None:
+    """What a Python detector says, under the same cooldown rule as the detection host's."""
     event = event_of(hit, engine)
     finding = detector.process(event)
     if finding is None:
-        return False
+        return None
     group = finding.group or tuple(str(event.field(name)) for name in spec.group_key)
     key = (spec.id, *(group or (str(event.details.pid), str(event.details.start_ns))))
     before = last.get(key)
-    if before is not None and event.ts_ns - before < spec.cooldown_s * NS:
-        return False
-    last[key] = event.ts_ns
-    return True
+    rank = (finding.severity or spec.severity).rank
+    if before is not None and event.ts_ns - before[0] < spec.cooldown_s * NS and rank <= before[1]:
+        return None
+    last[key] = event.ts_ns, rank
+    return finding
 
 
 def run_file(modules: ModuleSet, spec: DetectorSpec, path: Path) -> list[Result]:

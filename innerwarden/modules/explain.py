@@ -18,7 +18,7 @@ SHOWN_LITERALS = 3
 
 
 def why(modules: ModuleSet, spec: DetectorSpec, result: Result) -> list[str]:
-    """Sentences about a case whose number of findings is not the expected one; none for one that passed."""
+    """Sentences about a case that did not give what it expects; none for one that passed."""
     if result.passed:
         return []
     out = list(result.errors)
@@ -26,6 +26,8 @@ def why(modules: ModuleSet, spec: DetectorSpec, result: Result) -> list[str]:
         groups = {", ".join(hit.group) for hit in result.hits}
         out.append(f"it fired {result.findings} times, for {'; '.join(sorted(groups)) or 'one group'}")
         return out
+    if result.findings == result.case.expect and result.case.severity is not None:
+        return [*out, f"it is told as {result.gravest}, and the case wants {result.case.severity}"]
     rules = {rule.owner: rule for rule in modules.compiled_rules}
     correlation = next((c for c in modules.compiled_correlations if c.owner == spec.id), None)
     names = correlation.rules if correlation else (spec.id,)

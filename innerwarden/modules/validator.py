@@ -18,6 +18,7 @@ from innerwarden.config import Config
 from innerwarden.errors import InnerWardenError
 from innerwarden.model.detector import MATURITIES, PLACEHOLDERS, DetectorSpec, placeholders
 from innerwarden.model.entity import EntityType
+from innerwarden.model.severity import Severity
 from innerwarden.model.vocabulary import VOCABULARY
 from innerwarden.modules import manifest as manifests
 from innerwarden.modules.apart.pool import Workers
@@ -263,11 +264,16 @@ def _cases(directory: Path, spec: DetectorSpec, modules: ModuleSet | None) -> li
     except InnerWardenError as error:
         return [*out, str(error)]
     out += [
-        f"{path}:1: case {r.case.name!r}: {r.findings} findings, expected {r.case.expect}"
+        f"{path}:1: case {r.case.name!r}: {_told(r.findings, r.gravest)}, "
+        f"expected {_told(r.case.expect, r.case.severity)}"
         for r in results
         if not r.passed
     ]
     return out
+
+
+def _told(findings: int, severity: Severity | None) -> str:
+    return f"{findings} findings" if severity is None else f"{findings} findings, {severity} at most"
 
 
 def _stray_cases(directory: Path, ids: set[str]) -> list[str]:

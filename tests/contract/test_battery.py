@@ -107,6 +107,7 @@ def test_spec_is_complete(spec) -> None:
 def test_case(spec, case: Case) -> None:
     result = run_case(MODULES, spec, case)
     assert result.findings == case.expect, (result.hits, result.others)
+    assert result.passed, (result.severities, result.errors)
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda s: s.id)

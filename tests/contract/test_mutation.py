@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from innerwarden.rules.program import CompiledPredicate
-from tests.mutation import condition
-from tests.mutation.runner import MODULES, BaselineError, least, outcomes_of
+from tests.mutation import code, condition
+from tests.mutation.runner import MODULES, BaselineError, least, outcomes_of, outcomes_of_part, parts_of
 from tests.mutation.sigma import mutations
 
 RULE = """
@@ -104,6 +104,72 @@ def test_literals_that_another_one_covers_do_not_count(
 ) -> None:
     predicate = CompiledPredicate("path", operator, literals, cased)
     assert least(predicate).literals == kept
+
+
+CODE = '''
+spec = DetectorSpec(parameters={"count": 3}, kinds=("a", "b"))
+prefilter = "any"
+TOOLS = ("x", "y")
+SAID = {"x": "T1", "y": "T2"}
+
+
+class One(Detector):
+    def process(self, event: Event) -> Finding | None:
+        """Nothing here counts: 1 < 2."""
+        if event.name not in TOOLS or (event.count < 3 and not event.ok):
+            return None
+        severity = LOW if event.old else None
+        return Finding(severity=severity, title="a" if event.count > 9 else "b", attack=SAID[event.name])
+'''
+
+
+def test_faults_of_a_detectors_code() -> None:
+    made = [(fault.kind, fault.what.partition(": ")[2]) for fault in code.faults(CODE)]
+    assert made == [
+        ("value", "'x' dropped"),
+        ("value", "'y' dropped"),
+        ("clause", "or event.name not in TOOLS dropped"),
+        ("clause", "or event.count < 3 and (not event.ok) dropped"),
+        ("negated", "event.name not in TOOLS becomes event.name in TOOLS"),
+        ("clause", "and event.count < 3 dropped"),
+        ("clause", "and not event.ok dropped"),
+        ("negated", "event.count < 3 becomes event.count >= 3"),
+        ("compared", "event.count < 3 becomes event.count <= 3"),
+        ("negated", "not removed before event.ok"),
+        ("negated", "event.old negated"),
+    ]
+
+
+def test_a_fault_stands_where_the_code_stood() -> None:
+    texts = {fault.what.partition(": ")[2]: fault.text for fault in code.faults(CODE)}
+    assert "if event.name not in TOOLS or ((event.ok)):" not in texts["not removed before event.ok"]
+    assert "(event.count < 3 and (event.ok)):" in texts["not removed before event.ok"]
+    assert "TOOLS = (('x',))" in texts["'y' dropped"]
+    for text in texts.values():
+        compile(text, "fault", "exec")
+
+
+def test_a_prefilter_is_exchanged_in_its_place() -> None:
+    assert code.constant(CODE, "prefilter") == "any"
+    assert code.constant(CODE, "nothing") is None
+    changed = code.with_constant(CODE, "prefilter", "other\ntext")
+    assert code.constant(changed, "prefilter") == "other\ntext"
+
+
+def test_a_python_detector_is_measured_in_prefilter_and_code() -> None:
+    outcomes = list(outcomes_of_part(MODULES / "persistence" / "detectors" / "user_created.py"))
+    kinds = {outcome.kind for outcome in outcomes}
+    assert {"code negated", "code value", "value", "clause"} <= kinds
+    assert sum(outcome.killed for outcome in outcomes) >= 0.9 * len(outcomes)
+
+
+def test_every_detector_and_every_shared_list_is_a_part() -> None:
+    parts = {
+        path.name
+        for name in ("persistence", "falco-integration", "lists")
+        for path in parts_of(MODULES / name)
+    }
+    assert {"user_created.py", "falco_alert.py", "cron_persistence.yml", "package_managers.txt"} <= parts
 
 
 def test_a_small_module_is_held_by_its_cases() -> None:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m tests.mutation [MODULE ...] [--json]`: which small faults in the detectors their cases notice."""
+"""`python -m tests.mutation [--modules NAME ...]`: which small faults in the detectors their cases notice."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -14,7 +15,7 @@ import msgspec
 
 from innerwarden.modules.manifest import FILE
 from innerwarden.rules.lists import DIRECTORY
-from tests.mutation.runner import MODULES, BaselineError, Outcome, outcomes_of
+from tests.mutation.runner import MODULES, BaselineError, Outcome, outcomes_of_part, parts_of
 
 
 def share(outcomes: list[Outcome]) -> str:
@@ -22,14 +23,31 @@ def share(outcomes: list[Outcome]) -> str:
     return f"{killed:5} of {len(outcomes):5} killed, {100 * killed / max(1, len(outcomes)):5.1f} %"
 
 
-def measured(directories: list[Path], jobs: int) -> list[Outcome]:
-    """Module by module, `jobs` at a time, in the order given."""
+def measured(parts: list[Path], jobs: int) -> tuple[list[Outcome], list[str]]:
+    """Part by part, `jobs` at a time, in the order given; a line of progress each. Also what could not be measured."""
+    outcomes: list[Outcome] = []
+    problems: list[str] = []
+    began = time.monotonic()
     with ProcessPoolExecutor(jobs) as pool:
-        return [outcome for found in pool.map(_of_one, directories) for outcome in found]
+        for number, (part, found) in enumerate(zip(parts, pool.map(_of_one, parts), strict=True), 1):
+            where = f"{number:4}/{len(parts)} {time.monotonic() - began:6.0f} s"
+            if isinstance(found, str):
+                problems.append(found)
+                print(f"{where}  {found}", file=sys.stderr, flush=True)
+                continue
+            outcomes += found
+            survived = sum(not outcome.killed for outcome in found)
+            print(
+                f"{where}  {part.name}: {len(found)} mutants, {survived} survive", file=sys.stderr, flush=True
+            )
+    return outcomes, problems
 
 
-def _of_one(directory: Path) -> list[Outcome]:
-    return list(outcomes_of(directory))
+def _of_one(part: Path) -> list[Outcome] | str:
+    try:
+        return list(outcomes_of_part(part))
+    except BaselineError as error:
+        return str(error)
 
 
 def told(outcomes: list[Outcome]) -> str:
@@ -56,20 +74,24 @@ def as_json(outcomes: list[Outcome]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("module", nargs="*", help="ids of modules; all of them without")
+    parser.add_argument("--modules", nargs="+", default=[], metavar="NAME", help="only these (all)")
     parser.add_argument("--json", action="store_true", help="every mutant, for a program to read")
-    parser.add_argument("--jobs", type=int, default=2, help="modules at a time (2)")
+    parser.add_argument("--jobs", type=int, default=2, help="files at a time (2)")
     parser.add_argument(
         "--at-least", type=float, default=0.0, help="percentage below which the exit code is 1"
     )
     chosen = parser.parse_args()
-    names = chosen.module or [DIRECTORY, *sorted(path.parent.name for path in MODULES.glob(f"*/{FILE}"))]
+    names = chosen.modules or [DIRECTORY, *sorted(path.parent.name for path in MODULES.glob(f"*/{FILE}"))]
     try:
-        outcomes = measured([MODULES / name for name in names], chosen.jobs)
+        parts = [part for name in names for part in parts_of(MODULES / name)]
     except BaselineError as error:
         print(error, file=sys.stderr)
         return 2
+    outcomes, problems = measured(parts, chosen.jobs)
     print(as_json(outcomes) if chosen.json else told(outcomes))
+    if problems:
+        print(*problems, sep="\n", file=sys.stderr)
+        return 2
     killed = sum(o.killed for o in outcomes)
     return 0 if outcomes and 100 * killed >= chosen.at_least * len(outcomes) else 1
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,18 @@ import yaml
 
 from innerwarden import paths
 from innerwarden.config import Config
+from innerwarden.errors import InnerWardenError
+from innerwarden.logs.recipe import Recipe
 from innerwarden.model.detector import DetectorSpec
 from innerwarden.modules.cases import Case, read_cases, run_case
 from innerwarden.modules.loader import ModuleSet, load_modules
 from innerwarden.modules.manifest import FILE
 from innerwarden.modules.native import build, read_native
+from innerwarden.modules.python import PythonModule, load_text
 from innerwarden.rules.compiler import Compiled, compile_sources
 from innerwarden.rules.lists import DIRECTORY, SUFFIX, Shelf, ValueList, read_list
 from innerwarden.rules.program import CompiledPredicate, RuleSource
+from tests.mutation import code
 from tests.mutation.sigma import mutations
 
 MODULES = paths.REPOSITORY / "modules"
@@ -52,22 +57,27 @@ class BaselineError(Exception):
 
 def outcomes_of(directory: Path) -> Iterator[Outcome]:
     """Every mutant of a module that compiles and is not the same program. Raises BaselineError."""
+    for part in parts_of(directory):
+        yield from outcomes_of_part(part)
+
+
+def parts_of(directory: Path) -> list[Path]:
+    """What can be measured apart from the rest of a module: its detectors' files; a shared list. Raises
+    BaselineError."""
     if directory.name == DIRECTORY:
-        yield from _of_shared_lists(directory)
-        return
+        return sorted(directory.glob(f"*{SUFFIX}"))
     if not (directory / FILE).is_file():
         raise BaselineError(f"{directory} has no {FILE}")
-    for path in sorted((directory / "detectors").glob("*")):
-        found: Iterator[tuple[str, str, bool]] = iter(())
-        if path.suffix == ".yml":
-            found = _of_rules(path)
-        elif path.suffix == ".toml":
-            found = _of_native(path)
-        elif path.suffix == ".py":
-            found = _of_python(path)
-        name = str(path.relative_to(directory.parent))
-        for kind, what, killed in found:
-            yield Outcome(module=directory.name, file=name, kind=kind, mutant=what, killed=killed)
+    return [path for path in sorted((directory / "detectors").glob("*")) if path.suffix in _FORMS]
+
+
+def outcomes_of_part(path: Path) -> Iterator[Outcome]:
+    """Every mutant of one of `parts_of`. Raises BaselineError."""
+    directory = path.parent if path.suffix == SUFFIX else path.parent.parent
+    name = str(path.relative_to(directory.parent))
+    of_form = _of_shared_list if path.suffix == SUFFIX else _FORMS[path.suffix]
+    for kind, what, killed in of_form(path):
+        yield Outcome(module=directory.name, file=name, kind=kind, mutant=what, killed=killed)
 
 
 def _of_rules(path: Path) -> Iterator[tuple[str, str, bool]]:
@@ -101,19 +111,12 @@ def _of_rules(path: Path) -> Iterator[tuple[str, str, bool]]:
                 yield "list", f"%{one.name}%: {value!r} dropped", _is_killed(_set(mutant), cases)
 
 
-def _of_shared_lists(directory: Path) -> Iterator[Outcome]:
-    """Each value of each list that lies beside the modules; the cases of any rule with the list may notice."""
-    rules = sorted(directory.parent.glob("*/detectors/*.yml"))
-    for file in sorted(directory.glob(f"*{SUFFIX}")):
-        using = [source for path in rules for source in [_text(path)] if read_list(file) in source.lists]
-        for value, fewer in _fewer(read_list(file)):
-            yield Outcome(
-                module=directory.name,
-                file=f"{directory.name}/{file.name}",
-                kind="list",
-                mutant=f"{value!r} dropped",
-                killed=any(_notices(_with(source, fewer)) for source in using),
-            )
+def _of_shared_list(file: Path) -> Iterator[tuple[str, str, bool]]:
+    """Each value of a list that lies beside the modules; the cases of any rule with the list may notice."""
+    rules = sorted(file.parent.parent.glob("*/detectors/*.yml"))
+    using = [source for path in rules for source in [_text(path)] if read_list(file) in source.lists]
+    for value, fewer in _fewer(read_list(file)):
+        yield "list", f"{value!r} dropped", any(_notices(_with(source, fewer)) for source in using)
 
 
 def _notices(changed: RuleSource) -> bool:
@@ -149,19 +152,60 @@ def _of_native(path: Path) -> Iterator[tuple[str, str, bool]]:
 
 
 def _of_python(path: Path) -> Iterator[tuple[str, str, bool]]:
-    """Its numbers only; the code itself is left alone."""
-    whole = load_modules([MODULES], Config())
-    if path.stem not in whole.specs or not whole.specs[path.stem].parameters:
-        return
-    spec, cases = whole.specs[path.stem], _cases(path, [path.stem])
-    kind = type(whole.python[path.stem])
+    """Its numbers, what it decides in its code, and its prefilter."""
+    text, cases = path.read_text("utf-8"), _cases(path, [path.stem])
+    spec = _loaded(path, text).spec
 
     def prepared(changed: DetectorSpec) -> ModuleSet:
-        python = {path.stem: kind(changed.parameters)}
-        rules = tuple(rule for rule in whole.compiled_rules if rule.owner == path.stem)
-        return _set(Compiled(specs=(changed,), rules=rules), python=python)
+        return _python_set(path, text, changed.parameters)
 
     yield from _of_parameters(path, spec, cases, prepared)
+    for fault in code.faults(text):
+        yield f"code {fault.kind}", fault.what, _code_is_killed(path, fault.text, cases)
+    prefilter = code.constant(text, "prefilter")
+    if prefilter is None:
+        return
+    detection = yaml.safe_load(prefilter)
+    seen = {_program(_prefilter(path, _loaded(path, text)))}
+    for mutation in mutations({"detection": detection}):
+        changed_text = code.with_constant(text, "prefilter", yaml.safe_dump(mutation.tree["detection"]))
+        mutant = _prefilter(path, _loaded(path, changed_text))
+        if mutant.problems or _program(mutant) in seen:
+            continue
+        seen.add(_program(mutant))
+        modules = _python_set(path, changed_text)
+        yield mutation.kind, f"prefilter: {mutation.what}", _is_killed(modules, cases)
+
+
+def _loaded(path: Path, text: str) -> PythonModule:
+    return load_text(str(path), path.stem, text, path.parent.parent.name)
+
+
+def _prefilter(path: Path, loaded: PythonModule) -> Compiled:
+    text, module = loaded.prefilter or "", path.parent.parent
+    lists = Shelf([module.parent]).of(text, module)
+    source = RuleSource(
+        name=str(path), stem=path.stem, text=text, module=module.name, kinds=loaded.spec.kinds, lists=lists
+    )
+    return compile_sources([source])
+
+
+def _python_set(path: Path, text: str, parameters: dict[str, int] | None = None) -> ModuleSet:
+    """The set of a Python detector alone. Raises what its constructor raises."""
+    loaded = _loaded(path, text)
+    spec = msgspec.structs.replace(loaded.spec, parameters=parameters or loaded.spec.parameters)
+    rules = _prefilter(path, loaded).rules
+    return _set(Compiled(specs=(spec,), rules=rules), python={path.stem: loaded.detector(spec.parameters)})
+
+
+def _code_is_killed(path: Path, text: str, cases: list[tuple[str, Case]]) -> bool:
+    """Also when the detector raises, with or without an event."""
+    try:
+        modules = _python_set(path, text)
+    except Exception:
+        # A mutant is a border: whatever it raises, somebody notices.
+        return True
+    return _is_killed(modules, cases)
 
 
 def _of_parameters(
@@ -239,15 +283,33 @@ def _set(compiled: Compiled, *, natives: Any = (), python: Any = None) -> Module
         correlations=[correlation.native() for correlation in compiled.correlations],
         natives=list(natives),
         python=python or {},
+        recipes=_recipes(),
     )
+
+
+@functools.cache
+def _recipes() -> tuple[Recipe, ...]:
+    """What reads the lines of other tools in cases."""
+    return load_modules([MODULES], Config()).recipes
 
 
 def _must_pass(path: Path, modules: ModuleSet, cases: list[tuple[str, Case]]) -> None:
     for name, case in cases:
-        result = run_case(modules, modules.specs[name], case)
-        if not result.passed:
+        try:
+            passed = run_case(modules, modules.specs[name], case).passed
+        except InnerWardenError as error:
+            raise BaselineError(f"{path}: case {case.name!r}: {error}") from error
+        if not passed:
             raise BaselineError(f"{path}: case {case.name!r} fails before anything is changed")
 
 
 def _is_killed(modules: ModuleSet, cases: list[tuple[str, Case]]) -> bool:
     return any(not run_case(modules, modules.specs[name], case).passed for name, case in cases)
+
+
+#: Suffix of a detector's file -> its mutants: (kind, what was done, whether a case notices).
+_FORMS: dict[str, Callable[[Path], Iterator[tuple[str, str, bool]]]] = {
+    ".yml": _of_rules,
+    ".toml": _of_native,
+    ".py": _of_python,
+}

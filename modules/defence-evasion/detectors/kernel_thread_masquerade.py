@@ -29,9 +29,6 @@ brackets:
 condition: brackets
 """
 
-#: The test program of the same name is started as `[`, alone, by every shell that has it not built in.
-TEST_PROGRAM = "["
-
 
 class KernelThreadMasquerade(Detector):
     """Kernel threads have no program file; whatever is executed under such a name hides."""
@@ -39,6 +36,5 @@ class KernelThreadMasquerade(Detector):
     def process(self, event: Event) -> Finding | None:
         arguments = event.details.argv
         shown = arguments[0] if arguments else ""
-        if shown == TEST_PROGRAM or not shown.rstrip().endswith("]"):
-            return None
-        return Finding()
+        # The test program is started as `[`, alone, by every shell that has it not built in.
+        return Finding() if shown.rstrip().endswith("]") else None

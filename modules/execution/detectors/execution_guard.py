@@ -93,7 +93,6 @@ spelling:
     - '(^|[\s;&|])\{[^\s{}]+,'
 shared_script:
   - arg1|startswith: [/tmp/, /var/tmp/, /dev/shm/, /run/shm/]
-  - filename|startswith: [/tmp/, /var/tmp/, /dev/shm/, /run/shm/]
   - CurrentDirectory|startswith: [/tmp, /var/tmp, /dev/shm, /run/shm]
 tool:
   Image|endswith: [/curl, /wget, /aria2c, /chmod]

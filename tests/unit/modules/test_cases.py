@@ -9,7 +9,8 @@ import pytest
 from innerwarden_core import Record
 
 from innerwarden.errors import ModuleError, UsageError
-from innerwarden.modules.cases import MAX_REPEAT, Case, read_cases, records_of, split
+from innerwarden.model.severity import Severity
+from innerwarden.modules.cases import MAX_REPEAT, Case, Result, read_cases, records_of, split
 from innerwarden.modules.factory import BOOT_BASE_NS
 
 
@@ -63,4 +64,32 @@ def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
         '[[case]]\nname = "a"\nexpect = 1\nlists = { bad = 5 }\n[[case.event]]\nkind = "network.connect"\n'
     )
     with pytest.raises(ModuleError):
+        read_cases(path)
+
+
+def graded(expect: int, severity: str | None, found: str) -> Result:
+    case = Case(name="x", expect=expect, severity=Severity(severity) if severity else None)
+    return Result(case=case, findings=2, hits=(), others={}, severities=(Severity.MEDIUM, Severity(found)))
+
+
+@pytest.mark.parametrize(
+    ("expect", "severity", "found", "passed"),
+    [
+        (2, None, "low", True),
+        (2, "medium", "low", True),
+        (2, "low", "low", False),
+        (2, "high", "high", True),
+        (0, "medium", "low", False),
+    ],
+)
+def test_a_case_may_say_how_grave_its_findings_are(
+    expect: int, severity: str | None, found: str, passed: bool
+) -> None:
+    assert graded(expect, severity, found).passed is passed
+
+
+def test_a_severity_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text('[[case]]\nname = "a"\nexpect = 1\nseverity = "grave"\nlines = ["x"]\n')
+    with pytest.raises(ModuleError, match="grave"):
         read_cases(path)
