@@ -67,7 +67,11 @@ class NginxAccessConfig(LogFilesConfig, frozen=True):
 class ApacheAccessConfig(LogFilesConfig, frozen=True):
     """By Debian's and by Red Hat's names."""
 
-    paths: tuple[str, ...] = ("/var/log/apache2/*access.log", "/var/log/httpd/*access_log")
+    paths: tuple[str, ...] = (
+        "/var/log/apache2/*access.log",
+        "/var/log/httpd/*access_log",
+        "/var/log/lighttpd/access.log",
+    )
 
 
 class NginxErrorConfig(LogFilesConfig, frozen=True):
@@ -75,7 +79,11 @@ class NginxErrorConfig(LogFilesConfig, frozen=True):
 
 
 class ApacheErrorConfig(LogFilesConfig, frozen=True):
-    paths: tuple[str, ...] = ("/var/log/apache2/*error.log", "/var/log/httpd/*error_log")
+    paths: tuple[str, ...] = (
+        "/var/log/apache2/*error.log",
+        "/var/log/httpd/*error_log",
+        "/var/log/lighttpd/error.log",
+    )
 
 
 class KernelLogConfig(LogFilesConfig, frozen=True):
@@ -109,7 +117,8 @@ class ServiceLogConfig(LogFilesConfig, frozen=True):
         "/var/log/vsftpd.log", "/var/log/proftpd/proftpd.log", "/var/log/mysql/error.log",
         "/var/log/mariadb/mariadb.log", "/var/log/postgresql/*.log", "/var/log/openvpn/*.log",
         "/var/log/asterisk/messages*", "/var/log/asterisk/security*", "/var/log/samba/log.smbd",
-        "/var/log/xrdp-sesman.log", "/var/log/roundcube/userlogins.log",
+        "/var/log/xrdp-sesman.log", "/var/log/roundcube/userlogins.log", "/var/log/sogo/sogo.log",
+        "/var/log/ejabberd/ejabberd.log",
     )  # fmt: skip
 
 

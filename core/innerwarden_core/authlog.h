@@ -188,7 +188,17 @@ static inline __attribute__((always_inline)) int iw_split(struct iw_auth *auth, 
 	if (token.len == s.len || (token.len && (token.at[token.len - 1] == ':' || iw_starts(token, "proftpd["))))
 		return iw_split_tag(l, s);
 	l->host = token;
-	return iw_split_tag(l, iw_trim(iw_span_from(s, token.len)));
+	if (!iw_split_tag(l, iw_trim(iw_span_from(s, token.len))))
+		return 0;
+	/* "sogod [7]: ...", a file's own form without a host: what was taken for the host is the program. */
+	token = l->program;
+	if (auth->service_files && token.at[0] >= '0' && token.at[0] <= '9' && token.at[-1] == '[' &&
+	    iw_number(&token, UINT32_MAX, &number) && !token.len) {
+		l->pid = (uint32_t)number;
+		l->program = l->host;
+		l->host.len = 0;
+	}
+	return 1;
 }
 
 static inline size_t iw_finish(struct iw_auth *auth, struct iw_line *l, char *out, size_t room)

@@ -3,7 +3,7 @@
  * Log files that servers write themselves, without syslog. A line is told by the form of its time:
  *
  *   Mon Nov  2 10:00:00 2026 [pid 7] [bob] FAIL LOGIN: ...      vsftpd; OpenVPN before 2.5 without "[pid 7]"
- *   2026-11-02 10:00:00[.123456][Z] ...                         Exim, MySQL, OpenVPN, PostgreSQL, GitLab
+ *   2026-11-02 10:00:00[.123456][Z] ...                         Exim, MySQL, OpenVPN, PostgreSQL, GitLab, ejabberd
  *   2026-11-02 10:00:00,123 host proftpd[7] ...                 ProFTPD
  *   261102 10:00:00 [Warning] ...                               MySQL before 5.7, MariaDB before 10.1
  *   [2026-11-02 10:00:00] NOTICE[7] ..., [Nov  2 10:00:00] ...  Asterisk
@@ -162,8 +162,11 @@ static inline int iw_file_iso(struct iw_line *l, struct iw_span s)
 	}
 	if (iw_find(s, IW_LIT("Access denied for user '"), 0) >= 0)
 		return iw_file_as(l, s, IW_LIT("mysqld"));
+	if (iw_starts(s, "[") && iw_find(s, IW_LIT("@ejabberd_"), 0) >= 0) /* "[info] <0.7.0>@ejabberd_c2s:..." */
+		return iw_file_as(l, s, IW_LIT("ejabberd"));
 	first = iw_until(s, ' ');
-	if ((first.len < s.len && memchr(first.at, ':', first.len) && first.at[0] != '[') || iw_starts(s, "TLS Error: "))
+	if ((first.len < s.len && memchr(first.at, ':', first.len) && first.at[0] != '[' && !iw_starts(s, "H=")) ||
+	    iw_starts(s, "TLS Error: "))
 		return iw_file_as(l, s, IW_LIT("openvpn"));
 	return iw_file_as(l, s, IW_LIT("exim"));
 }

@@ -193,7 +193,9 @@ static __attribute__((noinline)) int iw_forms(struct iw_line *l, struct iw_span 
 			iw_clear_source(l);
 		l->kind = form->kind;
 		l->reason = form->reason;
-		l->method = iw_is_secret(form->reason) ? IW_LIT("password") : IW_LIT("connection");
+		l->method = iw_is_secret(form->reason)	       ? IW_LIT("password") :
+			    iw_starts(form->reason, "mail_") ? IW_LIT("mail") :
+							       IW_LIT("connection");
 		l->service = service->name;
 		return 1;
 	}

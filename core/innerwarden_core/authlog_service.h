@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Mail, file transfer, database, VPN and telephony servers: what each says of a login that failed, one auth.failed a
- * line with `service`. Only what is about a secret or an account counts, not spam or a refused relay.
+ * line with `service`. Mail that a server itself refuses has a reason "mail_..." and the method "mail": nobody tried a
+ * secret there. Connections that only end are nothing: monitors and telephones make those all day.
  */
 #ifndef IW_AUTHLOG_SERVICE_H
 #define IW_AUTHLOG_SERVICE_H
@@ -15,6 +16,27 @@
 static const struct iw_form iw_postfix_forms[] = {
 	IW_FAILS("warning: %*[%a]: SASL %w authentication failed", "wrong_password"),
 	IW_FAILS("warning: %*[%a]:%w: SASL %w authentication failed", "wrong_password"),
+	IW_FAILS("%w: reject: %w from %*[%a]: 4", "mail_refused"),
+	IW_FAILS("%w: reject: %w from %*[%a]: 5", "mail_refused"),
+	IW_FAILS("%w: milter-reject: %w from %*[%a]: 4", "mail_refused"),
+	IW_FAILS("%w: milter-reject: %w from %*[%a]: 5", "mail_refused"),
+	IW_FAILS("improper command pipelining after %w from %*[%a]", "mail_protocol_error"),
+	IW_FAILS("too many errors after %w from %*[%a]", "mail_protocol_error"),
+	IW_FAILS("warning: Connection rate limit exceeded: %w from %*[%a] for service ", "mail_rate_limited"),
+	IW_FAILS("warning: Connection concurrency limit exceeded: %w from %*[%a] for service ", "mail_rate_limited"),
+	IW_FAILS("warning: Message delivery request rate limit exceeded: %w from %*[%a] for service ",
+		 "mail_rate_limited"),
+	/* The end of a connection none of whose logins succeeded, whatever was said of them. */
+	IW_FAILS("disconnect from %*[%a] %*auth=0/", "mail_login_refused"),
+};
+
+/* Postfix's first line of defence, which sees an address and never a name: "[A]:PORT" */
+static const struct iw_form iw_postscreen_forms[] = {
+	IW_FAILS("%w: reject: %w from %p: 4", "mail_refused"),
+	IW_FAILS("%w: reject: %w from %p: 5", "mail_refused"),
+	IW_FAILS("PREGREET %w after %w from %p: ", "mail_protocol_error"),
+	IW_FAILS("COMMAND TIME LIMIT from %p after ", "mail_protocol_error"),
+	IW_FAILS("COMMAND COUNT LIMIT from %p after ", "mail_protocol_error"),
 };
 
 /* Dovecot: the login process tells all attempts of a connection in one line. In user=<> stands what the client sent,
@@ -34,6 +56,23 @@ static const struct iw_form iw_exim_forms[] = {
 	IW_FAILS("SMTP protocol error in \"%<\" H=%* [%a]%*AUTH command used when not advertised", "auth_not_offered"),
 	IW_FAILS("SMTP protocol error in \"%<\" H=%* [%a]%*authentication mechanism not supported",
 		 "auth_not_offered"),
+	IW_FAILS("H=[%a]%* rejected RCPT ", "mail_refused"),
+	IW_FAILS("H=%* [%a]%* rejected RCPT ", "mail_refused"),
+	IW_FAILS("H=[%a]%* sender verify fail for <", "mail_refused"),
+	IW_FAILS("H=%* [%a]%* sender verify fail for <", "mail_refused"),
+	IW_FAILS("H=[%a]%* dropped by '", "mail_refused"),
+	IW_FAILS("H=%* [%a]%* dropped by '", "mail_refused"),
+	IW_FAILS("%w H=[%a]%* rejected after DATA: ", "mail_refused"),
+	IW_FAILS("%w H=%* [%a]%* rejected after DATA: ", "mail_refused"),
+	IW_FAILS_ONCE("%w F=%* H=%* [%a]%* rejected by local_scan()", "mail_refused", " H="),
+	IW_FAILS("SMTP connection from [%a]%*closed by DROP in ACL", "mail_refused"),
+	IW_FAILS("SMTP connection from %* [%a]%*closed by DROP in ACL", "mail_refused"),
+	IW_FAILS("%w SMTP connection from %* [%a]%*closed by DROP in ACL", "mail_refused"),
+	IW_FAILS("SMTP call from [%a]%*dropped: too many ", "mail_protocol_error"),
+	IW_FAILS("SMTP call from %* [%a]%*dropped: too many ", "mail_protocol_error"),
+	/* The command that came too early is quoted on both sides of the host. */
+	IW_FAILS_ONCE("SMTP protocol synchronization error (%*): rejected %*H=[%a]", "mail_protocol_error", "H="),
+	IW_FAILS_ONCE("SMTP protocol synchronization error (%*): rejected %*H=%* [%a]", "mail_protocol_error", "H="),
 };
 
 /* ProFTPD: "SERVER (NAME[A])[ -]: USER x: no such user found ..."; the client's name comes before the account's. */
@@ -109,6 +148,7 @@ static const struct iw_form iw_imapd_forms[] = {
 static const struct iw_form iw_courier_smtp_forms[] = {
 	IW_FAILS("error,relay=%a,msg=\"535 Authentication failed.\"", "wrong_password"),
 	IW_FAILS("error,relay=%a,port=%n,msg=\"535 Authentication failed.\"", "wrong_password"),
+	IW_FAILS("error,relay=%a,%*: 550 User ", "mail_refused"),
 };
 
 /* sendmail: "QUEUEID: NAME [A][ (may be forged)]: possible SMTP attack: command=AUTH, count=5" */
@@ -168,6 +208,7 @@ static const struct iw_form iw_asterisk_forms[] = {
 	IW_FAILS_ONCE("%*: Call from '%U' (%p) to extension '%*' rejected because ", "refused", " to extension '"),
 	IW_FAILS_ONCE("%*: Call (%p) to extension '%*' rejected because ", "refused", " to extension '"),
 	IW_FAILS("%*: \"Rejecting unknown SIP connection from %p\"%$", "refused"),
+	IW_FAILS("%*: hacking attempt detected '%a'%$", "refused"),
 	IW_FAILS_ONCE("%*SecurityEvent=\"InvalidPassword\"%*,RemoteAddress=\"IPV4/%w/%a/", "wrong_password",
 		      "RemoteAddress="),
 	IW_FAILS_ONCE("%*SecurityEvent=\"ChallengeResponseFailed\"%*,RemoteAddress=\"IPV4/%w/%a/", "wrong_password",
@@ -188,6 +229,54 @@ static const struct iw_form iw_gitlab_forms[] = {
 static const struct iw_form iw_murmur_forms[] = {
 	IW_FAILS("%*Rejected connection from %p: Invalid server password", "wrong_password"),
 	IW_FAILS("%*Rejected connection from %p: Wrong certificate or password", "wrong_password"),
+};
+
+/* qmail's front: "LIST blocked A NAME -" */
+static const struct iw_form iw_rblsmtpd_forms[] = {
+	IW_FAILS("%w blocked %a ", "mail_refused"),
+};
+
+/* perdition, a proxy of IMAP and POP3; what the client calls itself comes before the verdict, and is quoted. */
+static const struct iw_form iw_perdition_forms[] = {
+	IW_FAILS("Auth: %p->%*status=\"failed", "wrong_password"),
+	IW_FAILS("Fatal Error reading authentication information from client %p->", "bad_packet"),
+};
+
+/* SOGo behind proxies writes the list that the client began: no address in it can be believed. */
+static const struct iw_form iw_sogo_forms[] = {
+	IW_FAILS("SOGoRootPage Login from '%a' for user '%U' might not have worked", "wrong_password"),
+	IW_FAILS("SOGoRootPage Login from '%*, %*' for user '%U' might not have worked", "wrong_password"),
+};
+
+static const struct iw_form iw_ejabberd_forms[] = {
+	IW_FAILS("%*) Failed authentication for %U from IP %a", "wrong_password"),
+	IW_FAILS("%*) Failed c2s %w authentication for %U from %a: ", "wrong_password"),
+};
+
+/* Drupal's module syslog: "SITE|TIME|user|A|ADDRESS|REFERER|UID|LINK|TEXT" */
+static const struct iw_form iw_drupal_forms[] = {
+	IW_FAILS("%w|%w|user|%a|%*|Login attempt failed f", "wrong_password"),
+};
+
+static const struct iw_form iw_froxlor_forms[] = {
+	IW_FAILS("[Login Action %a] Unknown user '%U' tried to login", "unknown_user"),
+	IW_FAILS("[Login Action %a] User '%U' tried to login with wrong password", "wrong_password"),
+	IW_FAILS("froxlor.WARNING: Unknown user tried to login%*\"user\":\"%a\"}", "unknown_user"),
+	IW_FAILS("froxlor.WARNING: User tried to login with wrong password%*\"user\":\"%a\"}", "wrong_password"),
+};
+
+static const struct iw_form iw_znc_forms[] = {
+	IW_FAILS("[%U] failed to login from %p%$", "wrong_password"),
+};
+
+static const struct iw_form iw_nrpe_forms[] = {
+	IW_FAILS("Host %a is not allowed to talk to us!", "refused"),
+};
+
+/* A whole zone is asked for by its other servers, and by whoever looks for targets. A question that is refused is noise. */
+static const struct iw_form iw_named_forms[] = {
+	IW_FAILS("client %a#%*: zone transfer '%*' denied", "zone_transfer_refused"),
+	IW_FAILS("client @%w %a#%*: zone transfer '%*' denied", "zone_transfer_refused"),
 };
 
 static const struct iw_form iw_wireguard_forms[] = {
@@ -231,17 +320,30 @@ static const struct iw_service iw_services[] = {
 	IW_SERVICE("pvedaemon", "proxmox", iw_proxmox_forms),
 	IW_SERVICE("gitlab", "gitlab", iw_gitlab_forms),
 	IW_SERVICE("murmurd", "murmur", iw_murmur_forms),
+	IW_SERVICE("rblsmtpd", "qmail", iw_rblsmtpd_forms),
+	IW_SERVICE_OF("perdition", "perdition", iw_perdition_forms),
+	IW_SERVICE("sogod", "sogo", iw_sogo_forms),
+	IW_SERVICE("ejabberd", "ejabberd", iw_ejabberd_forms),
+	IW_SERVICE_OF("drupal", "drupal", iw_drupal_forms),
+	IW_SERVICE("froxlor", "froxlor", iw_froxlor_forms),
+	IW_SERVICE("Froxlor", "froxlor", iw_froxlor_forms),
+	IW_SERVICE("znc", "znc", iw_znc_forms),
+	IW_SERVICE("nrpe", "nrpe", iw_nrpe_forms),
+	IW_SERVICE("named", "named", iw_named_forms),
 };
 
 static const struct iw_service iw_wireguard = IW_SERVICE("kernel", "wireguard", iw_wireguard_forms);
 static const struct iw_service iw_postfix = IW_SERVICE_OF("postfix", "postfix", iw_postfix_forms);
+static const struct iw_service iw_postscreen = IW_SERVICE_OF("postfix", "postfix", iw_postscreen_forms);
 
 static inline const struct iw_service *iw_service_of(struct iw_span program)
 {
 	size_t n;
 
 	if (iw_starts(program, "postfix"))
-		return iw_ends(program, "/smtpd") ? &iw_postfix : NULL;
+		return iw_ends(program, "/smtpd")	? &iw_postfix :
+		       iw_ends(program, "/postscreen") ? &iw_postscreen :
+							NULL;
 	for (n = 0; n < sizeof(iw_services) / sizeof(iw_services[0]); n++) {
 		const struct iw_service *s = &iw_services[n];
 
@@ -293,9 +395,16 @@ static inline void iw_service_more(struct iw_line *l, struct iw_span s, const st
 		/* No failure of the client's: the server that knows the passwords is away. */
 		if (iw_ends(s, "Connection lost to authentication server"))
 			l->kind = 0;
+		/* Greylisting puts off everybody who comes for the first time. */
+		if (iw_is(l->reason, "mail_refused") && iw_find(s, IW_LIT(": 450 4.2.0 "), 0) >= 0)
+			l->kind = 0;
 		iw_service_user(l, s, IW_LIT(", sasl_username="), ',');
 	} else if (service->forms == iw_exim_forms) {
+		if (iw_is(l->reason, "mail_refused") && iw_find(s, IW_LIT(" temporarily rejected "), 0) >= 0)
+			l->kind = 0;
 		iw_service_user(l, s, IW_LIT("(set_id="), ')');
+	} else if (service->forms == iw_perdition_forms) {
+		iw_service_user(l, s, IW_LIT(" authentication_id=\""), '"');
 	}
 }
 

@@ -4,9 +4,10 @@
  *
  * nginx   2026/11/02 10:00:00 [error] 77#77: *5 SAYS, client: ADDRESS, server: NAME, request: "..."[, host: "..."]
  * Apache  [Mon Nov 02 10:00:00.123456 2026] [core:error] [pid 77:tid 8] [client ADDRESS:PORT] AH00126: SAYS
+ * lighttpd 2026-11-02 10:00:00: (mod_auth.c.525) SAYS[,] IP: ADDRESS
  *
- * Apache writes the address before anything that the client chose. nginx writes it between a file's name and the
- * request, both the client's, and escapes neither: an address counts only when the line has no second one.
+ * Apache writes the address before anything that the client chose, lighttpd behind. nginx writes it between a file's name
+ * and the request, both the client's, and escapes neither: an address counts only when the line has no second one.
  */
 #ifndef IW_WEBLOG_ERROR_H
 #define IW_WEBLOG_ERROR_H
@@ -279,11 +280,61 @@ static inline int iw_apache_error(struct iw_weblog *w, struct iw_web *r, struct 
 	return 1;
 }
 
+/* What lighttpd says of logins; a name is the client's, and so is what stands before it. */
+static inline void iw_lighttpd_reason(struct iw_web *r, struct iw_span s)
+{
+	long at;
+
+	if (iw_starts(s, "password doesn't match for ")) {
+		at = iw_find_last(s, IW_LIT(" username: "), s.len);
+		if (at >= 0)
+			r->l.user = iw_span_from(s, (size_t)at + 11);
+		r->l.reason = IW_LIT("wrong_password");
+	} else if (iw_starts(s, "get_password failed")) {
+		r->l.reason = IW_LIT("unknown_user");
+	} else if (iw_skip(&s, "digest: auth failed for ")) {
+		at = iw_find_last(s, IW_LIT(" : wrong password"), s.len);
+		r->l.reason = at < 0 ? IW_LIT("wrong_credentials") : IW_LIT("wrong_password");
+		if (at >= 0)
+			r->l.user = iw_trim((struct iw_span){ s.at, (size_t)at });
+	} else if (iw_starts(s, "digest: auth failed: ")) {
+		r->l.reason = IW_LIT("wrong_credentials");
+	}
+}
+
+/* 1 an event, 0 a line that says nothing about a client, -1 no line of lighttpd. */
+static inline int iw_lighttpd_error(const struct iw_weblog *w, struct iw_web *r, struct iw_span s)
+{
+	const char *p = s.at;
+	struct iw_span says;
+	long at;
+
+	if (s.len < 24 || p[4] != '-' || p[7] != '-' || p[10] != ' ' || p[19] != ':' || p[20] != ' ')
+		return -1;
+	if (!iw_web_local(w, iw_web_year(p), iw_two(p + 5), iw_two(p + 8), p + 11, &r->l.ts_ns))
+		return -1;
+	s = iw_span_from(s, 21);
+	at = iw_find(s, IW_LIT(") "), 0); /* "(mod_auth.c.525) ", 1.4.60 without the first parenthesis */
+	if (at < 0 || memchr(s.at, ' ', (size_t)at))
+		return -1;
+	r->l.message = says = iw_span_from(s, (size_t)at + 2);
+	at = iw_find_last(says, IW_LIT(" IP: "), says.len);
+	if (at < 0 || !iw_set_source(&r->l, iw_span_from(says, (size_t)at + 5)))
+		return 0;
+	says.len = (size_t)at;
+	if (says.len && says.at[says.len - 1] == ',')
+		says.len--;
+	iw_lighttpd_reason(r, says);
+	return r->l.reason.len != 0;
+}
+
 /* Which log is it? -1 none of these. In a syslog frame, which has a time, Apache leaves its own out. */
 static inline int iw_web_error(struct iw_weblog *w, struct iw_web *r, struct iw_span s)
 {
 	int timed = s.len > 12 && s.at[4] == ' ' && s.at[8] == ' ';
 
+	if (s.len > 4 && s.at[4] == '-')
+		return iw_lighttpd_error(w, r, s);
 	if (!s.len || s.at[0] != '[')
 		return iw_nginx_error(w, r, s);
 	return timed || r->l.program.len ? iw_apache_error(w, r, s, timed) : -1;

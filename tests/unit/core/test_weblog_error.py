@@ -31,6 +31,10 @@ def old(says: str, client: str = REAL) -> str:
     return f"[Mon Nov 02 10:00:00 2026] [error] [client {client}] {says}"
 
 
+def lighttpd(says: str, end: str) -> str:
+    return f"2026-11-02 10:00:00: {says}{end}"
+
+
 def parse(line: str | bytes, utc_offset_s: int = 0) -> tuple[dict[str, Any] | None, dict[str, int]]:
     parser = WebParser(now_s=NOW_S, utc_offset_s=utc_offset_s)
     data = parser.parse(line.encode() if isinstance(line, str) else line)
@@ -45,6 +49,14 @@ def fields(line: str) -> dict[str, Any]:
 
 NO_FILE = "failed (2: No such file or directory)"
 LINES: list[tuple[str, dict[str, Any]]] = [
+    # lighttpd
+    (lighttpd("(mod_auth.c.525) password doesn't match for /git/ username: kim", f", IP: {REAL}"), {"reason": "wrong_password", "user": "kim"}),
+    (lighttpd("mod_auth.c.828) password doesn't match for /git/ username: kim", f" IP: {REAL}"), {"reason": "wrong_password", "user": "kim"}),
+    (lighttpd("(http_auth.c.877) get_password failed", f", IP: {REAL}"), {"reason": "unknown_user"}),
+    (lighttpd("(mod_auth.c.791) digest: auth failed for  kim : wrong password", f", IP: {REAL}"), {"reason": "wrong_password", "user": "kim"}),
+    (lighttpd("(mod_auth.c.791) digest: auth failed for  kim : unknown", f", IP: {REAL}"), {"reason": "wrong_credentials"}),
+    (lighttpd("(mod_auth.c.791) digest: auth failed: uri mismatch (/a != /b)", f", IP: {REAL}"), {"reason": "wrong_credentials"}),
+    (lighttpd(f"(mod_auth.c.525) password doesn't match for /a username: x, IP: {FORGED} username: kim", f", IP: {REAL}"), {"reason": "wrong_password", "user": "kim"}),
     # nginx
     (nginx(f'open() "/srv/www/a" {NO_FILE}'), {"reason": "not_found", "path": "/srv/www/a", "url": "/a?b", "url_path": "/a", "http_method": "GET", "http_host": "example.org", "log_level": "error", "pid": 77}),
     (nginx('"/srv/www/index.html" is not found (2: No such file or directory)'), {"reason": "not_found", "path": "/srv/www/index.html"}),
