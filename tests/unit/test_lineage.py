@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from innerwarden_core import Engine, Record
 
+from innerwarden import lineage
 from innerwarden.lineage import descends_from, session_of
 from innerwarden.model.event import Event, from_record
+from innerwarden.model.finding import Process, ProcessRef
 from innerwarden.modules.factory import encode, start_of
 
 
@@ -54,3 +57,30 @@ def test_ancestry_is_by_the_file_not_the_name() -> None:
     dpkg = frozenset({"/usr/bin/dpkg"})
     assert descends_from(below, dpkg)
     assert not descends_from(forged, dpkg)
+
+
+def chain(*processes: tuple[int, int, str]) -> Process:
+    """(pid, ppid, exe), nearest first; each started at its pid in seconds."""
+    first, *rest = [ProcessRef(pid=p, ppid=pp, exe=e, start_ns=p * 10**9) for p, pp, e in processes]
+    return Process(
+        pid=first.pid, ppid=first.ppid, exe=first.exe, start_ns=first.start_ns, ancestors=tuple(rest)
+    )
+
+
+@pytest.mark.parametrize(
+    ("process", "pids"),
+    [
+        (chain((50, 40, "/bin/id"), (40, 30, "/bin/bash"), (30, 1, "/usr/sbin/sshd")), [50, 40]),
+        (chain((50, 40, "/bin/id"), (40, 1, "/bin/bash"), (1, 0, "/sbin/init")), [50, 40]),
+        (chain((50, 1, "/usr/sbin/nginx"), (1, 0, "/sbin/init")), [50]),
+        (chain(*((60 - n, 59 - n, "/bin/sh") for n in range(8))), [60, 59, 58, 57, 56]),
+    ],
+    ids=["a service is shared", "a shell below init is not", "a service itself", "only near ones"],
+)
+def test_what_counts_as_the_same_activity(process: Process, pids: list[int]) -> None:
+    assert [one.pid for one in lineage.near(process)] == pids
+
+
+def test_a_start_time_from_proc_is_the_same_process() -> None:
+    assert lineage.identity(7, 1_234_567_891) == lineage.identity(7, 1_230_000_000)
+    assert lineage.identity(7, 1_234_567_891) != lineage.identity(7, 1_240_000_000)

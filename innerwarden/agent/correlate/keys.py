@@ -5,14 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from innerwarden import lineage
 from innerwarden.agent.correlate.rule import Join
 from innerwarden.model.entity import EntityType
-from innerwarden.model.finding import Finding, Process, ProcessRef
+from innerwarden.model.finding import Finding, Process
 
-#: Ancestors that count as the same activity: script, shell, terminal or session process.
-LINEAGE_DEPTH = 4
 MAX_KEYS = 64
-SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "mksh", "ash", "fish", "busybox"})
 #: loginuid of a process that no login made (audit: AUDIT_UID_UNSET).
 NO_LOGIN = 0xFFFFFFFF
 
@@ -28,7 +26,7 @@ def keys_of(finding: Finding, user_of: UserOf) -> frozenset[str]:
     fields = finding.fields
     process = fields.process
     if process is not None:
-        for near in _lineage(process):
+        for near in lineage.near(process):
             keys[f"{Join.PROCESS}:{near.pid}:{near.start_ns}"] = None
         if user := _user(process, user_of):
             keys[f"{Join.USER}:{user}"] = None
@@ -47,28 +45,6 @@ def _user(process: Process, user_of: UserOf) -> str | None:
     if login is None or login == NO_LOGIN:
         return process.user
     return user_of(login)
-
-
-def _lineage(process: Process) -> list[ProcessRef]:
-    """The process and its near ancestors, without those that unrelated work shares.
-
-    pid 1 and 2 start everything; a child of pid 1 is a service (sshd, cron, a container runtime), and two
-    sessions below one service have nothing to do with each other. A shell there runs one script. A process
-    without start time could be a later one with the same pid.
-    """
-    near: list[ProcessRef] = [process] if process.start_ns else []
-    for ancestor in process.ancestors[:LINEAGE_DEPTH]:
-        if ancestor.pid <= 2 or ancestor.ppid is None:
-            break
-        if ancestor.ppid <= 2 and not _is_shell(ancestor):
-            break
-        if ancestor.start_ns:
-            near.append(ancestor)
-    return near
-
-
-def _is_shell(process: ProcessRef) -> bool:
-    return process.exe is not None and process.exe.rpartition("/")[2] in SHELLS
 
 
 def of_kinds(keys: frozenset[str], joins: tuple[Join, ...]) -> list[str]:
