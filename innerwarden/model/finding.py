@@ -14,6 +14,8 @@ from innerwarden.model.severity import Severity
 
 MAX_LINE_BYTES = 65536
 TELEMETRY = "telemetry"
+#: Tag of incidents that put others together or are only unusual: nothing may ever be done because of one.
+OBSERVE_ONLY = "observe-only"
 
 
 class ProcessRef(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

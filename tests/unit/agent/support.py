@@ -13,12 +13,13 @@ import msgspec
 from innerwarden import paths
 from innerwarden.agent.correlate.engine import Correlator
 from innerwarden.agent.correlate.registry import find_rules
-from innerwarden.agent.ingest import Ingest
+from innerwarden.agent.ingest import Ingest, Observer
 from innerwarden.agent.state.read import Reader
 from innerwarden.agent.state.writer import Writer
 from innerwarden.clock import NS, rfc3339
 from innerwarden.model.entity import EntityRef
 from innerwarden.model.finding import (
+    Evidence,
     Finding,
     IncidentFields,
     Process,
@@ -70,6 +71,8 @@ def finding(
     process: Process | None = None,
     severity: Severity = Severity.HIGH,
     summary: str = "something happened",
+    attack: tuple[str, ...] = ("T1059",),
+    evidence: tuple[Evidence, ...] = (),
 ) -> Finding:
     ts = rfc3339(START_NS + int(at_s * NS))
     fields = IncidentFields(
@@ -78,8 +81,9 @@ def finding(
         title=f"{detector} title",
         summary=summary,
         entities=entities,
-        attack=("T1059",),
+        attack=attack,
         process=process,
+        evidence=evidence,
     )
     return Finding(ts=ts, detector=detector, severity=severity, fields=fields)
 
@@ -113,10 +117,10 @@ def rotate(data_dir: Path, keep: int = 4) -> None:
 
 
 @contextmanager
-def ingesting(data_dir: Path) -> Iterator[Callable[[], None]]:
-    """A function that ingests all that is there by now, correlation included."""
+def ingesting(data_dir: Path, observe: Observer | None = None) -> Iterator[Callable[[], None]]:
+    """A function that ingests all that is there by now, correlation included or `observe` instead."""
     writer = Writer(paths.state_db(data_dir))
-    ingest = Ingest(paths.findings(data_dir), writer, Correlator(find_rules(), user_of).observe)
+    ingest = Ingest(paths.findings(data_dir), writer, observe or Correlator(find_rules(), user_of).observe)
 
     def drain() -> None:
         while ingest.step() is not None:
@@ -129,9 +133,9 @@ def ingesting(data_dir: Path) -> Iterator[Callable[[], None]]:
         writer.close()
 
 
-def ingest_all(data_dir: Path) -> None:
+def ingest_all(data_dir: Path, observe: Observer | None = None) -> None:
     """One agent's life: start, read what is there, stop."""
-    with ingesting(data_dir) as drain:
+    with ingesting(data_dir, observe) as drain:
         drain()
 
 
