@@ -25,14 +25,18 @@ def reading(data_dir: Path) -> Iterator[Reader]:
     """A read-only connection to state.db, closed at the end."""
     from innerwarden.agent.state.read import Reader
 
-    state_db = paths.state_db(data_dir)
+    check_readable(data_dir)
+    with Reader(paths.state_db(data_dir)) as reader:
+        yield reader
+
+
+def check_readable(data_dir: Path) -> None:
+    """Raises UnavailableError for a directory of somebody else's."""
     if os.path.lexists(data_dir) and not os.access(data_dir, os.R_OK | os.X_OK):
         raise UnavailableError(
             f"{data_dir} belongs to another user and may not be read",
             "Run the same command with sudo, or name your own directory with --data-dir",
         )
-    with Reader(state_db) as reader:
-        yield reader
 
 
 def sensor_health(data_dir: Path) -> tuple[SensorHealth | None, float | None]:

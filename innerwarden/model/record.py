@@ -87,3 +87,4 @@ class Pruned(Entry, frozen=True, kw_only=True, tag="pruned"):
 
 
 AnyEntry = Decided | Requested | Answered | Undone | Operated | Pruned
+KINDS: tuple[str, ...] = tuple(str(kind.__struct_config__.tag) for kind in AnyEntry.__args__)

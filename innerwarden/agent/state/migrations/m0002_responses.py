@@ -30,15 +30,44 @@ CREATE INDEX incidents_severity  ON incidents (severity, ts_ns);
 CREATE INDEX incidents_detector  ON incidents (detector, ts_ns);
 CREATE INDEX incidents_untriaged ON incidents (id) WHERE triaged_ns IS NULL;
 
--- Each hash covers the one before it, so nothing can be changed, removed or reordered unseen.
+-- Each hash covers the one before it, so nothing can be changed, removed or reordered unseen. AUTOINCREMENT:
+-- SQLite remembers the highest number that there ever was, next to record_head.
 CREATE TABLE record (
-    seq   INTEGER PRIMARY KEY,
+    seq   INTEGER PRIMARY KEY AUTOINCREMENT,
     ts_ns INTEGER NOT NULL,
     kind  TEXT    NOT NULL,
     body  BLOB    NOT NULL,                         -- an entry of model.record as JSON
     hash  BLOB    NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
 CREATE INDEX record_kind ON record (kind, seq);
+CREATE INDEX record_ts   ON record (ts_ns);
+
+-- One row: the end of the chain, moved by every append in the same transaction.
+CREATE TABLE record_head (
+    one         INTEGER PRIMARY KEY CHECK (one = 1),
+    last_seq    INTEGER NOT NULL,
+    last_hash   BLOB    NOT NULL CHECK (length(last_hash) = 32),
+    entry_count INTEGER NOT NULL                    -- rows of record
+) STRICT;
+INSERT INTO record_head VALUES (1, 0, zeroblob(32), 0);
+
+-- One row for each `pruned` entry (`seq`) of the record; the newest says what the oldest entry follows.
+CREATE TABLE record_checkpoints (
+    seq         INTEGER PRIMARY KEY,
+    first_seq   INTEGER NOT NULL,
+    last_seq    INTEGER NOT NULL UNIQUE,
+    last_hash   BLOB    NOT NULL CHECK (length(last_hash) = 32),
+    entry_count INTEGER NOT NULL
+) STRICT;
+
+-- What the agent last found out about its own state: one row a check.
+CREATE TABLE checks (
+    name    TEXT    PRIMARY KEY,
+    ok      INTEGER NOT NULL CHECK (ok IN (0, 1)),
+    ts_ns   INTEGER NOT NULL,
+    took_ms REAL    NOT NULL,
+    detail  TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- One row a response. The responder's own journal says what is in effect; this is what should be.
 CREATE TABLE responses (
