@@ -344,7 +344,15 @@ class ResponderConfig(Section, frozen=True):
 
 
 class TriageConfig(Section, frozen=True):
-    """What is decided about an incident."""
+    """What is decided about an incident. Directories hold the operator's TOML files."""
+
+    rules_directory: str = "/etc/innerwarden/triage.d"
+    playbooks: bool = True
+    playbooks_directory: str = "/etc/innerwarden/playbooks.d"
+    dedupe_s: int = 600
+    related_s: int = 3600
+    max_proposals: int = 200
+    review_days: int = 14
 
 
 class NotifyConfig(Section, frozen=True):
@@ -459,8 +467,25 @@ def _check_lists(lists: ThreatListsConfig) -> list[str]:
     return problems
 
 
+def _check_triage(triage: TriageConfig) -> list[str]:
+    problems = [
+        f"triage.{key} is {value!r}; it must be an absolute path"
+        for key in ("rules_directory", "playbooks_directory")
+        if not (value := getattr(triage, key)).startswith("/")
+    ]
+    for key, least, most in (
+        ("dedupe_s", 0, 86_400),
+        ("related_s", 60, 604_800),
+        ("max_proposals", 1, 100_000),
+        ("review_days", 0, 3650),
+    ):
+        if not least <= (number := getattr(triage, key)) <= most:
+            problems.append(f"triage.{key} is {number}; it must lie in {least}..{most}")
+    return problems
+
+
 def _check(config: Config) -> list[str]:
-    problems = _check_lists(config.threat_lists)
+    problems = _check_lists(config.threat_lists) + _check_triage(config.triage)
     kernel = config.collectors.kernel
     for key, size in (
         ("prio_ring_bytes", kernel.prio_ring_bytes),

@@ -10,7 +10,17 @@ from typing import TypeVar
 import msgspec
 
 from innerwarden.agent.state.connection import open_read_only
-from innerwarden.agent.state.rows import BadLine, Counts, CursorRow, IncidentRow, ResponseRow, TaskRow
+from innerwarden.agent.state.rows import (
+    BadLine,
+    Counts,
+    CursorRow,
+    Funnel,
+    GateCount,
+    IncidentRow,
+    ResponseRow,
+    TaskRow,
+    TriageRow,
+)
 from innerwarden.clock import NS, rfc3339
 from innerwarden.model.entity import EntityType
 from innerwarden.model.finding import IncidentFields, Telemetry
@@ -31,7 +41,7 @@ _RESPONSE = (
     "SELECT r.response_id, r.verb, i.incident_id, r.by, r.reason, r.state, r.created_ns, r.ttl_s, r.expires_ns,"
     " r.verified_ns, r.attempts, r.detail FROM responses AS r LEFT JOIN incidents AS i ON i.id = r.incident"
 )
-_ROW = (
+ROW = (
     "SELECT i.id, i.incident_id, i.ts_ns, i.stored_ns, i.severity, i.detector, i.title, i.summary,"
     " i.status, i.source, i.fields FROM incidents AS i"
 )
@@ -89,26 +99,26 @@ class Reader:
             columns = ("i.incident_id", "i.detector", "i.title", "i.summary")
             where.append("(" + " OR ".join(f"{c} LIKE ? ESCAPE '\\'" for c in columns) + ")")
             values += [_like(text)] * len(columns)
-        sql = _ROW + (" WHERE " + " AND ".join(where) if where else "") + " ORDER BY i.id DESC LIMIT ?"
-        return [_incident(row) for row in self._db.execute(sql, (*values, max(0, min(limit, MAX_ROWS))))]
+        sql = ROW + (" WHERE " + " AND ".join(where) if where else "") + " ORDER BY i.id DESC LIMIT ?"
+        return [incident_of(row) for row in self._db.execute(sql, (*values, max(0, min(limit, MAX_ROWS))))]
 
     def incident(self, incident_id: str) -> IncidentRow | None:
-        for row in self._db.execute(_ROW + " WHERE i.incident_id = ?", (incident_id,)):
-            return _incident(row)
+        for row in self._db.execute(ROW + " WHERE i.incident_id = ?", (incident_id,)):
+            return incident_of(row)
         return None
 
     def related(self, incident_id: str) -> list[IncidentRow]:
         """Members of a chain by step, or the chains that hold this incident."""
         sql = (
-            _ROW + " JOIN incident_members AS m ON m.member = i.id JOIN incidents AS c ON c.id = m.chain"
+            ROW + " JOIN incident_members AS m ON m.member = i.id JOIN incidents AS c ON c.id = m.chain"
             " WHERE c.incident_id = ? ORDER BY m.step, i.ts_ns, i.id"
         )
-        members = [_incident(row) for row in self._db.execute(sql, (incident_id,))]
+        members = [incident_of(row) for row in self._db.execute(sql, (incident_id,))]
         sql = (
-            _ROW + " JOIN incident_members AS m ON m.chain = i.id JOIN incidents AS c ON c.id = m.member"
+            ROW + " JOIN incident_members AS m ON m.chain = i.id JOIN incidents AS c ON c.id = m.member"
             " WHERE c.incident_id = ? ORDER BY i.id"
         )
-        return members + [_incident(row) for row in self._db.execute(sql, (incident_id,))]
+        return members + [incident_of(row) for row in self._db.execute(sql, (incident_id,))]
 
     def counts(self, since_ns: int) -> Counts:
         """Incidents since a moment (event time), grouped three ways from one snapshot."""
@@ -200,6 +210,57 @@ class Reader:
         rows = self._db.execute("SELECT state, count(*) FROM responses GROUP BY state ORDER BY state")
         return dict(msgspec.convert(rows.fetchall(), list[tuple[str, int]]))
 
+    def triage(self, incident_id: str) -> TriageRow | None:
+        """What was decided about an incident; None before."""
+        columns = ", ".join(f"t.{name}" for name in TriageRow.__struct_fields__)
+        sql = (
+            f"SELECT {columns} FROM triage AS t JOIN incidents AS i ON i.id = t.incident"  # noqa: S608 - our own names
+            " WHERE i.incident_id = ?"
+        )
+        for row in self._db.execute(sql, (incident_id,)):
+            return _struct(TriageRow, row)
+        return None
+
+    def funnel(self) -> Funnel:
+        """How many incidents came into triage, where they stayed, and what was done."""
+        with self._db:
+            counted = self.counters()
+            waiting = self._db.execute("SELECT count(*) FROM incidents WHERE triaged_ns IS NULL").get
+            rows = self._db.execute("SELECT state, count(*) FROM responses GROUP BY state").fetchall()
+        states = dict(msgspec.convert(rows, list[tuple[str, int]]))
+        gate, outcome, lookup = "triage.gate.", "triage.outcome.", "triage.lookup."
+        names = sorted(
+            (
+                n.removeprefix(gate).removesuffix(".in")
+                for n in counted
+                if n.startswith(gate) and n.endswith(".in")
+            ),
+            key=lambda name: -counted[f"{gate}{name}.in"],
+        )
+        return Funnel(
+            came_in=counted.get("triage.in", 0),
+            folded=counted.get("triage.folded", 0),
+            gates=tuple(
+                GateCount(
+                    gate=name,
+                    came_in=counted[f"{gate}{name}.in"],
+                    spoke=counted.get(f"{gate}{name}.spoke", 0),
+                    settled=counted.get(f"{gate}{name}.settled", 0),
+                )
+                for name in names
+            ),
+            outcomes={n.removeprefix(outcome): c for n, c in counted.items() if n.startswith(outcome)},
+            failed=counted.get("triage.failed", 0),
+            proposed=counted.get("triage.proposed", 0),
+            ordered=counted.get("triage.ordered", 0),
+            executed=sum(states.get(state, 0) for state in ("active", "undoing", "undone", "done")),
+            dry_run=states.get("dry_run", 0),
+            waiting=int(waiting),
+            open_proposals=states.get("proposed", 0),
+            in_effect=states.get("active", 0),
+            lookups={n.removeprefix(lookup): c for n, c in counted.items() if n.startswith(lookup)},
+        )
+
     def token_is_valid(self, sha256: str, now_ns: int) -> bool:
         """Whether a dashboard token with this digest (hex) exists and has not expired."""
         sql = "SELECT 1 FROM dashboard_tokens WHERE sha256 = ? AND (expires_ns IS NULL OR expires_ns > ?)"
@@ -215,7 +276,7 @@ def _response(row: tuple[object, ...]) -> ResponseRow:
     return msgspec.convert({**values, "verb": _VERB.decode(row[1])}, ResponseRow, from_attributes=True)  # type: ignore[arg-type]
 
 
-def _incident(row: tuple[object, ...]) -> IncidentRow:
+def incident_of(row: tuple[object, ...]) -> IncidentRow:
     number, incident_id, ts_ns, stored_ns, rank, detector, title, summary, status, source, fields = (
         msgspec.convert(row, tuple[int, str, int, int, int, str, str, str, str, str, bytes])
     )

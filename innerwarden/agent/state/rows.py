@@ -94,3 +94,45 @@ class ResponseRow(msgspec.Struct, frozen=True, kw_only=True):
     verified_ns: int | None
     attempts: int
     detail: str
+
+
+class TriageRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What was decided about an incident. `folded_into` is the incident whose decision stands for this one too;
+    `explanation` is a model's, and nothing rests on it."""
+
+    outcome: str
+    by: str
+    reason: str
+    confidence: float
+    folded_into: str | None
+    decided_ns: int
+    explanation: str
+
+
+class GateCount(msgspec.Struct, frozen=True, kw_only=True):
+    """`came_in` incidents reached the gate, it said something about `spoke`, and `settled` went no further."""
+
+    gate: str
+    came_in: int
+    spoke: int
+    settled: int
+
+
+class Funnel(msgspec.Struct, frozen=True, kw_only=True):
+    """From what came in to what was done, since the database was made; `waiting`, `open_proposals` and `in_effect`
+    are of this moment. `gates`: those that most incidents reach come first."""
+
+    came_in: int
+    folded: int
+    gates: tuple[GateCount, ...]
+    outcomes: dict[str, int]
+    failed: int
+    proposed: int
+    ordered: int
+    executed: int
+    dry_run: int
+    waiting: int
+    open_proposals: int
+    in_effect: int
+    lookups: dict[str, int]
+    """What asking others came to: `<provider>.asked`, `.failed`, `.over_budget` and so on."""

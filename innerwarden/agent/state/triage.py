@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Triage in state.db: what is not decided yet, what is known around it, and the decisions with all that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from innerwarden.agent.state import record, responses
+from innerwarden.agent.state.connection import open_read_only
+from innerwarden.agent.state.read import ROW, incident_of
+from innerwarden.agent.state.responses import Order
+from innerwarden.agent.state.rows import IncidentRow
+from innerwarden.agent.state.tx import Tx
+from innerwarden.clock import NS
+from innerwarden.model.entity import EntityRef
+from innerwarden.model.finding import Evidence
+from innerwarden.model.record import Decided, Outcome
+from innerwarden.model.severity import Severity
+
+#: Status of an incident by what was decided; `open` before, `folded` for what stands for another.
+STATUS: dict[Outcome, str] = {
+    Outcome.ACT: "acted",
+    Outcome.PROPOSE: "proposed",
+    Outcome.WATCH: "watched",
+    Outcome.DISMISS: "dismissed",
+    Outcome.NEEDS_REVIEW: "needs_review",
+}
+FOLDED = "folded"
+#: Of an entity that thousands of incidents name, so many of the newest are looked at.
+LOOK_BACK = 200
+MEMBERS = 64
+_SEVERITIES = tuple(Severity)
+_LIVE = "('proposed', 'intended', 'active', 'undoing')"
+
+#: Puts into the outbox what people are to be told of a decided incident.
+Queue = Callable[[Tx, IncidentRow, Outcome], None]
+
+
+class EarlierRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The last decision about a key."""
+
+    incident_id: str
+    severity: Severity
+    outcome: Outcome
+    ts_ns: int
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision, ready to store. `key` is what later ones fold by; `recorded`: the record keeps it even when nothing
+    is ordered; `asked`: a model is to be asked about it."""
+
+    incident: IncidentRow
+    key: bytes
+    outcome: Outcome
+    by: str
+    reason: str
+    confidence: float
+    recorded: bool
+    orders: tuple[Order, ...] = ()
+    playbooks: tuple[str, ...] = ()
+    folded_into: str | None = None
+    asked: bool = False
+    severity: Severity
+    """What the detector said."""
+
+
+class Decisions(msgspec.Struct, frozen=True, kw_only=True):
+    """Operation: a batch of decisions with their orders and messages; returns how many were made.
+
+    An incident that is decided already stays as it is, so a batch that is submitted again decides nothing twice.
+    """
+
+    judged: tuple[Judged, ...]
+    counted: dict[str, int]
+    queue: Queue | None = None
+    durable: bool = True
+
+    def apply(self, tx: Tx) -> int:
+        made = 0
+        for one in self.judged:
+            tx.db.execute(
+                "UPDATE incidents SET status = ?, triaged_ns = ? WHERE id = ? AND triaged_ns IS NULL",
+                (FOLDED if one.folded_into else STATUS[one.outcome], tx.now_ns, one.incident.id),
+            )
+            if tx.db.changes():
+                made += 1
+                self._store(tx, one)
+        if made == len(self.judged):
+            for name, by in self.counted.items():
+                tx.count(name, by)
+        return made
+
+    def _store(self, tx: Tx, one: Judged) -> None:
+        number = one.incident.id
+        tx.db.execute(
+            "INSERT INTO triage (incident, outcome, by, reason, confidence, folded_into, decided_ns)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (number, one.outcome, one.by, one.reason, one.confidence, one.folded_into, tx.now_ns),
+        )
+        if one.folded_into is None:
+            tx.db.execute(
+                "INSERT OR REPLACE INTO triage_latest (key, incident_id, severity, outcome, ts_ns, decided_ns)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    one.key,
+                    one.incident.incident_id,
+                    one.severity.rank,
+                    one.outcome,
+                    one.incident.ts_ns,
+                    tx.now_ns,
+                ),
+            )
+        if one.asked:
+            tx.db.execute("INSERT OR IGNORE INTO triage_questions (incident) VALUES (?)", (number,))
+        for playbook in one.playbooks:
+            tx.db.execute(
+                "INSERT OR IGNORE INTO playbook_runs (incident, playbook, done_steps, state)"
+                " VALUES (?, ?, 0, 'running')",
+                (number, playbook),
+            )
+        order(tx, one.orders)
+        if one.recorded and not one.orders:
+            record.append(tx, decided(one))
+        if self.queue is not None:
+            self.queue(tx, one.incident, one.outcome)
+
+
+def decided(one: Judged) -> Decided:
+    return Decided(
+        incident_id=one.incident.incident_id,
+        outcome=one.outcome,
+        by=one.by,
+        reason=one.reason,
+        confidence=one.confidence,
+    )
+
+
+def order(tx: Tx, orders: Iterable[Order]) -> None:
+    """Store each; what waits for an answer already, or is in effect, is recorded and not asked for again."""
+    for one in orders:
+        live = tx.db.execute(
+            f"SELECT 1 FROM responses WHERE key = ? AND state IN {_LIVE} LIMIT 1",  # noqa: S608 - our own text
+            (one.verb.key(),),
+        ).get
+        if live is not None:
+            record.append(tx, one.decided)
+        elif responses.intend(tx, one) is not None:
+            tx.count("triage.proposed" if one.proposed else "triage.ordered")
+
+
+class TriageReader:
+    """What triage asks of the state, over a connection that can only read. Belongs to one thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = open_read_only(path)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def undecided(self, limit: int) -> list[IncidentRow]:
+        """Oldest arrival first."""
+        rows = self._db.execute(ROW + " WHERE i.triaged_ns IS NULL ORDER BY i.id LIMIT ?", (limit,))
+        return [incident_of(row) for row in rows]
+
+    def by_number(self, number: int) -> IncidentRow | None:
+        for row in self._db.execute(ROW + " WHERE i.id = ?", (number,)):
+            return incident_of(row)
+        return None
+
+    def earlier(self, key: bytes) -> EarlierRow | None:
+        sql = "SELECT incident_id, severity, outcome, ts_ns FROM triage_latest WHERE key = ?"
+        row = self._db.execute(sql, (key,)).fetchone()
+        if row is None:
+            return None
+        return EarlierRow(
+            incident_id=row[0], severity=_SEVERITIES[row[1]], outcome=Outcome(row[2]), ts_ns=row[3]
+        )
+
+    def detectors_about(
+        self, entities: Sequence[EntityRef], own: int, since_ns: int, until_ns: int
+    ) -> frozenset[str]:
+        """Detectors of other incidents of the sensor and the agent that name one of the entities, in event time."""
+        found: set[str] = set()
+        for entity in entities:
+            rows = self._db.execute(
+                "SELECT DISTINCT i.detector FROM (SELECT incident FROM incident_entities"
+                " WHERE value = ? AND type = ? ORDER BY incident DESC LIMIT ?) AS e"
+                " JOIN incidents AS i ON i.id = e.incident"
+                " WHERE i.id <> ? AND i.ts_ns BETWEEN ? AND ? AND i.source <> 'correlation' AND i.severity >= ?",
+                (entity.value, entity.type, LOOK_BACK, own, since_ns, until_ns, Severity.LOW.rank),
+            )
+            found |= {str(name) for (name,) in rows}
+        return frozenset(found)
+
+    def evidence_about(self, entity: EntityRef, own: int, since_ns: int, limit: int) -> list[Evidence]:
+        """Evidence of other recent incidents that name the entity."""
+        rows = self._db.execute(
+            ROW + " JOIN incident_entities AS e ON e.incident = i.id WHERE e.value = ? AND e.type = ?"
+            " AND i.id <> ? AND i.ts_ns >= ? ORDER BY i.id DESC LIMIT ?",
+            (entity.value, entity.type, own, since_ns, limit),
+        )
+        return [evidence for row in rows for evidence in incident_of(row).fields.evidence]
+
+    def chains_of(self, number: int) -> tuple[str, ...]:
+        """Correlation rules whose story this incident is part of."""
+        rows = self._db.execute(
+            "SELECT DISTINCT c.detector FROM incident_members AS m JOIN incidents AS c ON c.id = m.chain"
+            " WHERE m.member = ? ORDER BY c.detector LIMIT 8",
+            (number,),
+        )
+        return tuple(str(name) for (name,) in rows)
+
+    def members_of(self, number: int) -> list[IncidentRow]:
+        """What a correlation incident was made of, at most MEMBERS."""
+        sql = ROW + " JOIN incident_members AS m ON m.member = i.id WHERE m.chain = ? ORDER BY i.id LIMIT ?"
+        return [incident_of(row) for row in self._db.execute(sql, (number, MEMBERS))]
+
+    def offences(self, keys: Sequence[str]) -> int:
+        """Responses with one of these keys that were in effect once."""
+        marks = ", ".join("?" * len(keys))
+        sql = (
+            f"SELECT count(*) FROM responses WHERE key IN ({marks})"  # noqa: S608 - question marks
+            " AND expires_ns IS NOT NULL AND state IN ('active', 'undoing', 'undone', 'done')"
+        )
+        return int(self._db.execute(sql, tuple(keys)).get)
+
+    def live(self, keys: Sequence[str]) -> frozenset[str]:
+        """Those of the keys that are proposed, ordered or in effect."""
+        marks = ", ".join("?" * len(keys))
+        sql = f"SELECT DISTINCT key FROM responses WHERE key IN ({marks}) AND state IN {_LIVE}"  # noqa: S608
+        return frozenset(str(key) for (key,) in self._db.execute(sql, tuple(keys)))
+
+    def proposals(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM responses WHERE state = 'proposed'").get)
+
+    def orders_since(self, ns: int) -> int:
+        """Responses that were ordered since, whatever became of them; what only waits for an answer is none."""
+        sql = "SELECT count(*) FROM responses WHERE created_ns >= ? AND state NOT IN ('proposed', 'denied')"
+        return int(self._db.execute(sql, (ns,)).get)
+
+
+class PruneTriage(msgspec.Struct, frozen=True):
+    """Operation: forget decisions that nothing folds into any more, reputation that is stale, budgets of periods
+    that ended; returns how many rows went. `keep_ns` is wall time."""
+
+    keep_ns: int
+    rows: int = 500
+    durable: bool = False
+
+    def apply(self, tx: Tx) -> int:
+        gone = 0
+        for table, column, before in (
+            ("triage_latest", "decided_ns", tx.now_ns - self.keep_ns),
+            ("reputation", "expires_ns", tx.now_ns),
+        ):
+            key = "key" if table == "triage_latest" else "provider, address"
+            tx.db.execute(
+                f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table}"  # noqa: S608 - our own names
+                f" WHERE {column} < ? ORDER BY {column} LIMIT ?)",
+                (before, self.rows),
+            )
+            gone += tx.db.changes()
+        return gone
+
+
+HOUR_NS = 3600 * NS
