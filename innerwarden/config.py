@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import tomllib
 from ipaddress import ip_network
@@ -13,6 +14,7 @@ import msgspec
 
 from innerwarden import paths
 from innerwarden.errors import ConfigError
+from innerwarden.model.severity import Severity
 from innerwarden.model.verb import VERB_IDS, Backend
 
 
@@ -355,8 +357,57 @@ class TriageConfig(Section, frozen=True):
     review_days: int = 14
 
 
+ChannelKind = Literal[
+    "telegram", "slack", "discord", "apprise", "pagerduty", "opsgenie", "webhook", "syslog", "cef"
+]
+
+
+class ChannelConfig(Section, frozen=True):
+    """One place where messages go. `secret`, `signing_key` and `ca_file` are absolute paths; `quiet_hours` is
+    `"22-7"` in local time. `approvers` are user ids whose word counts in `chat`. See docs/notifications.md."""
+
+    enabled: bool = True
+    kind: ChannelKind = "apprise"
+    secret: str = ""
+    address: str = ""
+    signing_key: str = ""
+    ca_file: str = ""
+    timeout_s: int = 10
+    chat: int = 0
+    approve: bool = False
+    approvers: tuple[int, ...] = ()
+    min_severity: Severity = Severity.HIGH
+    digest_severity: Severity = Severity.MEDIUM
+    detectors: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    filter_criticals: bool = False
+    group_window_s: int = 3600
+    group_count: int = 10
+    cooldown_s: int = 600
+    hourly_cap: int = 20
+    quiet_hours: str = ""
+    digest_hour: int = 8
+    burst_count: int = 50
+
+    def quiet(self) -> tuple[int, int] | None:
+        """First hour and the hour after the last; None: never quiet. Raises ValueError."""
+        if not self.quiet_hours:
+            return None
+        begin, end = map(int, self.quiet_hours.split("-"))
+        if not (0 <= begin <= 23 and 0 <= end <= 23 and begin != end):
+            raise ValueError(self.quiet_hours)
+        return begin, end
+
+
 class NotifyConfig(Section, frozen=True):
-    """Whom to tell."""
+    """Whom to tell; nobody until `enabled`. `outbox_entries` bounds what waits, `max_attempts` how often one message is
+    tried, `approval_ttl_s` for how long a button of a proposal counts."""
+
+    enabled: bool = False
+    outbox_entries: int = 10_000
+    max_attempts: int = 12
+    approval_ttl_s: int = 600
+    channels: dict[str, ChannelConfig] = msgspec.field(default_factory=dict)
 
 
 class BaselineConfig(Section, frozen=True):
@@ -524,6 +575,7 @@ def _check(config: Config) -> list[str]:
         )
     if not config.trust.directory.startswith("/"):
         problems.append(f"trust.directory is {config.trust.directory!r}; it must be an absolute path")
+    problems += _check_notify(config.notify)
     return problems + _check_enforcement(config.responder.enforcement)
 
 
@@ -544,6 +596,87 @@ def _check_responder(responder: ResponderConfig) -> list[str]:
         problems.append(f"responder.hourly_cap is {responder.hourly_cap}; it must lie in 1..10000")
     if not responder.socket.startswith("/"):
         problems.append(f"responder.socket is {responder.socket!r}; it must be an absolute path")
+    return problems
+
+
+def _check_notify(notify: NotifyConfig) -> list[str]:
+    problems = [
+        f"notify.{key} is {value}; it must lie in {low}..{high}"
+        for key, value, low, high in (
+            ("outbox_entries", notify.outbox_entries, 100, 1_000_000),
+            ("max_attempts", notify.max_attempts, 1, 100),
+            ("approval_ttl_s", notify.approval_ttl_s, 30, 86400),
+        )
+        if not low <= value <= high
+    ]
+    for name, channel in notify.channels.items():
+        problems += [f"notify.channels.{name}{problem}" for problem in _check_channel(name, channel)]
+    return problems
+
+
+def _check_channel(name: str, channel: ChannelConfig) -> list[str]:
+    """Each as `.key is ...`."""
+    problems = []
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,31}", name):
+        problems.append(": a name has up to 32 small letters, digits, _ and -")
+    for key, value, low, high in (
+        ("timeout_s", channel.timeout_s, 1, 60),
+        ("group_window_s", channel.group_window_s, 0, 86400),
+        ("group_count", channel.group_count, 2, 100_000),
+        ("cooldown_s", channel.cooldown_s, 0, 86400),
+        ("hourly_cap", channel.hourly_cap, 0, 100_000),
+        ("digest_hour", channel.digest_hour, 0, 23),
+        ("burst_count", channel.burst_count, 2, 100_000),
+    ):
+        if not low <= value <= high:
+            problems.append(f".{key} is {value}; it must lie in {low}..{high}")
+    try:
+        channel.quiet()
+    except ValueError:
+        problems.append(f'.quiet_hours is {channel.quiet_hours!r}; give two hours of 0..23, such as "22-7"')
+    for key in ("secret", "signing_key", "ca_file"):
+        path = getattr(channel, key)
+        if path and (not path.startswith("/") or "/../" in path):
+            problems.append(f".{key} is {path!r}; it must be an absolute path")
+    return problems + _check_channel_kind(channel)
+
+
+_SYSLOG_ADDRESS = re.compile(
+    r"(?:udp|tcp|tls)://(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}|unix:///\S+"
+)
+_HTTPS_ADDRESS = re.compile(
+    r"https://[A-Za-z0-9._-]+(?::[0-9]{1,5})?|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?"
+)
+
+
+def _check_channel_kind(channel: ChannelConfig) -> list[str]:
+    problems = []
+    if channel.kind in ("syslog", "cef"):
+        if not _SYSLOG_ADDRESS.fullmatch(channel.address):
+            problems.append(
+                f".address is {channel.address!r}; give udp://host:port, tcp://host:port, tls://host:port or unix:///dev/log"
+            )
+    else:
+        if not channel.secret:
+            problems.append(
+                f".secret is not set; {channel.kind} needs the file that holds its URL, token or key"
+            )
+        if channel.address and channel.kind not in ("telegram", "pagerduty", "opsgenie"):
+            problems.append(
+                f".address means nothing for {channel.kind}; the URL is in the file that `secret` names"
+            )
+        elif channel.address and not _HTTPS_ADDRESS.fullmatch(channel.address):
+            problems.append(
+                f".address is {channel.address!r}; give https://host[:port]; http:// only to this machine"
+            )
+    if channel.signing_key and channel.kind != "webhook":
+        problems.append(f".signing_key means nothing for {channel.kind}; only a webhook is signed")
+    if channel.kind == "telegram" and not channel.chat:
+        problems.append(".chat is not set; telegram needs the number of a chat")
+    if channel.approve and channel.kind != "telegram":
+        problems.append(f".approve is set; {channel.kind} cannot take an answer, telegram can")
+    elif channel.approve and not channel.approvers:
+        problems.append(".approve is set without .approvers; name the user ids whose word counts")
     return problems
 
 

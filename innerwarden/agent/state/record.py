@@ -48,7 +48,7 @@ def append(tx: Tx, entry: AnyEntry) -> int:
 
 
 def link(before: bytes, seq: int, ts_ns: int, kind: bytes, body: bytes) -> bytes:
-    """SHA-256 over the hash before, number, time, kind with its length, and body: no two entries give the same bytes."""
+    """SHA-256 over the hash before, number, time, kind with its length, and body: no two entries give equal bytes."""
     return _SHA256(before + _HEAD(seq, ts_ns, len(kind)) + kind + body).digest()
 
 
