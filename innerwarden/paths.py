@@ -112,6 +112,11 @@ def sensor_health(data_dir: Path) -> Path:
     return data_dir / "sensor-health.json"
 
 
+def responder(data_dir: Path) -> Path:
+    """The responder's journal and what it keeps; root's alone."""
+    return data_dir / "responder"
+
+
 def canary(data_dir: Path) -> Path:
     """Where the canary acts; there only while it does."""
     return data_dir / "canary"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address, ip_address
 from typing import Literal
 
 import msgspec
@@ -29,6 +30,13 @@ class Verb(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return f"{self.id}:{target.type}:{target.value}"
 
 
+def _address(text: str) -> EntityRef:
+    """A v4-mapped address is the v4 one. Raises ValueError for what is no address."""
+    found = ip_address(text)
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return EntityRef.ip(str(mapped or found))
+
+
 class BlockAddress(Verb, frozen=True, kw_only=True, tag="block_address"):
     """Drop what comes from one address. A network is never a target."""
 
@@ -36,7 +44,7 @@ class BlockAddress(Verb, frozen=True, kw_only=True, tag="block_address"):
     backend: Backend = "auto"
 
     def target(self) -> EntityRef:
-        return EntityRef.ip(self.address)
+        return _address(self.address)
 
 
 class RateLimitAddress(Verb, frozen=True, kw_only=True, tag="rate_limit_address"):
@@ -45,7 +53,7 @@ class RateLimitAddress(Verb, frozen=True, kw_only=True, tag="rate_limit_address"
     address: str
 
     def target(self) -> EntityRef:
-        return EntityRef.ip(self.address)
+        return _address(self.address)
 
 
 class CapturePackets(Verb, frozen=True, kw_only=True, tag="capture_packets"):
@@ -56,7 +64,7 @@ class CapturePackets(Verb, frozen=True, kw_only=True, tag="capture_packets"):
     packet_count: int = 200
 
     def target(self) -> EntityRef:
-        return EntityRef.ip(self.address)
+        return _address(self.address)
 
 
 class _OnProcess(Verb, frozen=True, kw_only=True):

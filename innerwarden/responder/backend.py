@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The interface of a way to block single addresses.
+
+To add one: `responder/backends/<name>.py` with `make(means) -> Backend`; the name is one of `model.verb.Backend`. A
+skill's duties hold (innerwarden.responder.skill): idempotent, exact undo, what undo needs kept before the effect.
+Addresses are canonical text of single v4 or v6 addresses, a v4-mapped one as v4.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import ClassVar
+
+from innerwarden.responder.skill import Keep
+
+
+class Backend(ABC):
+    """`rank`: with `auto` the lowest one that is not missing is used."""
+
+    rank: ClassVar[int]
+
+    @abstractmethod
+    def missing(self) -> str | None:
+        """Why it cannot be used here, None when it can. Changes nothing."""
+
+    @abstractmethod
+    def plan(self, address: str, ttl_s: int) -> list[str]:
+        """What `block` would run, a line each. Changes nothing."""
+
+    @abstractmethod
+    def block(self, address: str, ttl_s: int, handle: str, keep: Keep) -> None:
+        """Drop what comes from `address`, ahead of every rule that accepts. `handle`: what was kept before."""
+
+    @abstractmethod
+    def unblock(self, address: str, handle: str) -> None:
+        """End it; that it is not there is fine."""
+
+    @abstractmethod
+    def check(self, address: str, handle: str) -> str | None:
+        """What is wrong, None when the address is really dropped."""
+
+    @abstractmethod
+    def present(self) -> Iterable[tuple[str, str]]:
+        """(address, handle) of every address that we block here, from one look."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Remove everything of ours."""

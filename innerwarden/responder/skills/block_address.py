@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Drop what comes from one address, by the backend that is asked for, configured, or fits this host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from innerwarden.model.verb import BlockAddress
+from innerwarden.responder import backends
+from innerwarden.responder.backend import Backend
+from innerwarden.responder.skill import Effect, Found, Keep, Means, Skill, SkillError, scan
+
+
+class Block(Skill[BlockAddress]):
+    """The handle is `backend:` and the backend's own handle, so that the one that blocked also unblocks."""
+
+    verb = BlockAddress
+
+    def __init__(self, means: Means, found: dict[str, Backend]) -> None:
+        self._wanted = means.config.backend
+        self._backends = found
+
+    def plan(self, verb: BlockAddress, ttl_s: int) -> list[str]:
+        _name, backend = self._choose(verb)
+        return backend.plan(verb.target().value, ttl_s)
+
+    def do(self, effect: Effect[BlockAddress], keep: Keep) -> None:
+        if not effect.handle:
+            name, backend = self._choose(effect.verb)
+            keep(f"{name}:")
+            inner = ""
+        else:
+            name, backend, inner = self._of(effect.handle)
+        backend.block(
+            effect.verb.target().value, effect.ttl_s, inner, lambda handle: keep(f"{name}:{handle}")
+        )
+
+    def undo(self, effect: Effect[BlockAddress]) -> None:
+        if effect.handle:
+            _name, backend, inner = self._of(effect.handle)
+            backend.unblock(effect.verb.target().value, inner)
+
+    def check(self, effect: Effect[BlockAddress]) -> str | None:
+        _name, backend, inner = self._of(effect.handle)
+        return backend.check(effect.verb.target().value, inner)
+
+    def present(self) -> Sequence[Found]:
+        return [
+            Found(verb=BlockAddress(address=address), handle=f"{name}:{handle}")
+            for name, backend in self._backends.items()
+            if backend.missing() is None
+            for address, handle in backend.present()
+        ]
+
+    def clear(self) -> None:
+        for backend in self._backends.values():
+            if backend.missing() is None:
+                backend.clear()
+
+    def _choose(self, verb: BlockAddress) -> tuple[str, Backend]:
+        wanted = verb.backend if verb.backend != "auto" else self._wanted
+        names = sorted(self._backends, key=lambda name: self._backends[name].rank)
+        reasons = []
+        for name in names if wanted == "auto" else [wanted]:
+            backend = self._backends.get(name)
+            reason = "not known to this version" if backend is None else backend.missing()
+            if backend is not None and reason is None:
+                return name, backend
+            reasons.append(f"{name}: {reason}")
+        raise SkillError(
+            f"no backend can block addresses here ({'; '.join(reasons)})",
+            "Install nftables, or set responder.backend",
+        )
+
+    def _of(self, handle: str) -> tuple[str, Backend, str]:
+        name, _colon, inner = handle.partition(":")
+        backend = self._backends.get(name)
+        if backend is None:
+            raise SkillError(
+                f"backend {name!r} is not known to this version", "Install the version that blocked"
+            )
+        return name, backend, inner
+
+
+def make(means: Means) -> Block:
+    return Block(means, {name: module.make(means) for name, module in scan(backends)})
