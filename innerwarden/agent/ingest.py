@@ -22,7 +22,8 @@ BATCH_ROWS = 100
 BATCH_S = 0.05
 CURSOR_NAME = "findings"
 
-#: Sees every newly stored incident inside the transaction and returns the correlations that it completed.
+#: Sees every newly stored incident inside the transaction, what it makes of them itself too, and returns how many
+#: incidents it made.
 Observer = Callable[[Tx, Stored], int]
 
 
@@ -58,21 +59,24 @@ class IngestBatch(msgspec.Struct, frozen=True, kw_only=True):
 
     def apply(self, tx: Tx) -> Ingested:
         stored = [tx.insert_incident(new) for new in self.incidents]
-        new = [incident for incident in stored if incident is not None]
-        correlations = sum(self.observe(tx, incident) for incident in new)
+        new = len(tx.new)
+        correlations, seen = 0, 0
+        while seen < len(tx.new):  # what an observer makes is seen as well
+            correlations += self.observe(tx, tx.new[seen])
+            seen += 1
         for line in self.telemetry:
             tx.add_telemetry(line.ts_ns, line.line)
         for file, offset, reason in (*self.bad, *self.notes.bad):
             tx.bad_line(file, offset, reason)
-        duplicates = len(stored) - len(new)
-        tx.count("incidents", len(new))
+        duplicates = len(stored) - new
+        tx.count("incidents", new)
         tx.count("duplicates", duplicates)
         tx.count("restarts", self.notes.restarts)
         tx.count("missed_files", self.notes.missed_files)
         if self.cursor is not None:
             tx.set_cursor(CURSOR_NAME, self.cursor)
         return Ingested(
-            incidents=len(new),
+            incidents=new,
             correlations=correlations,
             telemetry=len(self.telemetry),
             duplicates=duplicates,

@@ -16,11 +16,15 @@ from pathlib import Path
 from innerwarden import paths
 from innerwarden.agent.correlate.engine import Correlator
 from innerwarden.agent.correlate.registry import find_rules
-from innerwarden.agent.ingest import Ingest
+from innerwarden.agent.ingest import Ingest, Observer
+from innerwarden.agent.killchain.engine import KillChain
 from innerwarden.agent.operate.control import Control
 from innerwarden.agent.operate.operator import Operator
 from innerwarden.agent.slow_loop import TICK_S, SlowLoop, TaskContext, find_tasks
+from innerwarden.agent.state.tx import Stored, Tx
 from innerwarden.agent.state.writer import StorageError, Writer
+from innerwarden.agent.triage.compose import open_triage
+from innerwarden.agent.worker import Worker
 from innerwarden.config import Config
 from innerwarden.errors import UnavailableError
 from innerwarden.stopping import Stop
@@ -51,9 +55,13 @@ def run(
         stack.callback(os.close, lock(data_dir))
         writer = Writer(paths.state_db(data_dir))
         stack.callback(writer.close)
-        correlator = Correlator(find_rules(), Users().name)
-        ingest = Ingest(paths.findings(data_dir), writer, correlator.observe)
+        rules = find_rules()
+        observe = _observer(Correlator(rules, Users().name).observe, KillChain().observe)
+        ingest = Ingest(paths.findings(data_dir), writer, observe)
         stack.callback(ingest.close)
+        triage = open_triage(config, data_dir, writer, chains=[rule.id for rule in rules])
+        stack.callback(triage.close)
+        stack.callback(Worker("triage", triage.step).close)
         slow_loop = SlowLoop(TaskContext(writer, config, data_dir), find_tasks())
         stack.callback(slow_loop.close)
         operator = Operator(writer, config)
@@ -63,6 +71,15 @@ def run(
         logger.info("agent runs data_dir=%s pid=%d", data_dir, os.getpid())
         _Loop(config, ingest, slow_loop, stop).run()
         logger.info("agent stops data_dir=%s", data_dir)
+
+
+def _observer(*observers: Observer) -> Observer:
+    """All of them, one after another."""
+
+    def observe(tx: Tx, incident: Stored) -> int:
+        return sum(one(tx, incident) for one in observers)
+
+    return observe
 
 
 class _Loop:

@@ -38,7 +38,7 @@ class KillChain:
 
     def observe(self, tx: Tx, incident: Stored) -> int:
         """Feed one new incident; returns how many incidents it completed."""
-        if not incident.finding.severity.at_least(LEAST):
+        if incident.source != "sensor" or not incident.finding.severity.at_least(LEAST):
             return 0
         processes = processes_of(incident.finding)
         if not processes:

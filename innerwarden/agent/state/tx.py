@@ -35,11 +35,12 @@ class NewIncident(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """An incident with the number it got in the database."""
+    """An incident with the number it got in the database; `source` is sensor, correlation or agent."""
 
     id: int
     ts_ns: int
     finding: Finding
+    source: str = "sensor"
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +67,8 @@ class Tx:
         self.db = db
         self.now_ns = now_ns
         """Wall time of this transaction; event times come from the rows."""
+        self.new: list[Stored] = []
+        """Incidents that this transaction stored, in order."""
 
     def savepoint(self) -> AbstractContextManager[object]:
         """What happens inside is undone when it raises; the transaction goes on."""
@@ -95,19 +98,21 @@ class Tx:
                 "INSERT OR IGNORE INTO incident_entities (value, type, incident) VALUES (?, ?, ?)",
                 [(entity.value, entity.type.value, row[0]) for entity in f.entities],
             )
-        return Stored(id=row[0], ts_ns=new.ts_ns, finding=new.finding)
+        stored = Stored(id=row[0], ts_ns=new.ts_ns, finding=new.finding, source=new.source)
+        self.new.append(stored)
+        return stored
 
     def load(self, number: int) -> Stored:
         """An incident by row number; raises KeyError when it was pruned."""
-        sql = "SELECT ts_ns, severity, detector, fields FROM incidents WHERE id = ?"
+        sql = "SELECT ts_ns, severity, detector, source, fields FROM incidents WHERE id = ?"
         row = self.db.execute(sql, (number,)).fetchone()
         if row is None:
             raise KeyError(number)
-        ts_ns, rank, detector, fields = row
+        ts_ns, rank, detector, source, fields = row
         finding = Finding(
             ts=rfc3339(ts_ns), detector=detector, severity=_SEVERITIES[rank], fields=_FIELDS.decode(fields)
         )
-        return Stored(id=number, ts_ns=ts_ns, finding=finding)
+        return Stored(id=number, ts_ns=ts_ns, finding=finding, source=source)
 
     def add_members(self, chain: int, members: Iterable[tuple[int, int]]) -> None:
         """(step, incident row) pairs of a correlation incident; known pairs stay."""
