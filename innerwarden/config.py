@@ -289,7 +289,12 @@ class SensorConfig(Section, frozen=True):
 
 
 class AgentConfig(Section, frozen=True):
+    """`record_days`: how long entries of the record are kept. `anchor_minutes`: how often the system's log is told what
+    the record is (0: never)."""
+
     retention_days: int = 30
+    record_days: int = 400
+    anchor_minutes: int = 60
     poll_ms: int = 100
 
 
@@ -535,8 +540,24 @@ def _check_triage(triage: TriageConfig) -> list[str]:
     return problems
 
 
+def _check_agent(agent: AgentConfig) -> list[str]:
+    problems = []
+    if not 1 <= agent.poll_ms <= 1000:
+        problems.append(f"agent.poll_ms is {agent.poll_ms}; it must lie in 1..1000")
+    for key, days in (("retention_days", agent.retention_days), ("record_days", agent.record_days)):
+        if days < 1:
+            problems.append(f"agent.{key} is {days}; it must be at least 1")
+    if not 0 <= agent.anchor_minutes <= 10080:
+        problems.append(f"agent.anchor_minutes is {agent.anchor_minutes}; it must lie in 0..10080")
+    return problems
+
+
 def _check(config: Config) -> list[str]:
-    problems = _check_lists(config.threat_lists) + _check_triage(config.triage)
+    problems = [
+        *_check_lists(config.threat_lists),
+        *_check_triage(config.triage),
+        *_check_agent(config.agent),
+    ]
     kernel = config.collectors.kernel
     for key, size in (
         ("prio_ring_bytes", kernel.prio_ring_bytes),
@@ -564,10 +585,6 @@ def _check(config: Config) -> list[str]:
     ):
         if not path.startswith("/"):
             problems.append(f"collectors.inventory: {path!r} is not an absolute path")
-    if not 1 <= config.agent.poll_ms <= 1000:
-        problems.append(f"agent.poll_ms is {config.agent.poll_ms}; it must lie in 1..1000")
-    if config.agent.retention_days < 1:
-        problems.append(f"agent.retention_days is {config.agent.retention_days}; it must be at least 1")
     problems += _check_responder(config.responder)
     if not 1024 <= config.responder.block_entries <= 1 << 22:
         problems.append(

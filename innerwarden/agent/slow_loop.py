@@ -4,13 +4,15 @@
 How one task cannot delay the others: tick() only looks at the clock and hands due tasks to a worker thread,
 which runs them one after another. A task that works longer than its budget is an overrun: logged,
 counted, shown. One that works HANG_FACTOR times its budget (at least HANG_MIN_S) is declared hung: its worker
-is given up, a new one runs the other tasks, and the hung task is skipped until its call returns.
+is given up, a new one runs the other tasks, and the hung task is skipped until its call returns. Tasks that may
+take seconds are `heavy`: they have a worker of their own, at the lowest priority.
 """
 
 from __future__ import annotations
 
 import importlib
 import logging
+import os
 import pkgutil
 import queue
 import threading
@@ -35,6 +37,7 @@ HANG_FACTOR = 4
 HANG_MIN_S = 1.0
 #: A healthy status is written at most this often; trouble at once.
 SAVE_EVERY_S = 10.0
+LOWEST_PRIORITY = 19
 
 
 class TaskContext(msgspec.Struct, frozen=True):
@@ -46,12 +49,14 @@ class TaskContext(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """`budget_ms` is what one run may take; `run` is called in a worker thread, never twice at a time."""
+    """`budget_ms` is what one run may take; `run` is called in a worker thread, never twice at a time. `heavy`: among
+    its like only, with the least claim to the processor."""
 
     name: str
     cadence_s: float
     budget_ms: int
     run: Callable[[TaskContext], None]
+    heavy: bool = False
 
 
 class SaveTasks(msgspec.Struct, frozen=True):
@@ -98,7 +103,8 @@ class _State:
 class _Worker:
     """A thread with its own queue; given up when its task hangs."""
 
-    def __init__(self, run: Callable[[_State, _Worker], None]) -> None:
+    def __init__(self, run: Callable[[_State, _Worker], None], heavy: bool) -> None:
+        self.heavy = heavy
         self.todo: queue.SimpleQueue[_State | None] = queue.SimpleQueue()
         self.given_up = False
         self._run = run
@@ -106,6 +112,10 @@ class _Worker:
         self.thread.start()
 
     def _serve(self) -> None:
+        if self.heavy:
+            os.setpriority(
+                os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY
+            )  # of this thread alone
         while (state := self.todo.get()) is not None:
             self._run(state, self)
             if self.given_up:
@@ -120,7 +130,7 @@ class SlowLoop:
         self._context = context
         self._states = [_State(task, start + min(task.cadence_s, TICK_S)) for task in found]
         self._lock = threading.Lock()
-        self._worker = _Worker(self._run)
+        self._workers = {heavy: _Worker(self._run, heavy) for heavy in (False, True)}
         self._changed: set[str] = {state.task.name for state in self._states}
         self._urgent = True
         self._saved = start
@@ -133,9 +143,9 @@ class SlowLoop:
             for state in self._states:
                 if now >= state.due and not state.busy:
                     state.busy = True
-                    state.worker = self._worker
+                    state.worker = self._workers[state.task.heavy]
                     state.due = now + state.task.cadence_s
-                    self._worker.todo.put(state)
+                    state.worker.todo.put(state)
             rows = self._rows_to_save(now)
         if rows:
             self._save(rows)
@@ -146,9 +156,11 @@ class SlowLoop:
 
     def close(self, timeout_s: float = 0.2) -> None:
         """Let the running task finish for a moment; one that does not is left to the exit of the process."""
-        self._worker.given_up = True
-        self._worker.todo.put(None)
-        self._worker.thread.join(timeout_s)
+        for worker in self._workers.values():
+            worker.given_up = True
+            worker.todo.put(None)
+        for worker in self._workers.values():
+            worker.thread.join(timeout_s)
 
     def _look_for_hang(self, state: _State, now: float) -> None:
         if state.started is None or state.state == "hung":
@@ -160,13 +172,15 @@ class SlowLoop:
         state.last_error = f"still running after {limit_s:.1f} s"
         self._note(state, urgent=True)
         logger.error("periodic task hangs, the others go on task=%s limit_s=%.1f", state.task.name, limit_s)
-        stuck, self._worker = self._worker, _Worker(self._run)
+        heavy = state.task.heavy
+        stuck = self._workers[heavy]
+        self._workers[heavy] = _Worker(self._run, heavy)
         stuck.given_up = True
         # What waited behind the hung task moves over.
         for other in self._states:
             if other.busy and other.started is None and other.worker is stuck:
-                other.worker = self._worker
-                self._worker.todo.put(other)
+                other.worker = self._workers[heavy]
+                other.worker.todo.put(other)
 
     def _run(self, state: _State, worker: _Worker) -> None:
         with self._lock:

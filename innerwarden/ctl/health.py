@@ -7,10 +7,13 @@ from pathlib import Path
 
 import msgspec
 
-from innerwarden.agent.state.rows import CursorRow, TaskRow
+from innerwarden.agent.state.rows import CheckRow, CursorRow, StateRow, TaskRow
 from innerwarden.ctl.reading import SILENT_AFTER_S, locked_by, reading, sensor_health
 from innerwarden.errors import InnerWardenError
 from innerwarden.model.health import SensorHealth
+
+#: Checks of the agent that mean trouble when they fail. A host without a system log lacks anchors, and that is all.
+CHECKS = {"state": "state.db is damaged", "record": "the record does not hold", "wal": "state.db"}
 
 
 class Daemon(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +34,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     health: SensorHealth | None
     ingest: CursorRow | None
     tasks: tuple[TaskRow, ...]
+    state: StateRow | None
+    checks: tuple[CheckRow, ...]
     trouble: tuple[str, ...]
 
 
@@ -42,12 +47,16 @@ def gather(data_dir: Path) -> Status:
     trouble: list[str] = []
     tasks: tuple[TaskRow, ...] = ()
     ingest: CursorRow | None = None
+    state: StateRow | None = None
+    checks: tuple[CheckRow, ...] = ()
     try:
         with reading(data_dir) as reader:
             tasks, ingest = tuple(reader.tasks()), reader.cursor()
+            state, checks = reader.state(), tuple(reader.checks())
     except InnerWardenError as error:
         trouble.append(f"{error.problem}. {error.remedy}")
     trouble += [f"task {t.name} {t.state}: {t.last_error}" for t in tasks if t.state == "hung"]
+    trouble += [f"{CHECKS[c.name]}: {c.detail}" for c in checks if not c.ok and c.name in CHECKS]
     if ingest and ingest.bad_lines:
         trouble.append(f"{ingest.bad_lines} findings lines could not be read")
     detail = f"pid {agent_pid}" if agent_pid else f"does not run on {data_dir}"
@@ -59,6 +68,8 @@ def gather(data_dir: Path) -> Status:
         health=health,
         ingest=ingest,
         tasks=tasks,
+        state=state,
+        checks=checks,
         trouble=tuple(trouble),
     )
 

@@ -11,6 +11,7 @@ import msgspec
 from innerwarden.agent.state.anchor import Anchor
 from innerwarden.agent.state.connection import open_read_only
 from innerwarden.agent.state.read import MAX_ROWS
+from innerwarden.agent.state.rows import CheckRow
 from innerwarden.agent.state.verify import Report, Verifier, verify
 from innerwarden.clock import realtime_ns, rfc3339
 from innerwarden.model.record import AnyEntry
@@ -67,6 +68,16 @@ class Audit:
         )
         values = {"since": since_ns, "kind": kind, "seq": before_seq, "limit": max(0, min(limit, MAX_ROWS))}
         return [_row(*row) for row in self._db.execute(sql, values)][::-1]
+
+    def check(self, name: str) -> CheckRow | None:
+        """What the agent found out last under this name."""
+        columns = ", ".join(CheckRow.__struct_fields__)
+        sql = f"SELECT {columns} FROM checks WHERE name = ?"  # noqa: S608 - our own names
+        for row in self._db.execute(sql, (name,)):
+            return msgspec.convert(
+                dict(zip(CheckRow.__struct_fields__, row, strict=True)), CheckRow, strict=False
+            )
+        return None
 
     def verify(self, anchors: Iterable[Anchor] = ()) -> Report:
         return verify(self._db, anchors)

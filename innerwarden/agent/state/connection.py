@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 from pathlib import Path
 
 import apsw
@@ -34,15 +35,27 @@ def open_writer(path: Path) -> apsw.Connection:
         db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         db.set_busy_timeout(BUSY_MS)
         _check(db, path)
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # heeded by an empty file, and by VACUUM
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA wal_autocheckpoint = 1000")
         db.execute("PRAGMA cache_size = -2000")
         db.execute("PRAGMA journal_size_limit = 16777216")
         migrate.upgrade(db, APPLICATION_ID)
+        _let_shrink(db, path)
     except apsw.Error as error:
         raise _refusal(path, error) from error
     return db
+
+
+def _let_shrink(db: apsw.Connection, path: Path) -> None:
+    """Make a file of before incremental vacuum anew, once; where there is no room for it, the next start tries."""
+    if db.pragma("auto_vacuum") != 0:
+        return
+    if shutil.disk_usage(path.parent).free > 3 * path.stat().st_size:
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        db.execute("VACUUM")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def open_read_only(path: Path) -> apsw.Connection:

@@ -5,11 +5,16 @@ from __future__ import annotations
 
 import msgspec
 
+from innerwarden.agent.state import record
 from innerwarden.agent.state.tx import Tx
 from innerwarden.clock import NS
 
 #: Rows deleted in one transaction.
 PRUNE_ROWS = 200
+#: Pages of 4 KiB. A step of so many takes milliseconds, also where each must move.
+RECLAIM_PAGES = 100
+RECLAIM_LEAST = 1000
+RECLAIM_PCT = 20
 TELEMETRY_KEPT = 20_160
 """Two weeks at one a minute."""
 CHAINS_KEPT = 10_000
@@ -34,6 +39,38 @@ class PruneIncidents(msgspec.Struct, frozen=True):
         gone = tx.db.changes()
         tx.count("pruned_incidents", gone)
         return gone
+
+
+class PruneRecord(msgspec.Struct, frozen=True):
+    """Remove the oldest entries of the record; returns how many went. Raises StateError when it does not hold.
+
+    Nothing goes before the oldest entry is `slack_ns` past the moment: every pruning leaves an entry of its own.
+    """
+
+    before_ns: int
+    slack_ns: int
+    durable: bool = True
+
+    def apply(self, tx: Tx) -> int:
+        oldest = tx.db.execute("SELECT ts_ns FROM record ORDER BY seq LIMIT 1").get
+        if oldest is None or oldest >= self.before_ns - self.slack_ns:
+            return 0
+        return record.prune(tx, self.before_ns)
+
+
+class Reclaim(msgspec.Struct, frozen=True):
+    """Give up to RECLAIM_PAGES free pages back to the file system while at least RECLAIM_PCT of the file and
+    RECLAIM_LEAST of them are free; returns whether there are more."""
+
+    durable: bool = False
+
+    def apply(self, tx: Tx) -> bool:
+        free, total = tx.db.pragma("freelist_count"), tx.db.pragma("page_count")
+        if free < RECLAIM_LEAST or free * 100 < total * RECLAIM_PCT:
+            return False
+        # One page a row: the statement must be run to its end.
+        tx.db.execute(f"PRAGMA incremental_vacuum({RECLAIM_PAGES})").fetchall()
+        return bool(tx.db.pragma("freelist_count") < free)
 
 
 class PruneTelemetry(msgspec.Struct, frozen=True):

@@ -12,12 +12,14 @@ import msgspec
 from innerwarden.agent.state.connection import open_read_only
 from innerwarden.agent.state.rows import (
     BadLine,
+    CheckRow,
     Counts,
     CursorRow,
     Funnel,
     GateCount,
     IncidentRow,
     ResponseRow,
+    StateRow,
     TaskRow,
     TriageRow,
 )
@@ -52,6 +54,7 @@ class Reader:
     is missing, damaged or of another version."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._db = open_read_only(path)
 
     def close(self) -> None:
@@ -164,6 +167,21 @@ class Reader:
         rows = self._db.execute(f"SELECT {columns} FROM tasks ORDER BY name")  # noqa: S608 - our own names
         return [_struct(TaskRow, row) for row in rows]
 
+    def checks(self) -> list[CheckRow]:
+        columns = ", ".join(CheckRow.__struct_fields__)
+        rows = self._db.execute(f"SELECT {columns} FROM checks ORDER BY name").fetchall()  # noqa: S608
+        return [_struct(CheckRow, row, strict=False) for row in rows]
+
+    def state(self) -> StateRow:
+        page = int(self._db.pragma("page_size"))
+        log = Path(f"{self._path}-wal")
+        return StateRow(
+            file_bytes=page * int(self._db.pragma("page_count")),
+            wal_bytes=log.stat().st_size if log.exists() else 0,
+            free_bytes=page * int(self._db.pragma("freelist_count")),
+            record_entries=int(self._db.execute("SELECT sum(entry_count) FROM record_head").get or 0),
+        )
+
     def counters(self) -> dict[str, int]:
         """Everything that the agent counts, by name."""
         rows = self._db.execute("SELECT name, value FROM counters ORDER BY name").fetchall()
@@ -267,8 +285,8 @@ class Reader:
         return self._db.execute(sql, (sha256, now_ns)).fetchone() is not None
 
 
-def _struct(kind: type[_S], row: tuple[object, ...]) -> _S:
-    return msgspec.convert(dict(zip(kind.__struct_fields__, row, strict=True)), kind)
+def _struct(kind: type[_S], row: tuple[object, ...], strict: bool = True) -> _S:
+    return msgspec.convert(dict(zip(kind.__struct_fields__, row, strict=True)), kind, strict=strict)
 
 
 def _response(row: tuple[object, ...]) -> ResponseRow:

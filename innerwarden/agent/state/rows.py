@@ -52,6 +52,25 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     last_error: str | None
 
 
+class CheckRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What the agent last found out about its own state; `name` is state, record, wal or anchor."""
+
+    name: str
+    ok: bool
+    ts_ns: int
+    took_ms: float
+    detail: str
+
+
+class StateRow(msgspec.Struct, frozen=True, kw_only=True):
+    """state.db on the disk: `wal_bytes` were written and not yet folded in, `free_bytes` are free inside the file."""
+
+    file_bytes: int
+    wal_bytes: int
+    free_bytes: int
+    record_entries: int
+
+
 class BadLine(msgspec.Struct, frozen=True, kw_only=True):
     """A findings line that was skipped; `offset` is where it starts in `file`."""
 

@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 import apsw
 import msgspec
 
-from innerwarden.agent.state.connection import open_writer, set_aside
+from innerwarden.agent.state.connection import BUSY_MS, open_writer, set_aside
 from innerwarden.agent.state.tx import Tx
 from innerwarden.clock import realtime_ns
 from innerwarden.errors import StateError
@@ -34,12 +34,17 @@ class Operation(Protocol[R_co]):
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """Operation: fold the WAL into the file and cut it; returns False when a reader is in the way."""
+    """Operation: fold the WAL into the file and cut it; returns False when a reader is in the way, which is not
+    waited for: all that other operations would do stands behind this one."""
 
     durable: bool = True
 
     def apply(self, tx: Tx) -> bool:
-        busy, _, _ = tx.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() or (1, 0, 0)
+        tx.db.set_busy_timeout(0)
+        try:
+            busy, _, _ = tx.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() or (1, 0, 0)
+        finally:
+            tx.db.set_busy_timeout(BUSY_MS)
         return busy == 0
 
 

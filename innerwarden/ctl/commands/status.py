@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from innerwarden import clock
 from innerwarden.ctl.options import DataDir, Json, data_dir_of
 from innerwarden.ctl.output import bytes_text, emit_json, note, shown, table
 
@@ -58,6 +59,17 @@ def _print(found: Status) -> None:
         print("\nnothing was lost since the sensor started" if not lost else "")
         if lost:
             table("Lost since the sensor's start", ("place", "records"), lost)
+    if found.state is not None:
+        state = found.state
+        print(
+            f"\nstate.db   {bytes_text(state.file_bytes)}, {bytes_text(state.free_bytes)} of it free,"
+            f" {bytes_text(state.wal_bytes)} not folded in, {state.record_entries} entries in the record"
+        )
+    if found.checks:
+        checks = [
+            (c.name, "ok" if c.ok else "failed", clock.rfc3339(c.ts_ns)[:19], c.detail) for c in found.checks
+        ]
+        table("Checks of state.db", ("check", "state", "last (UTC)", "detail"), checks, styled=1)
     if found.tasks:
         print()
         tasks = [(t.name, t.state, str(t.runs), str(t.overruns), str(t.failures)) for t in found.tasks]

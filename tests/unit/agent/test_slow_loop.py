@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -128,3 +130,45 @@ def test_every_shipped_task_runs_within_its_budget(context: TaskContext, tmp_pat
     writer.close()
     for one in loop.rows():
         assert (one.failures, one.last_error) == (0, None), one
+
+
+def test_heavy_tasks_neither_delay_the_others_nor_share_their_priority(context: TaskContext) -> None:
+    go = threading.Event()
+    nice: dict[str, int] = {}
+
+    def heavy(_: TaskContext) -> None:
+        nice["heavy"] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        go.wait(10)
+
+    def light(_: TaskContext) -> None:
+        nice["light"] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    tasks = [
+        Task(name="heavy", cadence_s=1, budget_ms=60_000, run=heavy, heavy=True),
+        Task(name="light", cadence_s=1, budget_ms=1000, run=light),
+    ]
+    loop = SlowLoop(context, tasks, now=0.0)
+    for second in range(1, 4):
+        loop.tick(float(second))
+        wait_until(lambda expected=second: row(loop, "light").runs == expected)
+    assert row(loop, "heavy").state == "running"
+    go.set()
+    wait_until(lambda: row(loop, "heavy").runs == 1)
+    loop.close()
+    assert nice == {"heavy": 19, "light": os.getpriority(os.PRIO_PROCESS, 0)}
+
+
+def test_a_hung_heavy_task_leaves_the_other_heavy_ones_a_worker(context: TaskContext) -> None:
+    go = threading.Event()
+    tasks = [
+        Task(name="stuck", cadence_s=100, budget_ms=1, run=lambda _: bool(go.wait(30)) and None, heavy=True),
+        Task(name="other", cadence_s=100, budget_ms=1000, run=lambda _: None, heavy=True),
+    ]
+    loop = SlowLoop(context, tasks, now=0.0)
+    loop.tick(1.0)
+    wait_until(lambda: row(loop, "stuck").state == "running")
+    loop.tick(time.monotonic() + HANG_MIN_S + 1)
+    wait_until(lambda: row(loop, "other").runs == 1)
+    assert row(loop, "stuck").state == "hung"
+    go.set()
+    loop.close()

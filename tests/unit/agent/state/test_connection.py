@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -120,3 +121,35 @@ def test_the_whole_file_unreadable(tmp_path: Path) -> None:
     path.mkdir()
     with pytest.raises(StateError, match="cannot be opened"):
         open_writer(path)
+
+
+def as_before_shrinking(path: Path, rows: int) -> None:
+    """A state.db of the newest schema, made without incremental vacuum."""
+    db = apsw.Connection(str(path))
+    db.execute("PRAGMA journal_mode = WAL")
+    upgrade(db, APPLICATION_ID)
+    with db:
+        for n in range(rows):
+            db.execute("INSERT INTO counters VALUES (?, ?)", (f"c{n}", n))
+    db.close()
+
+
+def test_an_older_file_is_made_to_shrink_once(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    as_before_shrinking(path, 500)
+    db = open_writer(path)
+    assert db.pragma("auto_vacuum") == 2
+    assert db.pragma("application_id") == APPLICATION_ID
+    assert (version_of(db), db.execute("SELECT sum(value) FROM counters").get) == (latest(), sum(range(500)))
+    assert db.execute("PRAGMA integrity_check").get == "ok"
+    db.close()
+
+
+def test_without_room_the_file_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "state.db"
+    as_before_shrinking(path, 5)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 0))
+    db = open_writer(path)
+    assert db.pragma("auto_vacuum") == 0
+    assert db.execute("SELECT count(*) FROM counters").get == 5
+    db.close()

@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import apsw
 import pytest
 
-from innerwarden.agent.state.maintain import PRUNE_ROWS, PruneIncidents, PruneTelemetry
+from innerwarden.agent.state import record
+from innerwarden.agent.state.audit import Audit
+from innerwarden.agent.state.connection import BUSY_MS
+from innerwarden.agent.state.maintain import PRUNE_ROWS, PruneIncidents, PruneRecord, PruneTelemetry, Reclaim
 from innerwarden.agent.state.tx import BAD_LINES_KEPT, Tx
 from innerwarden.agent.state.writer import Checkpoint, StorageError, Writer
 from innerwarden.clock import NS
 from innerwarden.errors import StateError
+from innerwarden.model.record import Operated
 from innerwarden.paths import state_db
 from tests.unit.agent.support import START_NS, append, finding, ingest_all, reading, telemetry
 
@@ -82,6 +87,77 @@ def test_checkpoint_cuts_the_log(tmp_path: Path) -> None:
     assert writer.run(Checkpoint()) is True
     assert log.stat().st_size == 0
     writer.close()
+
+
+def test_a_checkpoint_never_waits_for_a_reader(tmp_path: Path) -> None:
+    writer = Writer(state_db(tmp_path))
+    writer.run(Do(lambda tx: tx.count("x")))
+    other = apsw.Connection(str(state_db(tmp_path)))
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM counters").fetchall()
+    writer.run(Do(lambda tx: tx.count("x")))
+    began = time.monotonic()
+    assert writer.run(Checkpoint()) is False
+    assert time.monotonic() - began < 1
+    assert writer.run(Do(lambda tx: tx.db.execute("PRAGMA busy_timeout").get)) == BUSY_MS
+    other.execute("COMMIT")
+    assert writer.run(Checkpoint()) is True
+    writer.close()
+
+
+def bulk(tx: Tx, first: int, count: int) -> None:
+    tx.db.executemany(
+        "INSERT INTO incidents (incident_id, ts_ns, stored_ns, severity, detector, source, title, summary, fields)"
+        " VALUES (?, ?, 0, 3, 'd', 'sensor', 't', 's', zeroblob(3000))",
+        ((f"x{n}", n) for n in range(first, first + count)),
+    )
+
+
+def test_space_goes_back_in_short_steps(tmp_path: Path) -> None:
+    writer = Writer(state_db(tmp_path))
+    writer.run(Do(lambda tx: bulk(tx, 0, 4000)))
+    writer.run(Checkpoint())
+    before = state_db(tmp_path).stat().st_size
+    assert writer.run(Reclaim()) is False
+    writer.run(Do(lambda tx: tx.db.execute("DELETE FROM incidents WHERE id % 4 <> 0")))
+    steps, longest = 0, 0.0
+    while True:
+        began = time.monotonic()
+        more = writer.run(Reclaim())
+        longest = max(longest, time.monotonic() - began)
+        if not more:
+            break
+        steps += 1
+    writer.run(Checkpoint())
+    writer.close()
+    assert steps > 10
+    assert longest < 1
+    assert state_db(tmp_path).stat().st_size < before / 2
+    db = apsw.Connection(str(state_db(tmp_path)))
+    assert db.execute("PRAGMA integrity_check").get == "ok"
+    assert db.execute("SELECT count(*) FROM incidents").get == 1000
+
+
+def test_the_record_is_pruned_a_day_at_a_time(tmp_path: Path) -> None:
+    day = 86_400 * NS
+    writer = Writer(state_db(tmp_path))
+
+    def write(tx: Tx) -> None:
+        for hour in range(72):
+            record.append(
+                Tx(tx.db, START_NS + hour * 3600 * NS), Operated(who="ana", what="close", subject="x")
+            )
+
+    writer.run(Do(write))
+    assert writer.run(PruneRecord(START_NS + day, day)) == 0
+    assert writer.run(PruneRecord(START_NS + day + 1, day)) == 25
+    assert [writer.run(PruneRecord(START_NS + hours * 3600 * NS, day)) for hours in (30, 48)] == [0, 0]
+    assert writer.run(PruneRecord(START_NS + 2 * day + 3600 * NS + 1, day)) == 25
+    writer.close()
+    with Audit(state_db(tmp_path)) as audit:
+        report = audit.verify()
+    assert report.holds
+    assert (report.entry_count, report.first_seq, report.last_seq) == (24, 51, 74)
 
 
 def test_only_the_last_bad_lines_are_kept_but_all_are_counted(tmp_path: Path) -> None:
