@@ -63,9 +63,7 @@ def open_read_only(path: Path) -> apsw.Connection:
     if not path.exists():
         raise StateError(f"{path} does not exist", "Start the agent first: innerwarden run (or agent)")
     try:
-        db = _read_only(path)
-        db.set_busy_timeout(BUSY_MS)
-        db.execute("PRAGMA query_only = ON")
+        db = read_only_as_is(path)
         version = migrate.version_of(db)
     except apsw.Error as error:
         raise _refusal(path, error) from error
@@ -75,6 +73,14 @@ def open_read_only(path: Path) -> apsw.Connection:
             f"{path} has schema version {version}; this InnerWarden reads version {migrate.latest()}",
             "Start the agent of this version once (it migrates), or use the version that wrote it",
         )
+    return db
+
+
+def read_only_as_is(path: Path) -> apsw.Connection:
+    """A connection that can only read, whatever the file holds. Raises apsw.Error."""
+    db = _read_only(path)
+    db.set_busy_timeout(BUSY_MS)
+    db.execute("PRAGMA query_only = ON")
     return db
 
 

@@ -23,6 +23,9 @@ CREATE TABLE incidents_new (
 INSERT INTO incidents_new
     SELECT id, incident_id, ts_ns, stored_ns, severity, detector, source, status, title, summary, fields,
            stored_ns FROM incidents;
+-- The numbers go on where they were, also when the newest incidents are gone by now.
+DELETE FROM sqlite_sequence WHERE name = 'incidents_new';
+INSERT INTO sqlite_sequence (name, seq) SELECT 'incidents_new', seq FROM sqlite_sequence WHERE name = 'incidents';
 DROP TABLE incidents;
 ALTER TABLE incidents_new RENAME TO incidents;
 CREATE INDEX incidents_ts        ON incidents (ts_ns);
