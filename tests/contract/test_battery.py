@@ -74,6 +74,10 @@ COMPANIONS = {
     "setuid_exploit_pattern": {"suspicious_exec_origin"},
     "reverse_shell": {"c2_port_connect"},
     "c2_callback": {"suspicious_exec_origin"},
+    "exploit_sequence": {
+        *("reverse_shell", "executable_stack", "code_from_memory_file", "ptrace_injection", "process_memory_write"),
+        "c2_non_standard_port",
+    },
     "c2_port_connect": {"suspicious_exec_origin"},
     "imds_access": {"suspicious_exec_origin"},
     "c2_non_standard_port": {"suspicious_exec_origin"},
