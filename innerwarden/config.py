@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import socket
 import tomllib
+import zoneinfo
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
@@ -416,7 +417,12 @@ class NotifyConfig(Section, frozen=True):
 
 
 class BaselineConfig(Section, frozen=True):
-    """What this host usually does."""
+    """What this host usually does. Until `learning_days` full days were seen, what is unusual is only marked."""
+
+    enabled: bool = True
+    learning_days: int = 7
+    time_zone: str = ""
+    """Of login hours, such as Europe/Berlin; empty: this machine's."""
 
 
 class ModulesConfig(Section, frozen=True):
@@ -586,6 +592,7 @@ def _check(config: Config) -> list[str]:
         if not path.startswith("/"):
             problems.append(f"collectors.inventory: {path!r} is not an absolute path")
     problems += _check_responder(config.responder)
+    problems += _check_baseline(config.baseline)
     if not 1024 <= config.responder.block_entries <= 1 << 22:
         problems.append(
             f"responder.block_entries is {config.responder.block_entries}; it must lie in 1024..{1 << 22}"
@@ -694,6 +701,17 @@ def _check_channel_kind(channel: ChannelConfig) -> list[str]:
         problems.append(f".approve is set; {channel.kind} cannot take an answer, telegram can")
     elif channel.approve and not channel.approvers:
         problems.append(".approve is set without .approvers; name the user ids whose word counts")
+    return problems
+
+
+def _check_baseline(baseline: BaselineConfig) -> list[str]:
+    problems = []
+    if not 1 <= baseline.learning_days <= 90:
+        problems.append(f"baseline.learning_days is {baseline.learning_days}; it must lie in 1..90")
+    if baseline.time_zone and baseline.time_zone not in zoneinfo.available_timezones():
+        problems.append(
+            f"baseline.time_zone is {baseline.time_zone!r}; write a name such as Europe/Berlin, or leave it empty"
+        )
     return problems
 
 
