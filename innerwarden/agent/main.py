@@ -18,6 +18,7 @@ from innerwarden.agent.correlate.engine import Correlator
 from innerwarden.agent.correlate.registry import find_rules
 from innerwarden.agent.ingest import Ingest, Observer
 from innerwarden.agent.killchain.engine import KillChain
+from innerwarden.agent.notify.notifier import Notifier
 from innerwarden.agent.operate.control import Control
 from innerwarden.agent.operate.operator import Operator
 from innerwarden.agent.slow_loop import TICK_S, SlowLoop, TaskContext, find_tasks
@@ -62,7 +63,9 @@ def run(
         triage = open_triage(config, data_dir, writer, chains=[rule.id for rule in rules])
         stack.callback(triage.close)
         stack.callback(Worker("triage", triage.step).close)
-        slow_loop = SlowLoop(TaskContext(writer, config, data_dir), find_tasks())
+        notifier = Notifier(writer, config.notify, config.host_name())
+        stack.callback(notifier.close)
+        slow_loop = SlowLoop(TaskContext(writer, config, data_dir), [*find_tasks(), notifier.task])
         stack.callback(slow_loop.close)
         operator = Operator(writer, config)
         stack.callback(Control(paths.agent_socket(data_dir), operator.run).close)

@@ -8,6 +8,7 @@ import msgspec
 from innerwarden.agent.notify import hours
 from innerwarden.agent.notify.gate import About, Standing, Verdict, gate
 from innerwarden.agent.notify.message import ENTITIES, Message, cut
+from innerwarden.agent.notify.settle import take
 from innerwarden.agent.state import notices
 from innerwarden.agent.state.notices import HOUR_NS, Group, Incident, NewNotice
 from innerwarden.agent.state.tx import Tx
@@ -33,7 +34,7 @@ _JSON = msgspec.json.Encoder()
 
 
 class Routed(msgspec.Struct, frozen=True, kw_only=True):
-    """`taken`: incidents; BATCH means that there may be more. `due`: channels with something to send."""
+    """`taken`: incidents; BATCH means that there may be more. `due`: channels that have something to send and may."""
 
     taken: int
     due: tuple[str, ...]
@@ -66,7 +67,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         if self.prune:
             notices.orphans(tx, tuple(channels), self.now_ns)
             notices.prune(tx, self.now_ns - HOUR_NS)
-        return Routed(taken=len(taken), due=tuple(notices.due_channels(tx, self.now_ns)))
+        due = notices.due_channels(tx, self.now_ns)
+        ready = tuple(name for name in due if name in channels and take(tx, name, self.now_ns) is not None)
+        return Routed(taken=len(taken), due=ready)
 
 
 class _Router:

@@ -115,6 +115,16 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     """Ids of the gravest, at most five, the latest first."""
 
 
+class Code(msgspec.Struct, frozen=True, kw_only=True):
+    """A button under a proposal; `sha256` is the hex digest of what the button sends."""
+
+    sha256: str
+    channel: str
+    response_id: str
+    word: str
+    expires_ns: int
+
+
 _GROUP = ", ".join(Group.__struct_fields__)
 _CHANNEL = ", ".join(Channel.__struct_fields__)
 
@@ -378,10 +388,11 @@ def sent(tx: Tx, number: int, now_ns: int) -> None:
     tx.count("notices_sent", tx.db.changes())
 
 
-def put_off(tx: Tx, number: int, due_ns: int, detail: str) -> None:
+def put_off(tx: Tx, number: int, due_ns: int, detail: str, counted: int) -> None:
+    """`counted`: 1 when it was an attempt, 0 when the provider only asked to wait."""
     tx.db.execute(
-        "UPDATE notices SET attempts = attempts + 1, due_ns = ?, detail = ? WHERE id = ? AND state = 'due'",
-        (due_ns, detail, number),
+        "UPDATE notices SET attempts = attempts + ?, due_ns = ?, detail = ? WHERE id = ? AND state = 'due'",
+        (counted, due_ns, detail, number),
     )
     tx.count("notices_failed_attempts", tx.db.changes())
 
@@ -443,3 +454,34 @@ def prune(tx: Tx, before_ns: int) -> None:
         (before_ns, PRUNE_ROWS, ENDED_KEPT),
     )
     tx.db.execute("DELETE FROM notice_codes WHERE expires_ns < ?", (before_ns,))
+
+
+def add_code(tx: Tx, code: Code) -> None:
+    tx.db.execute(
+        "INSERT INTO notice_codes (sha256, channel, response_id, word, expires_ns) VALUES (?, ?, ?, ?, ?)",
+        msgspec.structs.astuple(code),
+    )
+
+
+def use_code(tx: Tx, sha256: str, names: tuple[str, ...], now_ns: int) -> Code | str:
+    """The code, spent with all others of the same proposal; or why it does not count. `names` are the channels
+    of the chat from which it came."""
+    row = tx.db.execute(
+        "SELECT sha256, channel, response_id, word, expires_ns, used_ns FROM notice_codes WHERE sha256 = ?",
+        (sha256,),
+    ).fetchone()
+    if row is None:
+        return "unknown"
+    *values, used_ns = row
+    code = msgspec.convert(dict(zip(Code.__struct_fields__, values, strict=True)), Code)
+    if code.channel not in names:
+        return "of another chat"
+    if used_ns is not None:
+        return "used already"
+    if code.expires_ns <= now_ns:
+        return "expired"
+    tx.db.execute(
+        "UPDATE notice_codes SET used_ns = ? WHERE response_id = ? AND used_ns IS NULL",
+        (now_ns, code.response_id),
+    )
+    return code
