@@ -320,7 +320,7 @@ def test_apprise_mattermost_gets_code_spans(server: HttpServer, tmp_path: Path) 
 def test_mail_by_apprise(tmp_path: Path) -> None:
     with smtp_server() as smtp:
         secret = secret_file(
-            tmp_path, f"mailto://127.0.0.1:{smtp.port}/?from=iw@example.org&to=ops@example.org&mode=insecure"
+            tmp_path, f"mailto://127.0.0.1:{smtp.port}/?from=iw@example.org&to=ops@example.org"
         )
         assert through(HOSTILE, ChannelConfig(secret=secret)) == Result(ok=True)
         [mail] = smtp.mails
