@@ -7,24 +7,22 @@ child, so an agent that is killed sends at most one message of a channel twice, 
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import secrets
 import threading
 import time
 from collections.abc import Callable
 
 import msgspec
 
+from innerwarden.agent.notify.approvals import Approvals, Operate
 from innerwarden.agent.notify.child import Child, ChildGone
+from innerwarden.agent.notify.codes import new_codes
 from innerwarden.agent.notify.message import Message
 from innerwarden.agent.notify.route import BATCH, Route
 from innerwarden.agent.notify.sending import Outgoing, Result, Target
 from innerwarden.agent.notify.settle import Settle, Take
 from innerwarden.agent.slow_loop import Task, TaskContext
-from innerwarden.agent.state import notices
-from innerwarden.agent.state.notices import Code, Due
-from innerwarden.agent.state.tx import Tx
+from innerwarden.agent.state.notices import Due
 from innerwarden.agent.state.writer import StorageError, Writer
 from innerwarden.clock import NS, realtime_ns
 from innerwarden.config import ChannelConfig, NotifyConfig
@@ -47,22 +45,18 @@ _RESULT = msgspec.json.Decoder(Result)
 _MESSAGE = msgspec.json.Decoder(Message)
 
 
-class AddCodes(msgspec.Struct, frozen=True):
-    """Operation: the codes of one message, before it is sent."""
-
-    codes: tuple[Code, ...]
-    durable: bool = True
-
-    def apply(self, tx: Tx) -> None:
-        for code in self.codes:
-            notices.add_code(tx, code)
-
-
 class Notifier:
-    """`task` belongs into the slow loop; `close` ends what is being sent."""
+    """`task` belongs into the slow loop; `close` ends what is being sent. `operate` carries out the operator's word
+    from a chat; without it no message has buttons, whatever the configuration says."""
 
     def __init__(
-        self, writer: Writer, config: NotifyConfig, host: str, now: Callable[[], int] = realtime_ns
+        self,
+        writer: Writer,
+        config: NotifyConfig,
+        host: str,
+        *,
+        operate: Operate | None = None,
+        now: Callable[[], int] = realtime_ns,
     ) -> None:
         self._writer = writer
         self._config = config
@@ -74,11 +68,16 @@ class Notifier:
         self._children: dict[str, Child] = {}
         self._unsettled: dict[str, Settle] = {}
         self._pruned = self._reminded = float("-inf")
+        self._approvals = None if operate is None else Approvals(writer, config, operate, now)
+        if self._approvals is not None:
+            self._approvals.start()
         self.task = Task(name="notify", cadence_s=1, budget_ms=BUDGET_MS, run=self._run)
 
     def close(self, timeout_s: float = 0.3) -> None:
         """A message that is being sent is sent again by the next agent."""
         self._stop.set()
+        if self._approvals is not None:
+            self._approvals.close(timeout_s)
         with self._lock:
             threads, children = list(self._busy.values()), list(self._children.values())
         for child in children:
@@ -168,24 +167,12 @@ class Notifier:
     def _outgoing(self, name: str, channel: ChannelConfig, message: Message) -> Outgoing:
         """With codes for the buttons when the operator's word is taken here. Each attempt has its own."""
         response_id = message.response_id
-        if not channel.approve or response_id is None or message.outcome is not Outcome.PROPOSE:
+        answerable = self._approvals is not None and channel.approve and message.outcome is Outcome.PROPOSE
+        if not answerable or response_id is None:
             return Outgoing(message=message)
         expires_ns = self._now() + self._config.approval_ttl_s * NS
-        words = {word: secrets.token_urlsafe(18) for word in ("approve", "deny")}
-        self._writer.run(
-            AddCodes(
-                tuple(
-                    Code(
-                        sha256=digest(code),
-                        channel=name,
-                        response_id=response_id,
-                        word=word,
-                        expires_ns=expires_ns,
-                    )
-                    for word, code in words.items()
-                )
-            )
-        )
+        words, add = new_codes(name, response_id, expires_ns)
+        self._writer.run(add)
         return Outgoing(message=message, approve=words["approve"], deny=words["deny"])
 
     def _child(self, name: str, channel: ChannelConfig) -> Child:
@@ -226,7 +213,3 @@ class Notifier:
             logger.warning(
                 "notification not sent, it is tried again channel=%s reason=%s", name, result.detail
             )
-
-
-def digest(code: str) -> str:
-    return hashlib.sha256(code.encode()).hexdigest()

@@ -17,7 +17,6 @@ import msgspec
 from innerwarden import __version__
 from innerwarden.agent.notify.failure import Failed
 
-MAX_ANSWER = 65536
 #: A provider may ask for so much patience at most.
 MAX_RETRY_AFTER_S = 6 * 3600.0
 LOCAL = ("127.0.0.1", "::1", "localhost")
@@ -31,6 +30,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float
     ca_file: str = ""
     headers: dict[str, str] = msgspec.field(default_factory=dict)
+    max_answer: int = 65536
+    """What lies behind so many bytes of the answer is not read."""
 
 
 def post(request: Request) -> bytes:
@@ -74,7 +75,7 @@ def _exchange(request: Request) -> tuple[int, str | None, bytes]:
         }
         connection.request("POST", target, request.body, headers)
         answer = connection.getresponse()
-        return answer.status, answer.getheader("Retry-After"), answer.read(MAX_ANSWER)
+        return answer.status, answer.getheader("Retry-After"), answer.read(request.max_answer)
     finally:
         connection.close()
 

@@ -41,7 +41,7 @@ class Running:
     def __init__(self, kept: Store) -> None:
         self.store = kept
         self.clock = Clock()
-        self.notifier = Notifier(kept.writer, kept.config, "web-1", self.clock)
+        self.notifier = Notifier(kept.writer, kept.config, "web-1", now=self.clock)
 
     def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
         def ticked() -> bool:
