@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from innerwarden.agent.state.outbox import ChannelRow
 from innerwarden.agent.state.rows import CheckRow, CursorRow, StateRow, TaskRow
 from innerwarden.ctl.reading import SILENT_AFTER_S, locked_by, reading, sensor_health
 from innerwarden.errors import InnerWardenError
@@ -14,6 +15,8 @@ from innerwarden.model.health import SensorHealth
 
 #: Checks of the agent that mean trouble when they fail. A host without a system log lacks anchors, and that is all.
 CHECKS = {"state": "state.db is damaged", "record": "the record does not hold", "wal": "state.db"}
+#: Attempts in a row that a provider may fail before `status` says so.
+FAILURES_TOLD = 3
 
 
 class Daemon(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +39,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     tasks: tuple[TaskRow, ...]
     state: StateRow | None
     checks: tuple[CheckRow, ...]
+    notify: tuple[ChannelRow, ...]
     trouble: tuple[str, ...]
 
 
@@ -49,16 +53,19 @@ def gather(data_dir: Path) -> Status:
     ingest: CursorRow | None = None
     state: StateRow | None = None
     checks: tuple[CheckRow, ...] = ()
+    notify: tuple[ChannelRow, ...] = ()
     try:
         with reading(data_dir) as reader:
             tasks, ingest = tuple(reader.tasks()), reader.cursor()
             state, checks = reader.state(), tuple(reader.checks())
+            notify = reader.outbox(0).channels
     except InnerWardenError as error:
         trouble.append(f"{error.problem}. {error.remedy}")
     trouble += [f"task {t.name} {t.state}: {t.last_error}" for t in tasks if t.state == "hung"]
     trouble += [f"{CHECKS[c.name]}: {c.detail}" for c in checks if not c.ok and c.name in CHECKS]
     if ingest and ingest.bad_lines:
         trouble.append(f"{ingest.bad_lines} findings lines could not be read")
+    trouble += _untold(notify)
     detail = f"pid {agent_pid}" if agent_pid else f"does not run on {data_dir}"
     return Status(
         data_dir=str(data_dir),
@@ -70,8 +77,20 @@ def gather(data_dir: Path) -> Status:
         tasks=tasks,
         state=state,
         checks=checks,
+        notify=notify,
         trouble=tuple(trouble),
     )
+
+
+def _untold(channels: tuple[ChannelRow, ...]) -> list[str]:
+    trouble = []
+    for one in channels:
+        if one.given_up_day:
+            given_up = f"{one.given_up_day} notifications to {one.channel} were given up in the last 24 hours"
+            trouble.append(f"{given_up}: innerwarden notify outbox")
+        elif one.due and one.failures >= FAILURES_TOLD:
+            trouble.append(f"{one.due} notifications wait for {one.channel}: {one.last_error}")
+    return trouble
 
 
 def _sensor(data_dir: Path, health: SensorHealth | None, age_s: float | None) -> Daemon:

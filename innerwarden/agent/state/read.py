@@ -9,7 +9,9 @@ from typing import TypeVar
 
 import msgspec
 
+from innerwarden.agent.state import outbox
 from innerwarden.agent.state.connection import open_read_only
+from innerwarden.agent.state.outbox import Outbox
 from innerwarden.agent.state.rows import (
     BadLine,
     CheckRow,
@@ -23,7 +25,7 @@ from innerwarden.agent.state.rows import (
     TaskRow,
     TriageRow,
 )
-from innerwarden.clock import NS, rfc3339
+from innerwarden.clock import NS, realtime_ns, rfc3339
 from innerwarden.model.entity import EntityType
 from innerwarden.model.finding import IncidentFields, Telemetry
 from innerwarden.model.severity import Severity
@@ -278,6 +280,10 @@ class Reader:
             in_effect=states.get("active", 0),
             lookups={n.removeprefix(lookup): c for n, c in counted.items() if n.startswith(lookup)},
         )
+
+    def outbox(self, limit: int = 50) -> Outbox:
+        """Channels of notifications with their numbers, and the latest messages that wait or were given up."""
+        return outbox.read(self._db, realtime_ns(), min(limit, MAX_ROWS))
 
     def token_is_valid(self, sha256: str, now_ns: int) -> bool:
         """Whether a dashboard token with this digest (hex) exists and has not expired."""

@@ -74,6 +74,10 @@ def _print(found: Status) -> None:
         print()
         tasks = [(t.name, t.state, str(t.runs), str(t.overruns), str(t.failures)) for t in found.tasks]
         table("Periodic tasks", ("task", "state", "runs", "slow", "failed"), tasks)
+    if found.notify:
+        print()
+        told = [(c.channel, str(c.due), str(c.sent_day), str(c.given_up_day)) for c in found.notify]
+        table("Notifications", ("channel", "due", "sent 24h", "given up 24h"), told)
     for text in found.trouble:
         note(text)
 
