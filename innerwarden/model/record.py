@@ -21,6 +21,10 @@ class Outcome(StrEnum):
     NEEDS_REVIEW = "needs_review"
 
 
+#: The gates of triage, in order; each is a file of agent/triage/gates.
+GATES = ("dedupe", "trust", "posture", "enrichment", "correlation", "rules", "playbooks", "opinion")
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True, tag_field="entry", omit_defaults=True):
     """Base; the tag is the entry's kind."""
 

@@ -28,6 +28,7 @@ from innerwarden.agent.state.rows import (
 from innerwarden.clock import NS, realtime_ns, rfc3339
 from innerwarden.model.entity import EntityType
 from innerwarden.model.finding import IncidentFields, Telemetry
+from innerwarden.model.record import GATES
 from innerwarden.model.severity import Severity
 from innerwarden.model.verb import AnyVerb
 
@@ -249,14 +250,7 @@ class Reader:
             rows = self._db.execute("SELECT state, count(*) FROM responses GROUP BY state").fetchall()
         states = dict(msgspec.convert(rows, list[tuple[str, int]]))
         gate, outcome, lookup = "triage.gate.", "triage.outcome.", "triage.lookup."
-        names = sorted(
-            (
-                n.removeprefix(gate).removesuffix(".in")
-                for n in counted
-                if n.startswith(gate) and n.endswith(".in")
-            ),
-            key=lambda name: -counted[f"{gate}{name}.in"],
-        )
+        names = [name for name in GATES if f"{gate}{name}.in" in counted]
         return Funnel(
             came_in=counted.get("triage.in", 0),
             folded=counted.get("triage.folded", 0),

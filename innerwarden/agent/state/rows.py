@@ -139,7 +139,7 @@ class GateCount(msgspec.Struct, frozen=True, kw_only=True):
 
 class Funnel(msgspec.Struct, frozen=True, kw_only=True):
     """From what came in to what was done, since the database was made; `waiting`, `open_proposals` and `in_effect`
-    are of this moment. `gates`: those that most incidents reach come first."""
+    are of this moment. `gates` are in their order."""
 
     came_in: int
     folded: int

@@ -61,6 +61,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     recorded: bool
     orders: tuple[Order, ...] = ()
     playbooks: tuple[str, ...] = ()
+    shadowed: tuple[Decided, ...] = ()
     folded_into: str | None = None
     asked: bool = False
     severity: Severity
@@ -117,10 +118,12 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
             tx.db.execute("INSERT OR IGNORE INTO triage_questions (incident) VALUES (?)", (number,))
         for playbook in one.playbooks:
             tx.db.execute(
-                "INSERT OR IGNORE INTO playbook_runs (incident, playbook, done_steps, state)"
+                "INSERT OR IGNORE INTO playbook_runs (incident, playbook, step, state)"
                 " VALUES (?, ?, 0, 'running')",
                 (number, playbook),
             )
+        for entry in one.shadowed:
+            record.append(tx, entry)
         order(tx, one.orders)
         if one.recorded and not one.orders:
             record.append(tx, decided(one))
@@ -149,6 +152,40 @@ def order(tx: Tx, orders: Iterable[Order]) -> None:
             record.append(tx, one.decided)
         elif responses.intend(tx, one) is not None:
             tx.count("triage.proposed" if one.proposed else "triage.ordered")
+
+
+class AdvanceRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Operation: a playbook goes on from one step to the next (with its orders), or ends; False: it did already."""
+
+    incident: int
+    playbook: str
+    step: int
+    next_step: int
+    state: str
+    orders: tuple[Order, ...] = ()
+    entry: Decided | None = None
+    durable: bool = True
+
+    def apply(self, tx: Tx) -> bool:
+        tx.db.execute(
+            "UPDATE playbook_runs SET step = ?, state = ?"
+            " WHERE incident = ? AND playbook = ? AND step = ? AND state = 'running'",
+            (self.next_step, self.state, self.incident, self.playbook, self.step),
+        )
+        if not tx.db.changes():
+            return False
+        if self.entry is not None:
+            record.append(tx, self.entry)
+        order(tx, self.orders)
+        return True
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A playbook under way; `step` is the place of the one that was asked for last."""
+
+    incident: int
+    playbook: str
+    step: int
 
 
 class TriageReader:
@@ -232,6 +269,22 @@ class TriageReader:
         marks = ", ".join("?" * len(keys))
         sql = f"SELECT DISTINCT key FROM responses WHERE key IN ({marks}) AND state IN {_LIVE}"  # noqa: S608
         return frozenset(str(key) for (key,) in self._db.execute(sql, tuple(keys)))
+
+    def runs_to_advance(self, limit: int) -> list[Run]:
+        """Those whose step no longer waits for the operator or the responder."""
+        rows = self._db.execute(
+            "SELECT r.incident, r.playbook, r.step FROM playbook_runs AS r WHERE r.state = 'running'"
+            " AND NOT EXISTS (SELECT 1 FROM responses AS p WHERE p.incident = r.incident"
+            " AND p.by GLOB 'playbook:' || r.playbook || '/*' AND p.state IN ('proposed', 'intended'))"
+            " ORDER BY r.incident LIMIT ?",
+            (limit,),
+        )
+        return [Run(incident=incident, playbook=playbook, step=step) for incident, playbook, step in rows]
+
+    def states_of(self, incident: int, by: str) -> frozenset[str]:
+        """States of the responses that `by` asked for."""
+        sql = "SELECT DISTINCT state FROM responses WHERE incident = ? AND by = ?"
+        return frozenset(str(state) for (state,) in self._db.execute(sql, (incident, by)))
 
     def proposals(self) -> int:
         return int(self._db.execute("SELECT count(*) FROM responses WHERE state = 'proposed'").get)

@@ -30,6 +30,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     actions: tuple[Action, ...] = ()
     playbooks: tuple[str, ...] = ()
     """Playbooks that apply; their first steps are among the actions."""
+    shadowed: tuple[Action, ...] = ()
+    """What playbooks in shadow mode would do; it is only written down."""
     folded_into: str | None = None
     held: bool = False
     """A gate found a reason why nothing may be done without asking."""
@@ -63,5 +65,6 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     actions: tuple[Action, ...] = ()
     """With `auto` they are ordered, without they are proposed."""
     playbooks: tuple[str, ...] = ()
+    shadowed: tuple[Action, ...] = ()
     folded_into: str | None = None
     passages: tuple[Passage, ...] = ()

@@ -11,14 +11,15 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from innerwarden.agent.state.responses import Order
 from innerwarden.agent.state.rows import IncidentRow
 from innerwarden.agent.state.triage import Decisions, Judged, Queue, TriageReader
 from innerwarden.agent.state.writer import Writer
 from innerwarden.agent.triage.draft import Action, Decision
 from innerwarden.agent.triage.facts import Facts
 from innerwarden.agent.triage.gather import Batch, Gatherer, Sources, key_of
+from innerwarden.agent.triage.orders import order_of
 from innerwarden.agent.triage.pipeline import decide
+from innerwarden.agent.triage.runs import Runs
 from innerwarden.agent.triage.settings import Settings
 from innerwarden.model.record import Decided, Outcome
 
@@ -46,6 +47,7 @@ class Triage:
         self._writer = writer
         self._settings = settings
         self._gatherer = Gatherer(self._reader, sources or Sources())
+        self._runs = Runs(self._reader, self._gatherer, writer)
         self._queue = queue
         self._asked = asked
 
@@ -53,14 +55,14 @@ class Triage:
         self._reader.close()
 
     def step(self) -> bool:
-        """Decide up to BATCH_ROWS incidents; False when there was none.
+        """Decide up to BATCH_ROWS incidents, or let playbooks go on; False when there was nothing to do.
 
         Raises StorageError when the disk refuses: nothing was decided, and the same step may be called again.
         """
         rows = self._reader.undecided(BATCH_ROWS)
-        if not rows:
-            return False
         settings = self._settings()
+        if not rows:
+            return self._runs.advance(settings)
         batch = Batch(self._reader)
         keys = {row.id: key_of(row) for row in rows}
         stored = {row.id: self._reader.earlier(keys[row.id]) for row in rows}
@@ -102,28 +104,25 @@ class Triage:
             confidence=decision.confidence,
             recorded=decision.folded_into is None
             and (decision.outcome is not Outcome.WATCH or facts.is_grave),
-            orders=tuple(order_of(facts.incident, decision, action) for action in decision.actions),
+            orders=tuple(
+                order_of(facts.incident, action, decision.reason, decision.confidence)
+                for action in decision.actions
+            ),
             playbooks=decision.playbooks,
+            shadowed=tuple(_shadow(facts.incident, action) for action in decision.shadowed),
             folded_into=decision.folded_into,
             asked=decision.folded_into is None and self._asked is not None and self._asked(facts, decision),
         )
 
 
-def order_of(incident: IncidentRow, decision: Decision, action: Action) -> Order:
-    return Order(
-        decided=Decided(
-            incident_id=incident.incident_id,
-            outcome=Outcome.ACT if action.auto else Outcome.PROPOSE,
-            by=action.by,
-            reason=f"{action.reason}; {decision.reason}",
-            verb=action.verb,
-            ttl_s=action.ttl_s,
-            confidence=decision.confidence,
-        ),
+def _shadow(incident: IncidentRow, action: Action) -> Decided:
+    return Decided(
+        incident_id=incident.incident_id,
+        outcome=Outcome.WATCH,
+        by=action.by,
+        reason=f"shadow: {action.reason}",
         verb=action.verb,
         ttl_s=action.ttl_s,
-        incident=incident.id,
-        proposed=not action.auto,
     )
 
 

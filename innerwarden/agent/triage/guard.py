@@ -28,7 +28,7 @@ REVIEW_CONFIDENCE = 0.60
 def guard(facts: Facts, settings: Settings, draft: Draft, passages: tuple[Passage, ...] = ()) -> Decision:
     """The decision that may be made of a draft."""
     actions, refusals = allowed_actions(facts, settings, () if draft.folded_into else draft.actions)
-    reasons = [*draft.reasons, *refusals]
+    reasons = [*draft.reasons, *dict.fromkeys(refusals)]
     confidence = total(facts.severity, draft.contributions)
     outcome, by = _outcome(facts, draft, actions, confidence)
     if facts.is_grave and outcome is Outcome.DISMISS:
@@ -43,6 +43,7 @@ def guard(facts: Facts, settings: Settings, draft: Draft, passages: tuple[Passag
         confidence=confidence,
         actions=actions if outcome in (Outcome.ACT, Outcome.PROPOSE) else (),
         playbooks=draft.playbooks,
+        shadowed=draft.shadowed,
         folded_into=draft.folded_into,
         passages=passages,
     )
@@ -54,7 +55,7 @@ def _outcome(
     if actions and not draft.settled:
         first = next((a for a in actions if a.auto), actions[0])
         return (Outcome.ACT if first.auto else Outcome.PROPOSE), first.by
-    if draft.outcome is not None:
+    if draft.outcome not in (None, Outcome.ACT, Outcome.PROPOSE):  # without an action these two say nothing
         return draft.outcome, draft.by
     if facts.is_grave:
         return Outcome.NEEDS_REVIEW, "gate:severity"

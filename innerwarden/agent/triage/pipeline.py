@@ -1,36 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one ordered pipeline. Every gate is here, in order, and nowhere else; behind them stands the guard."""
+"""The one ordered pipeline: the gates that model.record.GATES names, and behind them the guard."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 
+from innerwarden.agent.triage import gates
 from innerwarden.agent.triage.draft import Decision, Draft, Passage
 from innerwarden.agent.triage.facts import Facts
-from innerwarden.agent.triage.gates import (
-    correlation,
-    dedupe,
-    enrichment,
-    opinion,
-    playbooks,
-    posture,
-    rules,
-    trust,
-)
 from innerwarden.agent.triage.guard import guard
 from innerwarden.agent.triage.settings import Settings
+from innerwarden.model import record
 
 Gate = Callable[[Facts, Settings, Draft], Draft]
 
-GATES: tuple[tuple[str, Gate], ...] = (
-    ("dedupe", dedupe.gate),
-    ("trust", trust.gate),
-    ("posture", posture.gate),
-    ("enrichment", enrichment.gate),
-    ("correlation", correlation.gate),
-    ("rules", rules.gate),
-    ("playbooks", playbooks.gate),
-    ("opinion", opinion.gate),
+GATES: tuple[tuple[str, Gate], ...] = tuple(
+    (name, importlib.import_module(f"{gates.__name__}.{name}").gate) for name in record.GATES
 )
 
 

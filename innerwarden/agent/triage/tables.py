@@ -70,12 +70,22 @@ def line_of(text: str, key: str, start: int = 1, end: int | None = None) -> int:
 
 
 def _named_line(text: str, message: str, start: int, end: int) -> int:
-    """msgspec names the unknown field, or the path to a bad value, in back ticks."""
-    for quoted in message.split("`")[1::2]:
-        key = re.sub(r"\[[^\]]*\]", "", quoted).rpartition(".")[2]
+    """msgspec names an unknown field, and the path to a bad value such as `$.steps[1].verb`, in back ticks."""
+    quoted = message.split("`")[1::2]
+    path = next((part for part in quoted if part.startswith("$.")), "")
+    for name, place in re.findall(r"\.(\w+)(?:\[(\d+)\])?", path):
+        headers = [n for n in range(start, end + 1) if _is_header(text, n, name)]
+        if len(headers) > int(place or 0):
+            start = headers[int(place or 0)]
+    for key in (*(part for part in quoted if not part.startswith("$")), path.rpartition(".")[2]):
         if key and (line := line_of(text, key, start, end)) != start:
             return line
     return start
+
+
+def _is_header(text: str, number: int, name: str) -> bool:
+    line = text.splitlines()[number - 1].replace(" ", "") if number <= len(text.splitlines()) else ""
+    return line.startswith("[") and line.strip("[]").endswith(f".{name}")
 
 
 def gather(

@@ -34,7 +34,7 @@ CREATE TABLE triage_questions (
 CREATE TABLE playbook_runs (
     incident    INTEGER NOT NULL REFERENCES incidents (id) ON DELETE CASCADE,
     playbook    TEXT    NOT NULL,
-    done_steps  INTEGER NOT NULL,
+    step        INTEGER NOT NULL,                   -- place of the one that was asked for last
     state       TEXT    NOT NULL CHECK (state IN ('running', 'done', 'aborted')),
     PRIMARY KEY (incident, playbook)
 ) STRICT, WITHOUT ROWID;
@@ -59,5 +59,6 @@ CREATE TABLE budgets (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX responses_key     ON responses (key, id);
+CREATE INDEX responses_incident ON responses (incident);
 CREATE INDEX responses_created ON responses (created_ns);
 """

@@ -18,6 +18,8 @@ def gate(facts: Facts, settings: Settings, draft: Draft) -> Draft:
         if playbook.objection(facts.incident, facts.severity, facts.related.chains) is not None:
             continue
         if playbook.shadow:
+            would = [a for n in range(len(playbook.steps)) for a in step_actions(playbook, n, facts)[0]]
+            draft = msgspec.structs.replace(draft, shadowed=(*draft.shadowed, *would))
             draft = draft.because(f"playbook {playbook.id} would apply (shadow)")
             continue
         actions, missing = step_actions(playbook, 0, facts, held=draft.held)
