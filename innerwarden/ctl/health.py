@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from innerwarden.agent.state.outbox import ChannelRow
-from innerwarden.agent.state.rows import CheckRow, CursorRow, StateRow, TaskRow
+from innerwarden.agent.state.rows import CheckRow, CursorRow, Funnel, StateRow, TaskRow
 from innerwarden.ctl.reading import SILENT_AFTER_S, locked_by, reading, sensor_health
 from innerwarden.errors import InnerWardenError
 from innerwarden.model.health import SensorHealth
@@ -40,6 +40,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     state: StateRow | None
     checks: tuple[CheckRow, ...]
     notify: tuple[ChannelRow, ...]
+    triage: Funnel | None
     trouble: tuple[str, ...]
 
 
@@ -54,9 +55,10 @@ def gather(data_dir: Path) -> Status:
     state: StateRow | None = None
     checks: tuple[CheckRow, ...] = ()
     notify: tuple[ChannelRow, ...] = ()
+    triage: Funnel | None = None
     try:
         with reading(data_dir) as reader:
-            tasks, ingest = tuple(reader.tasks()), reader.cursor()
+            tasks, ingest, triage = tuple(reader.tasks()), reader.cursor(), reader.funnel()
             state, checks = reader.state(), tuple(reader.checks())
             notify = reader.outbox(0).channels
     except InnerWardenError as error:
@@ -66,6 +68,8 @@ def gather(data_dir: Path) -> Status:
     if ingest and ingest.bad_lines:
         trouble.append(f"{ingest.bad_lines} findings lines could not be read")
     trouble += _untold(notify)
+    if triage and triage.failed:
+        trouble.append(f"triage failed on {triage.failed} incidents; see the agent's log")
     detail = f"pid {agent_pid}" if agent_pid else f"does not run on {data_dir}"
     return Status(
         data_dir=str(data_dir),
@@ -78,6 +82,7 @@ def gather(data_dir: Path) -> Status:
         state=state,
         checks=checks,
         notify=notify,
+        triage=triage,
         trouble=tuple(trouble),
     )
 

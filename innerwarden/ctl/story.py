@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
-    from innerwarden.agent.state.rows import IncidentRow
+    from innerwarden.agent.state.rows import IncidentRow, TriageRow
     from innerwarden.model.finding import Process, ProcessRef
 
 UNSET_UID = 4294967295
 
 
-def tell(row: IncidentRow, related: Sequence[IncidentRow]) -> None:
+def tell(row: IncidentRow, related: Sequence[IncidentRow], decided: TriageRow | None = None) -> None:
     """Print the whole story; every piece of outside text is escaped."""
     from rich.text import Text
 
@@ -43,6 +43,10 @@ def tell(row: IncidentRow, related: Sequence[IncidentRow]) -> None:
         _head("Process tree")
         out.print(_tree(fields.process))
     _section("Evidence", [f"{_clock(e.ts)}{e.text}" for e in fields.evidence], "none was recorded")
+    if decided is not None:
+        lines = [f"{decided.outcome}, by {decided.by}", *decided.reason.split("; ")]
+        lines += [f"a model says: {decided.explanation}"] if decided.explanation else []
+        _section("What was decided, and why", lines, "")
     _section("Next checks", list(fields.recommended_checks), "none are suggested")
     _section(
         "What this verdict could not see", list(fields.blind), "nothing was lost in the time that it rests on"

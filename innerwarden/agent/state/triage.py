@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from innerwarden.agent.state import record, responses
+from innerwarden.agent.state import notices, record, responses
 from innerwarden.agent.state.connection import open_read_only
 from innerwarden.agent.state.read import ROW, incident_of
 from innerwarden.agent.state.responses import Order
 from innerwarden.agent.state.rows import IncidentRow
 from innerwarden.agent.state.tx import Tx
-from innerwarden.clock import NS
 from innerwarden.model.entity import EntityRef
 from innerwarden.model.finding import Evidence
 from innerwarden.model.record import Decided, Outcome
@@ -34,9 +33,6 @@ LOOK_BACK = 200
 MEMBERS = 64
 _SEVERITIES = tuple(Severity)
 _LIVE = "('proposed', 'intended', 'active', 'undoing')"
-
-#: Puts into the outbox what people are to be told of a decided incident.
-Queue = Callable[[Tx, IncidentRow, Outcome], None]
 
 
 class EarlierRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +72,7 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
 
     judged: tuple[Judged, ...]
     counted: dict[str, int]
-    queue: Queue | None = None
+    dry_run: bool = True
     durable: bool = True
 
     def apply(self, tx: Tx) -> int:
@@ -124,11 +120,26 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
             )
         for entry in one.shadowed:
             record.append(tx, entry)
-        order(tx, one.orders)
+        ids = order(tx, one.orders)
         if one.recorded and not one.orders:
             record.append(tx, decided(one))
-        if self.queue is not None:
-            self.queue(tx, one.incident, one.outcome)
+        # Every critical is told by itself; one that folds was told with the one that it folds into.
+        if one.folded_into is None or one.severity is not Severity.CRITICAL:
+            self._tell(tx, one, ids)
+
+    def _tell(self, tx: Tx, one: Judged, ids: list[str | None]) -> None:
+        first = next((place for place, found in enumerate(ids) if found is not None), None)
+        told = None if first is None else one.orders[first]
+        notices.queue(
+            tx,
+            one.incident.id,
+            one.outcome,
+            reason=one.reason,
+            verb=None if told is None else told.verb,
+            ttl_s=None if told is None else told.ttl_s,
+            dry_run=self.dry_run,
+            response_id=None if first is None or not one.orders[first].proposed else ids[first],
+        )
 
 
 def decided(one: Judged) -> Decided:
@@ -141,17 +152,22 @@ def decided(one: Judged) -> Decided:
     )
 
 
-def order(tx: Tx, orders: Iterable[Order]) -> None:
-    """Store each; what waits for an answer already, or is in effect, is recorded and not asked for again."""
+def order(tx: Tx, orders: Iterable[Order]) -> list[str | None]:
+    """Store each, and return the id that it got; None: it waits for an answer already, or is in effect, and is
+    recorded all the same."""
+    ids: list[str | None] = []
     for one in orders:
         live = tx.db.execute(
             f"SELECT 1 FROM responses WHERE key = ? AND state IN {_LIVE} LIMIT 1",  # noqa: S608 - our own text
             (one.verb.key(),),
         ).get
+        found = None
         if live is not None:
             record.append(tx, one.decided)
-        elif responses.intend(tx, one) is not None:
+        elif (found := responses.intend(tx, one)) is not None:
             tx.count("triage.proposed" if one.proposed else "triage.ordered")
+        ids.append(found)
+    return ids
 
 
 class AdvanceRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,14 +235,15 @@ class TriageReader:
     def detectors_about(
         self, entities: Sequence[EntityRef], own: int, since_ns: int, until_ns: int
     ) -> frozenset[str]:
-        """Detectors of other incidents of the sensor and the agent that name one of the entities, in event time."""
+        """Detectors of other incidents of the sensor that name one of the entities, in event time; what puts findings
+        together counts for nothing here."""
         found: set[str] = set()
         for entity in entities:
             rows = self._db.execute(
                 "SELECT DISTINCT i.detector FROM (SELECT incident FROM incident_entities"
                 " WHERE value = ? AND type = ? ORDER BY incident DESC LIMIT ?) AS e"
                 " JOIN incidents AS i ON i.id = e.incident"
-                " WHERE i.id <> ? AND i.ts_ns BETWEEN ? AND ? AND i.source <> 'correlation' AND i.severity >= ?",
+                " WHERE i.id <> ? AND i.ts_ns BETWEEN ? AND ? AND i.source = 'sensor' AND i.severity >= ?",
                 (entity.value, entity.type, LOOK_BACK, own, since_ns, until_ns, Severity.LOW.rank),
             )
             found |= {str(name) for (name,) in rows}
@@ -293,30 +310,3 @@ class TriageReader:
         """Responses that were ordered since, whatever became of them; what only waits for an answer is none."""
         sql = "SELECT count(*) FROM responses WHERE created_ns >= ? AND state NOT IN ('proposed', 'denied')"
         return int(self._db.execute(sql, (ns,)).get)
-
-
-class PruneTriage(msgspec.Struct, frozen=True):
-    """Operation: forget decisions that nothing folds into any more, reputation that is stale, budgets of periods
-    that ended; returns how many rows went. `keep_ns` is wall time."""
-
-    keep_ns: int
-    rows: int = 500
-    durable: bool = False
-
-    def apply(self, tx: Tx) -> int:
-        gone = 0
-        for table, column, before in (
-            ("triage_latest", "decided_ns", tx.now_ns - self.keep_ns),
-            ("reputation", "expires_ns", tx.now_ns),
-        ):
-            key = "key" if table == "triage_latest" else "provider, address"
-            tx.db.execute(
-                f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table}"  # noqa: S608 - our own names
-                f" WHERE {column} < ? ORDER BY {column} LIMIT ?)",
-                (before, self.rows),
-            )
-            gone += tx.db.changes()
-        return gone
-
-
-HOUR_NS = 3600 * NS

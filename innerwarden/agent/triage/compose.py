@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from innerwarden import paths
-from innerwarden.agent.state.triage import Queue
 from innerwarden.agent.state.writer import Writer
 from innerwarden.agent.triage.detectors import known_detectors
 from innerwarden.agent.triage.engine import Triage
@@ -44,6 +43,7 @@ def settings_of(config: Config, may: May, chains: Iterable[str], others: Iterabl
         playbooks=playbooks,
         may=may,
         enabled=config.responder.enabled,
+        dry_run=config.responder.dry_run,
         verbs=config.responder.verbs,
         hourly_cap=config.responder.hourly_cap,
         max_proposals=triage.max_proposals,
@@ -90,7 +90,6 @@ def open_triage(
     *,
     chains: Iterable[str],
     others: Iterable[str] = (),
-    queue: Queue | None = None,
 ) -> Triage:
     """The whole of it, for the composition root; `close()` it before the writer. Raises RuleError."""
     safety = Safety(config, own=(str(data_dir.resolve()), "/etc/innerwarden"))
@@ -102,4 +101,4 @@ def open_triage(
         return trust.current
 
     sources = Sources(ssh=read_sshd, trust=trusted, related_ns=config.triage.related_s * NS)
-    return Triage(paths.state_db(data_dir), writer, lambda: settings, sources=sources, queue=queue)
+    return Triage(paths.state_db(data_dir), writer, lambda: settings, sources=sources)

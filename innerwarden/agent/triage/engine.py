@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from innerwarden.agent.state.rows import IncidentRow
-from innerwarden.agent.state.triage import Decisions, Judged, Queue, TriageReader
+from innerwarden.agent.state.triage import Decisions, Judged, TriageReader
 from innerwarden.agent.state.writer import Writer
 from innerwarden.agent.triage.draft import Action, Decision
 from innerwarden.agent.triage.facts import Facts
@@ -40,7 +40,6 @@ class Triage:
         settings: Callable[[], Settings],
         *,
         sources: Sources | None = None,
-        queue: Queue | None = None,
         asked: Asked | None = None,
     ) -> None:
         self._reader = TriageReader(state_db)
@@ -48,7 +47,6 @@ class Triage:
         self._settings = settings
         self._gatherer = Gatherer(self._reader, sources or Sources())
         self._runs = Runs(self._reader, self._gatherer, writer)
-        self._queue = queue
         self._asked = asked
 
     def close(self) -> None:
@@ -80,7 +78,7 @@ class Triage:
                 batch.decided(keys[row.id], facts, decision.outcome, asked, ordered)
             tally(counted, decision)
             judged.append(self._judged(keys[row.id], facts, decision))
-        self._writer.run(Decisions(judged=tuple(judged), counted=dict(counted), queue=self._queue))
+        self._writer.run(Decisions(judged=tuple(judged), counted=dict(counted), dry_run=settings.dry_run))
         return True
 
     def _judge(self, facts: Facts, settings: Settings) -> Decision:

@@ -14,6 +14,7 @@ from innerwarden.agent.triage.settings import Settings
 from innerwarden.agent.triage.targets import ENTITIES_OF, PASSIVE
 from innerwarden.log import safe
 from innerwarden.model.entity import EntityType
+from innerwarden.model.finding import OBSERVE_ONLY
 from innerwarden.model.record import Outcome
 from innerwarden.model.severity import Severity
 from innerwarden.model.verb import AnyVerb
@@ -96,11 +97,8 @@ def _target_text(verb: AnyVerb) -> str:
 def objection(facts: Facts, settings: Settings, action: Action) -> str | None:
     """Why this must not even be proposed, or None."""
     verb = action.verb
-    if verb.id not in ENTITIES_OF:
-        return "no such verb"
-    wrong_target = _wrong_target(facts, verb)
-    if wrong_target is not None:
-        return wrong_target
+    if (wrong := _wrong_incident(facts, verb) or _wrong_target(facts, verb)) is not None:
+        return wrong
     if verb.key() in facts.load.live:
         return "it is in effect, ordered or proposed already"
     if verb.id not in settings.verbs:
@@ -111,6 +109,12 @@ def objection(facts: Facts, settings: Settings, action: Action) -> str | None:
         logger.exception("the safety check failed verb=%s", verb.id)
         return "the safety check failed"
     return None if ruling.allowed else f"{ruling.reason} ({ruling.rule})"
+
+
+def _wrong_incident(facts: Facts, verb: AnyVerb) -> str | None:
+    if verb.id not in ENTITIES_OF:
+        return "no such verb"
+    return f"it is tagged {OBSERVE_ONLY}" if OBSERVE_ONLY in facts.incident.fields.tags else None
 
 
 def _wrong_target(facts: Facts, verb: AnyVerb) -> str | None:

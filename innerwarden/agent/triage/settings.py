@@ -23,6 +23,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     playbooks: tuple[Playbook, ...] = ()
     enabled: bool = False
     """responder.enabled."""
+    dry_run: bool = True
+    """responder.dry_run; the responder judges by its own."""
     verbs: tuple[str, ...] = ()
     """responder.verbs."""
     hourly_cap: int = 100

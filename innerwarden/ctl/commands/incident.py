@@ -30,8 +30,9 @@ def incident(
         if row is None:
             raise UsageError(f"no incident has the id {incident_id!r}", "List them: innerwarden incidents")
         related = reader.related(incident_id)
+        decided = reader.triage(incident_id)
     if json:
         data = {name: getattr(row, name) for name in row.__struct_fields__}
-        emit_json("incident", {**data, "related": [one.incident_id for one in related]})
+        emit_json("incident", {**data, "related": [one.incident_id for one in related], "triage": decided})
     else:
-        tell(row, related)
+        tell(row, related, decided)

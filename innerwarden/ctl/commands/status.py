@@ -12,6 +12,7 @@ from innerwarden.ctl.options import DataDir, Json, data_dir_of
 from innerwarden.ctl.output import bytes_text, emit_json, note, shown, table
 
 if TYPE_CHECKING:
+    from innerwarden.agent.state.rows import Funnel
     from innerwarden.ctl.health import Status
     from innerwarden.model.health import WorkerHealth
 
@@ -78,8 +79,23 @@ def _print(found: Status) -> None:
         print()
         told = [(c.channel, str(c.due), str(c.sent_day), str(c.given_up_day)) for c in found.notify]
         table("Notifications", ("channel", "due", "sent 24h", "given up 24h"), told)
+    if found.triage is not None and found.triage.came_in:
+        _triage(found.triage)
     for text in found.trouble:
         note(text)
+
+
+def _triage(funnel: Funnel) -> None:
+    """In, gated, decided, executed."""
+    print()
+    gates = [(g.gate, str(g.came_in), str(g.spoke), str(g.settled)) for g in funnel.gates]
+    table("Triage", ("gate", "in", "spoke", "settled"), gates)
+    came = ", ".join(f"{count} {outcome}" for outcome, count in sorted(funnel.outcomes.items()))
+    print(f"decided    {funnel.came_in} in, {funnel.folded} folded, {came or 'nothing else'}")
+    print(
+        f"done       {funnel.proposed} proposed ({funnel.open_proposals} wait), {funnel.ordered} ordered,"
+        f" {funnel.executed} executed ({funnel.in_effect} in effect), {funnel.dry_run} dry runs"
+    )
 
 
 def _worker(worker: WorkerHealth) -> str:

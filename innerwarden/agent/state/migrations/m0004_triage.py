@@ -52,13 +52,15 @@ CREATE INDEX reputation_expires ON reputation (expires_ns);
 
 -- Calls to the outside in one period (a day, an hour), so that a restart forgets none.
 CREATE TABLE budgets (
-    name   TEXT    NOT NULL,
-    period TEXT    NOT NULL,
-    used   INTEGER NOT NULL,
+    name       TEXT    NOT NULL,
+    period     TEXT    NOT NULL,
+    used       INTEGER NOT NULL,
+    touched_ns INTEGER NOT NULL,
     PRIMARY KEY (name, period)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX responses_key     ON responses (key, id);
 CREATE INDEX responses_incident ON responses (incident);
+CREATE INDEX incidents_reviews ON incidents (triaged_ns) WHERE status = 'needs_review';
 CREATE INDEX responses_created ON responses (created_ns);
 """

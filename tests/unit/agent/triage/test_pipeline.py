@@ -321,7 +321,25 @@ def test_the_funnel_counts_every_gate(tmp_path: Path) -> None:
 
 
 def test_messages_are_queued_with_the_decision(tmp_path: Path) -> None:
-    told = []
-    append(tmp_path, guessing(), c2())
-    triage_all(tmp_path, queue=lambda tx, row, outcome: told.append((row.detector, outcome)))
-    assert told == [("ssh_bruteforce", "propose"), ("c2_callback", "needs_review")]
+    again = guessing(at_s=5)
+    append(tmp_path, guessing(), c2(), again, c2(severity=Severity.CRITICAL), again)
+    repeated = about("ransomware", EntityRef.path("/a"), severity=Severity.CRITICAL, at_s=1, key="two")
+    append(tmp_path, about("ransomware", EntityRef.path("/a"), severity=Severity.CRITICAL), repeated)
+    triage_all(tmp_path)
+    told = rows(
+        tmp_path,
+        "SELECT i.detector, n.outcome, n.response_id FROM notice_intake AS n"
+        " JOIN incidents AS i ON i.id = n.incident ORDER BY n.id",
+    )
+    assert told == [
+        ("ssh_bruteforce", "propose", "r1"),
+        ("c2_callback", "needs_review", None),
+        ("ssh_bruteforce", "watch", None),
+        ("ransomware", "needs_review", None),
+    ]
+
+
+def test_what_is_only_to_be_observed_is_never_acted_on(tmp_path: Path) -> None:
+    append(tmp_path, one := guessing(tags=("observe-only",)))
+    triage_all(tmp_path, settings(rules=(BLOCK,), enabled=True))
+    assert responses(tmp_path) == [] and "tagged observe-only" in decision(tmp_path, one).reason
