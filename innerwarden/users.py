@@ -34,6 +34,11 @@ class Users:
             self._look()
         return self._names.get(uid)
 
+    def knows(self, name: str) -> bool:
+        """Whether an account of this machine has that name."""
+        self.name(0)
+        return name in self._names.values()
+
     def _look(self) -> None:
         try:
             info = self._path.stat()

@@ -14,6 +14,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from innerwarden import paths
+from innerwarden.agent.baseline.engine import Baseline
+from innerwarden.agent.baseline.task import TASK as learn_baseline
 from innerwarden.agent.correlate.engine import Correlator
 from innerwarden.agent.correlate.registry import find_rules
 from innerwarden.agent.ingest import Ingest, Observer
@@ -56,19 +58,24 @@ def run(
         stack.callback(os.close, lock(data_dir))
         writer = Writer(paths.state_db(data_dir))
         stack.callback(writer.close)
-        rules = find_rules()
-        observe = _observer(Correlator(rules, Users().name).observe, KillChain().observe)
+        rules, users = find_rules(), Users()
+        observe = _observer(
+            Correlator(rules, users.name).observe,
+            KillChain().observe,
+            Baseline(config.baseline, users.knows).observe,
+        )
         ingest = Ingest(paths.findings(data_dir), writer, observe)
         stack.callback(ingest.close)
         triage = open_triage(config, data_dir, writer, chains=[rule.id for rule in rules])
         stack.callback(triage.close)
         stack.callback(Worker("triage", triage.step).close)
-        notifier = Notifier(writer, config.notify, config.host_name())
-        stack.callback(notifier.close)
-        slow_loop = SlowLoop(TaskContext(writer, config, data_dir), [*find_tasks(), notifier.task])
-        stack.callback(slow_loop.close)
         operator = Operator(writer, config)
         stack.callback(Control(paths.agent_socket(data_dir), operator.run).close)
+        notifier = Notifier(writer, config.notify, config.host_name(), operate=operator.word)
+        stack.callback(notifier.close)
+        tasks = [*find_tasks(), notifier.task, learn_baseline]
+        slow_loop = SlowLoop(TaskContext(writer, config, data_dir), tasks)
+        stack.callback(slow_loop.close)
         if serve is not None:
             stack.callback(serve(writer, operator))
         logger.info("agent runs data_dir=%s pid=%d", data_dir, os.getpid())

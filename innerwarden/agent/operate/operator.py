@@ -58,6 +58,11 @@ class Operator:
         logger.info("command who=%s what=%s done=%s", safe(who), command.id, answer.done)
         return answer
 
+    def word(self, who: str, word: str, response_id: str) -> str:
+        """`approve` or `deny` from a chat; returns what the person is told."""
+        command = Approve(response_id=response_id) if word == "approve" else Deny(response_id=response_id)
+        return self.run(who, command).text
+
     def _operation(self, who: str, command: AnyCommand) -> Operation[Answer] | Answer:
         if isinstance(command, Block):
             return self._block(who, command)
