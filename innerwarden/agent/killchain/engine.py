@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from innerwarden import lineage
 from innerwarden.agent.killchain.patterns import PATTERNS, Pattern
 from innerwarden.agent.killchain.story import PROGRESS, progress_id, tell_pattern, tell_progress
-from innerwarden.agent.killchain.tactics import BEFORE, stages, tactics_of
 from innerwarden.agent.state.progress import TREE_NS, Seen, Tree, TreeStore, grow
 from innerwarden.agent.state.tx import DatabaseError, Stored, Tx
+from innerwarden.agent.tactics import BEFORE, stages, tactics_of
 from innerwarden.clock import NS
 from innerwarden.model.entity import EntityType
 from innerwarden.model.finding import Finding

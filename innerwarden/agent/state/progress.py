@@ -21,6 +21,14 @@ EVICT_ROWS = 64
 #: How long a tree waits for its next finding, in event time.
 TREE_NS = 4 * 3600 * NS
 _SEVERITIES = tuple(Severity)
+#: Primary keys of the bounded tables, where it is not `id`.
+_KEYS = {
+    "attackers": "address",
+    "grams": "gram",
+    "sessions": "entity",
+    "indicators": "value, address",
+    "usual": "part, subject, object",
+}
 
 
 class Tree(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,9 +217,9 @@ def evict(tx: Tx, table: str, most: int, by: str) -> None:
     """Make room for one row: those with the least `by` go, a few at a time, and are counted."""
     if held(tx, table) < most:
         return
-    key = {"attackers": "address", "grams": "gram", "sessions": "entity"}.get(table, "id")
+    key = _KEYS.get(table, "id")
     tx.db.execute(
-        f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} ORDER BY {by} LIMIT ?)",  # noqa: S608
+        f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} ORDER BY {by} LIMIT ?)",  # noqa: S608
         (EVICT_ROWS,),
     )
     tx.count(f"{table}_evicted", tx.db.changes())

@@ -11,12 +11,12 @@ import pytest
 
 from innerwarden.agent.killchain.engine import KillChain
 from innerwarden.agent.killchain.patterns import PATTERNS
-from innerwarden.agent.killchain.tactics import TACTICS, stages, table, tactics_of
 from innerwarden.agent.state import progress
 from innerwarden.agent.state.progress import ExpireTrees
 from innerwarden.agent.state.rows import IncidentRow
 from innerwarden.agent.state.tx import Tx
 from innerwarden.agent.state.writer import Writer
+from innerwarden.agent.tactics import TACTICS, stages, table, tactics_of
 from innerwarden.clock import NS
 from innerwarden.config import Config
 from innerwarden.model.entity import EntityRef
@@ -291,7 +291,7 @@ def test_every_detector_that_a_pattern_names_exists() -> None:
 
 
 def test_every_technique_of_a_detector_has_its_tactics() -> None:
-    from innerwarden.agent.killchain.tactics import BEFORE
+    from innerwarden.agent.tactics import BEFORE
 
     for spec in load_modules([MODULES], Config()).specs.values():
         for technique in (*spec.attack, *(t for v in spec.variants.values() for t in v.attack)):
