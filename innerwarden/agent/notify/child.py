@@ -12,7 +12,8 @@ import time
 
 from innerwarden import paths
 
-MAX_LINE = 65536
+#: A pipe holds 65536 bytes: a line after the first small one is taken whole, even by a child that does not read.
+MAX_LINE = 60_000
 END_S = 1.0
 
 

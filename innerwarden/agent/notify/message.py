@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal
 
 import msgspec
@@ -13,11 +14,14 @@ from innerwarden.model.record import Outcome
 from innerwarden.model.severity import Severity
 
 TEXT_LIMIT = 600
+VALUE_LIMIT = 300
+ID_LIMIT = 800
 ENTITIES = 6
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """`key` names it for good, so that a receiver can tell a repetition. Everything but `kind`, `outcome` and
+    """`key` names it for good, so that a receiver can tell a repetition. As a line of JSON it stays below 60 000 bytes,
+    whatever an incident holds. Everything but `kind`, `outcome` and
     `severity` may come from an attacker."""
 
     kind: Literal["incident", "closed", "summary", "digest", "burst", "test"]
@@ -50,3 +54,10 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 def cut(text: str, limit: int = TEXT_LIMIT) -> str:
     """At most `limit` characters; what is left out is said."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def bounded_id(text: str) -> str:
+    """The id itself where it has a usual length, else its beginning and what tells it from others."""
+    if len(text) <= ID_LIMIT:
+        return text
+    return f"{text[: ID_LIMIT - 80]}…{hashlib.sha256(text.encode('utf-8', 'backslashreplace')).hexdigest()}"

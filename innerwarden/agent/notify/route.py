@@ -7,10 +7,10 @@ import msgspec
 
 from innerwarden.agent.notify import hours
 from innerwarden.agent.notify.gate import About, Standing, Verdict, gate
-from innerwarden.agent.notify.message import ENTITIES, Message, cut
+from innerwarden.agent.notify.message import ENTITIES, VALUE_LIMIT, Message, bounded_id, cut
 from innerwarden.agent.notify.settle import take
 from innerwarden.agent.state import notices
-from innerwarden.agent.state.notices import HOUR_NS, Group, Incident, NewNotice
+from innerwarden.agent.state.notices import HOUR_NS, Group, Held, Incident, NewNotice
 from innerwarden.agent.state.tx import Tx
 from innerwarden.clock import NS
 from innerwarden.config import ChannelConfig, NotifyConfig
@@ -135,19 +135,22 @@ class _Router:
 
     def _message(self, incident: Incident) -> Message:
         fields = incident.fields
+        name = bounded_id(fields.incident_id)
         return Message(
             kind="incident",
-            key=fields.incident_id,
-            host=fields.host,
+            key=name,
+            host=cut(fields.host, VALUE_LIMIT),
             ts_ns=incident.ts_ns,
             severity=incident.severity,
-            incident_id=fields.incident_id,
-            detector=incident.detector,
+            incident_id=name,
+            detector=cut(incident.detector, VALUE_LIMIT),
             title=cut(fields.title),
             summary=cut(fields.summary),
-            entities=tuple(EntityRef(one.type, cut(one.value)) for one in fields.entities[:ENTITIES]),
+            entities=tuple(
+                EntityRef(one.type, cut(one.value, VALUE_LIMIT)) for one in fields.entities[:ENTITIES]
+            ),
             tags=tuple(cut(tag, 64) for tag in fields.tags[:16]),
-            attack=fields.attack[:16],
+            attack=tuple(cut(one, 16) for one in fields.attack[:16]),
             outcome=incident.outcome,
             reason=cut(incident.reason),
             action="" if incident.verb is None else action_text(incident.verb),
@@ -161,11 +164,12 @@ class _Router:
         begin = incident.fields.incident_id
         if self._channels[name].kind not in CLOSES or not notices.knows(self._tx, name, begin):
             return
-        message = msgspec.structs.replace(self._message(incident), kind="closed", key=f"closed:{begin}")
+        told = self._message(incident)
+        message = msgspec.structs.replace(told, kind="closed", key=f"closed:{told.key}")
         self._add(
             NewNotice(
                 channel=name,
-                key=message.key,
+                key=f"closed:{begin}",
                 kind="closed",
                 state="due",
                 severity=incident.severity,
@@ -246,13 +250,13 @@ class _Router:
         kind, _, value = group.entity.partition(":")
         message = Message(
             kind="summary",
-            key=f"summary:{group.incident_id}",
+            key=f"summary:{bounded_id(group.incident_id)}",
             host=self._host,
             ts_ns=group.told_ns,
             severity=severity,
-            incident_id=group.incident_id,
-            detector=group.detector,
-            entities=(EntityRef(EntityType(kind), cut(value)),) if kind else (),
+            incident_id=bounded_id(group.incident_id),
+            detector=cut(group.detector, VALUE_LIMIT),
+            entities=(EntityRef(EntityType(kind), cut(value, VALUE_LIMIT)),) if kind else (),
             count=group.held,
         )
         self._queue(group.channel, message, hours.quiet_until_ns(policy, self._now_ns))
@@ -276,7 +280,7 @@ class _Router:
                 host=self._host,
                 ts_ns=held.since_ns or self._now_ns,
                 severity=worst(held.by_severity),
-                held=held,
+                held=_bounded(held),
                 evicted=state.evicted,
             )
             self._queue(name, message, hours.quiet_until_ns(policy, self._now_ns))
@@ -299,7 +303,7 @@ class _Router:
             host=self._host,
             ts_ns=held.since_ns,
             severity=worst(held.by_severity),
-            held=held,
+            held=_bounded(held),
         )
         self._queue(name, message, self._now_ns)
         notices.put_channel(self._tx, msgspec.structs.replace(state, burst_ns=self._now_ns))
@@ -336,6 +340,14 @@ def worst(by_severity: dict[str, int]) -> Severity:
     """Below Critical: a message that tells of several never overtakes a Critical."""
     ranks = [Severity(name).rank for name, count in by_severity.items() if count]
     return _SEVERITIES[min(max(ranks, default=Severity.INFO.rank), Severity.HIGH.rank)]
+
+
+def _bounded(held: Held) -> Held:
+    return msgspec.structs.replace(
+        held,
+        worst=tuple(bounded_id(one) for one in held.worst),
+        by_detector=tuple((cut(name, VALUE_LIMIT), count) for name, count in held.by_detector),
+    )
 
 
 def action_text(verb: AnyVerb) -> str:

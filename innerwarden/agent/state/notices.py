@@ -411,7 +411,7 @@ def orphans(tx: Tx, names: tuple[str, ...], now_ns: int) -> int:
     marks = ", ".join("?" * len(names))
     others = f"channel NOT IN ({marks})"
     tx.db.execute(
-        "UPDATE notices SET state = 'dead', ended_ns = ?, detail = 'the channel is configured no more'"  # noqa: S608
+        "UPDATE notices SET state = 'dead', ended_ns = ?, detail = 'the channel is switched off or gone'"  # noqa: S608
         f" WHERE state IN ('due', 'deferred') AND {others}",
         (now_ns, *names),
     )

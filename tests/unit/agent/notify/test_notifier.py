@@ -21,8 +21,10 @@ from innerwarden.clock import NS
 from innerwarden.config import ChannelConfig, NotifyConfig
 from innerwarden.model.entity import EntityRef
 from innerwarden.model.severity import Severity
+from innerwarden.model.verb import SuspendSudo
 from tests.unit.agent.notify.servers import Answer, HttpServer, Seen, http_server, secret_file, wait_until
-from tests.unit.agent.notify.support import NOON_NS, Store, store
+from tests.unit.agent.notify.support import NOON_NS, Store, Triaged, store
+from tests.unit.agent.support import finding
 
 SECRET = "sEcReT-8471"
 
@@ -193,6 +195,27 @@ def test_each_message_of_a_long_queue_arrives_once(tmp_path: Path, server: HttpS
         sent = [run.store.triage(Severity.CRITICAL) for _ in range(150)]
         run.until(lambda: run.store.states() == {"sent": 150}, 60)
         assert sorted(keys(server)) == sorted(sent)
+
+
+def test_an_incident_of_any_size_fits_into_its_message(tmp_path: Path, server: HttpServer) -> None:
+    huge = "\x01" * 9000
+    config = webhook(tmp_path, server, burst_count=2, group_count=2, digest_severity="low")
+    with running(tmp_path, config) as run:
+        many = tuple(EntityRef.user(f"{number}{huge}") for number in range(9))
+        for number in range(8):
+            severity = Severity.CRITICAL if number == 0 else Severity.HIGH if number < 5 else Severity.LOW
+            made = finding(f"d{huge}", key=f"{huge}{number}", entities=many, severity=severity, summary=huge)
+            fields = msgspec.structs.replace(made.fields, title=huge, tags=(huge,) * 30, attack=(huge,) * 30)
+            verb = SuspendSudo(user=huge)
+            run.store.writer.run(
+                Triaged(finding=msgspec.structs.replace(made, fields=fields), reason=huge, verb=verb)
+            )
+        run.notifier.tick()
+        run.clock.ns += 24 * 3600 * NS
+        run.until(lambda: set(run.store.states()) <= {"sent", "grouped", "told"})
+        kinds = {seen.json()["message"]["kind"] for seen in server.seen}
+        assert kinds == {"incident", "summary", "burst", "digest"}
+        assert len(set(keys(server))) == len(server.seen)
 
 
 def test_no_secret_is_in_logs_or_database(
