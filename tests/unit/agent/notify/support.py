@@ -69,6 +69,16 @@ class Closed(msgspec.Struct, frozen=True):
         notices.queue_closed(tx, self.incident, Outcome.ACT, "operator:ana")
 
 
+class Again(msgspec.Struct, frozen=True):
+    """Operation: hand an incident over that was handed over before."""
+
+    incident: int
+    durable: bool = False
+
+    def apply(self, tx: Tx) -> None:
+        notices.queue(tx, self.incident, Outcome.WATCH)
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     channel: str

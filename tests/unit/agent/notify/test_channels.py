@@ -417,6 +417,15 @@ def test_cef_has_seven_fields_and_one_key_each(title: str, value: str) -> None:
     assert keys.count("suser") == 1 and keys.count("src") == 0 and keys[0] == "rt"
 
 
+def test_a_value_makes_no_key_of_its_own_in_cef() -> None:
+    made = msgspec.structs.replace(
+        MESSAGE, entities=(EntityRef.user("x src=198.51.100.1 \\"),), incident_id="i|d"
+    )
+    line = cef.cef(made)
+    assert r"suser=x src\=198.51.100.1 \\" in line
+    assert "externalId=i|d" in line
+
+
 @given(TEXTS)
 def test_structured_data_is_always_closed(value: str) -> None:
     made = msgspec.structs.replace(
@@ -478,6 +487,17 @@ def test_failures_never_hold_the_url(tmp_path: Path, url: str, detail: str) -> N
     assert not result.ok
     assert SECRET not in result.detail
     assert result.detail == detail or detail == "the answer is no HTTP"
+
+
+def test_an_error_that_nobody_foresaw_is_told_without_its_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(delivery: object) -> None:
+        raise LookupError(SECRET)
+
+    monkeypatch.setattr("innerwarden.agent.notify.channels.slack.send", broken)
+    result = through(MESSAGE, ChannelConfig(kind="slack", secret=secret_file(tmp_path, SECRET)))
+    assert result == Result(ok=False, detail="failed (LookupError)")
 
 
 def test_a_server_that_is_slow(server: HttpServer, tmp_path: Path) -> None:

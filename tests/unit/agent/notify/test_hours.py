@@ -78,6 +78,20 @@ def test_one_digest_a_local_day_and_nothing_lost(tmp_path: Path, hour: int, star
         assert one.rows(state="deferred") == []
 
 
+@pytest.mark.parametrize(
+    ("moment", "day"),
+    [
+        ("2026-01-02T06:59:59", "2026-01-01"),
+        ("2026-01-02T07:00:00", "2026-01-02"),
+        ("2026-01-02T22:59:59", "2026-01-02"),
+        ("2026-01-02T23:00:00", "2026-01-02"),
+        ("2026-01-03T07:00:00", "2026-01-03"),
+    ],
+)
+def test_the_day_of_a_digest_begins_at_its_hour(moment: str, day: str) -> None:
+    assert hours.digest_day(ChannelConfig(digest_hour=8), utc(moment)) == day
+
+
 def test_a_clock_that_ran_ahead_does_not_end_digests() -> None:
     assert hours.is_later("2026-01-03", "2026-01-02")
     assert not hours.is_later("2026-01-02", "2026-01-02")

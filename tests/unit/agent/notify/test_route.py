@@ -14,7 +14,7 @@ from innerwarden.model.entity import EntityRef
 from innerwarden.model.record import Outcome
 from innerwarden.model.severity import Severity
 from innerwarden.model.verb import BlockAddress
-from tests.unit.agent.notify.support import HOUR_NS, NOON_NS, one_channel, store
+from tests.unit.agent.notify.support import HOUR_NS, NOON_NS, Again, one_channel, store
 
 
 def test_an_incident_reaches_each_channel_once(tmp_path: Path) -> None:
@@ -26,6 +26,18 @@ def test_an_incident_reaches_each_channel_once(tmp_path: Path) -> None:
         one.route()
         for name in config.channels:
             assert [(r.key, r.state) for r in one.rows(name)] == [(incident, "due")]
+
+
+def test_a_second_hand_over_counts_nowhere(tmp_path: Path) -> None:
+    with store(tmp_path, one_channel()) as one:
+        one.triage()
+        one.triage()
+        one.route()
+        for number in (1, 2):
+            one.writer.run(Again(number))
+        one.route()
+        assert one.states() == {"due": 1, "grouped": 1}
+        assert one.ask("SELECT held FROM notice_groups") == [(1,)]
 
 
 def test_what_is_handed_over_is_kept_in_the_message(tmp_path: Path) -> None:
@@ -198,6 +210,13 @@ def test_the_outbox_is_bounded_and_keeps_criticals(tmp_path: Path) -> None:
         assert one.counters()["notices_evicted"] == 140
         one.route(NOON_NS + 24 * HOUR_NS)
         assert [r.message().evicted for r in one.rows(kind="digest")] == [140]
+        since = one.counters()["notices_evicted"] - 140
+        one.config = NotifyConfig(enabled=True, outbox_entries=1000, channels=config.channels)
+        one.triage(Severity.MEDIUM)
+        one.route(NOON_NS + 24 * HOUR_NS)
+        one.route(NOON_NS + 48 * HOUR_NS)
+        assert [r.message().evicted for r in one.rows(kind="digest")] == [140, since]
+        assert since < 5
 
 
 def test_only_criticals_may_exceed_the_bound(tmp_path: Path) -> None:
