@@ -351,6 +351,43 @@ class ResponderConfig(Section, frozen=True):
     enforcement: EnforcementConfig = EnforcementConfig()
 
 
+class AbuseIpDbConfig(Section, frozen=True):
+    """`key_file`: a file that only the agent's user and root may read, or the name of a systemd credential."""
+
+    enabled: bool = False
+    url: str = "https://api.abuseipdb.com"
+    key_file: str = ""
+    daily_budget: int = 800
+    timeout_s: float = 5.0
+    min_score: int = 50
+
+
+class CrowdSecConfig(Section, frozen=True):
+    enabled: bool = False
+    url: str = "http://127.0.0.1:8080"
+    key_file: str = ""
+    daily_budget: int = 10_000
+    timeout_s: float = 2.0
+
+
+class GreyNoiseConfig(Section, frozen=True):
+    enabled: bool = False
+    url: str = "https://api.greynoise.io"
+    key_file: str = ""
+    daily_budget: int = 50
+    timeout_s: float = 5.0
+
+
+class ReputationConfig(Section, frozen=True):
+    """Whom to ask about addresses. `wait_ms` is what a decision waits for answers that are not kept yet."""
+
+    wait_ms: int = 1500
+    keep_hours: int = 24
+    abuseipdb: AbuseIpDbConfig = AbuseIpDbConfig()
+    crowdsec: CrowdSecConfig = CrowdSecConfig()
+    greynoise: GreyNoiseConfig = GreyNoiseConfig()
+
+
 class TriageConfig(Section, frozen=True):
     """What is decided about an incident. Directories hold the operator's TOML files."""
 
@@ -361,6 +398,8 @@ class TriageConfig(Section, frozen=True):
     related_s: int = 3600
     max_proposals: int = 200
     review_days: int = 14
+    geoip_database: str = ""
+    reputation: ReputationConfig = ReputationConfig()
 
 
 ChannelKind = Literal[
@@ -543,6 +582,32 @@ def _check_triage(triage: TriageConfig) -> list[str]:
     ):
         if not least <= (number := getattr(triage, key)) <= most:
             problems.append(f"triage.{key} is {number}; it must lie in {least}..{most}")
+    if triage.geoip_database and not triage.geoip_database.startswith("/"):
+        problems.append(f"triage.geoip_database is {triage.geoip_database!r}; it must be an absolute path")
+    return problems + _check_reputation(triage.reputation)
+
+
+def _check_reputation(reputation: ReputationConfig) -> list[str]:
+    where = "triage.reputation"
+    problems = []
+    if not 0 <= reputation.wait_ms <= 10_000:
+        problems.append(f"{where}.wait_ms is {reputation.wait_ms}; it must lie in 0..10000")
+    if not 1 <= reputation.keep_hours <= 720:
+        problems.append(f"{where}.keep_hours is {reputation.keep_hours}; it must lie in 1..720")
+    if not 1 <= reputation.abuseipdb.min_score <= 100:
+        problems.append(
+            f"{where}.abuseipdb.min_score is {reputation.abuseipdb.min_score}; it must lie in 1..100"
+        )
+    for name in ("abuseipdb", "crowdsec", "greynoise"):
+        one: AbuseIpDbConfig | CrowdSecConfig | GreyNoiseConfig = getattr(reputation, name)
+        if not 0.1 <= one.timeout_s <= 30:
+            problems.append(f"{where}.{name}.timeout_s is {one.timeout_s}; it must lie in 0.1..30")
+        if not 0 <= one.daily_budget <= 1_000_000:
+            problems.append(f"{where}.{name}.daily_budget is {one.daily_budget}; it must lie in 0..1000000")
+        if one.enabled and not one.key_file and name != "greynoise":
+            problems.append(
+                f"{where}.{name} is enabled and has no key_file; name the file that holds its key"
+            )
     return problems
 
 

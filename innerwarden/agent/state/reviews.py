@@ -52,7 +52,7 @@ class PruneTriage(msgspec.Struct, frozen=True, kw_only=True):
         gone = 0
         for table, key, column, before_ns in (
             ("triage_latest", "key", "decided_ns", self.folded_ns),
-            ("reputation", "provider, address", "expires_ns", tx.now_ns),
+            ("reputation", "address, provider", "expires_ns", tx.now_ns),
             ("budgets", "name, period", "touched_ns", self.folded_ns),
         ):
             tx.db.execute(

@@ -6,20 +6,28 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
+
 from innerwarden import paths
+from innerwarden.agent.state.lookups import LookupReader
 from innerwarden.agent.state.writer import Writer
 from innerwarden.agent.triage.detectors import known_detectors
 from innerwarden.agent.triage.engine import Triage
 from innerwarden.agent.triage.gather import Sources
+from innerwarden.agent.triage.outside.geoip import GeoIp
+from innerwarden.agent.triage.outside.http import OutsideError
+from innerwarden.agent.triage.outside.provider import Provider, find_providers
+from innerwarden.agent.triage.outside.reputation import Lookups
 from innerwarden.agent.triage.playbook import load_playbooks
 from innerwarden.agent.triage.rule import load_rules
 from innerwarden.agent.triage.settings import May, Settings
 from innerwarden.agent.triage.sshd import read_sshd
 from innerwarden.clock import NS
 from innerwarden.config import Config
-from innerwarden.errors import InnerWardenError
+from innerwarden.errors import InnerWardenError, UnavailableError
 from innerwarden.model.verb import AnyVerb
 from innerwarden.safety import HostFacts, Policy, Verdict, look, may_act, policy_of
 from innerwarden.trust.judge import TrustSet
@@ -101,4 +109,37 @@ def open_triage(
         return trust.current
 
     sources = Sources(ssh=read_sshd, trust=trusted, related_ns=config.triage.related_s * NS)
-    return Triage(paths.state_db(data_dir), writer, lambda: settings, sources=sources)
+    with ExitStack() as stack:
+        if config.triage.geoip_database:
+            geoip = GeoIp(Path(config.triage.geoip_database))
+            stack.callback(geoip.close)
+            sources = msgspec.structs.replace(sources, place=geoip.place)
+        if providers := _providers(config):
+            lookups = _lookups(config, data_dir, writer, providers, stack)
+            sources = msgspec.structs.replace(sources, reputation=lookups)
+        triage = Triage(paths.state_db(data_dir), writer, lambda: settings, sources=sources)
+        triage.also_close(stack.pop_all())
+    return triage
+
+
+def _providers(config: Config) -> list[Provider]:
+    try:
+        return find_providers(config.triage.reputation)
+    except OutsideError as error:
+        raise UnavailableError(
+            f"triage.reputation: {error}", "Correct it, or switch the provider off"
+        ) from error
+
+
+def _lookups(
+    config: Config, data_dir: Path, writer: Writer, providers: list[Provider], stack: ExitStack
+) -> Lookups:
+    reputation = config.triage.reputation
+    reader = LookupReader(paths.state_db(data_dir))
+    stack.callback(reader.close)
+    lookups = Lookups(
+        reader, writer, providers, wait_s=reputation.wait_ms / 1000, keep_s=reputation.keep_hours * 3600.0
+    )
+    stack.callback(lookups.close)
+    logger.info("addresses are looked up at %s", ", ".join(one.name for one in providers))
+    return lookups

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from innerwarden.agent.state.rows import IncidentRow
@@ -48,8 +49,14 @@ class Triage:
         self._gatherer = Gatherer(self._reader, sources or Sources())
         self._runs = Runs(self._reader, self._gatherer, writer)
         self._asked = asked
+        self._stack = ExitStack()
+
+    def also_close(self, stack: ExitStack) -> None:
+        """What its sources hold open."""
+        self._stack = stack
 
     def close(self) -> None:
+        self._stack.close()
         self._reader.close()
 
     def step(self) -> bool:

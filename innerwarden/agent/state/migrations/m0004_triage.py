@@ -46,7 +46,7 @@ CREATE TABLE reputation (
     listed     INTEGER NOT NULL,
     text       TEXT    NOT NULL,
     expires_ns INTEGER NOT NULL,
-    PRIMARY KEY (provider, address)
+    PRIMARY KEY (address, provider)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX reputation_expires ON reputation (expires_ns);
 
