@@ -388,6 +388,20 @@ class ReputationConfig(Section, frozen=True):
     greynoise: GreyNoiseConfig = GreyNoiseConfig()
 
 
+class ModelConfig(Section, frozen=True):
+    """A language model that explains, and may ask for a review or propose. `protocol` is how it is spoken to."""
+
+    enabled: bool = False
+    protocol: Literal["openai", "ollama"] = "openai"
+    url: str = ""
+    model: str = ""
+    key_file: str = ""
+    min_severity: Severity = Severity.HIGH
+    timeout_s: float = 20.0
+    hourly_budget: int = 30
+    daily_budget: int = 200
+
+
 class TriageConfig(Section, frozen=True):
     """What is decided about an incident. Directories hold the operator's TOML files."""
 
@@ -400,6 +414,7 @@ class TriageConfig(Section, frozen=True):
     review_days: int = 14
     geoip_database: str = ""
     reputation: ReputationConfig = ReputationConfig()
+    model: ModelConfig = ModelConfig()
 
 
 ChannelKind = Literal[
@@ -584,7 +599,22 @@ def _check_triage(triage: TriageConfig) -> list[str]:
             problems.append(f"triage.{key} is {number}; it must lie in {least}..{most}")
     if triage.geoip_database and not triage.geoip_database.startswith("/"):
         problems.append(f"triage.geoip_database is {triage.geoip_database!r}; it must be an absolute path")
-    return problems + _check_reputation(triage.reputation)
+    return problems + _check_reputation(triage.reputation) + _check_model(triage.model)
+
+
+def _check_model(model: ModelConfig) -> list[str]:
+    where = "triage.model"
+    problems = []
+    if model.enabled:
+        problems += [
+            f"{where} is enabled and has no {key}" for key in ("url", "model") if not getattr(model, key)
+        ]
+    if not 1 <= model.timeout_s <= 120:
+        problems.append(f"{where}.timeout_s is {model.timeout_s}; it must lie in 1..120")
+    for key in ("hourly_budget", "daily_budget"):
+        if not 0 <= getattr(model, key) <= 100_000:
+            problems.append(f"{where}.{key} is {getattr(model, key)}; it must lie in 0..100000")
+    return problems
 
 
 def _check_reputation(reputation: ReputationConfig) -> list[str]:

@@ -31,6 +31,8 @@ FOLDED = "folded"
 #: Of an entity that thousands of incidents name, so many of the newest are looked at.
 LOOK_BACK = 200
 MEMBERS = 64
+#: Questions that may wait for a model.
+QUESTIONS = 500
 _SEVERITIES = tuple(Severity)
 _LIVE = "('proposed', 'intended', 'active', 'undoing')"
 
@@ -111,7 +113,11 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
                 ),
             )
         if one.asked:
-            tx.db.execute("INSERT OR IGNORE INTO triage_questions (incident) VALUES (?)", (number,))
+            tx.db.execute(
+                "INSERT OR IGNORE INTO triage_questions (incident) SELECT ?"
+                " WHERE (SELECT count(*) FROM triage_questions) < ?",
+                (number, QUESTIONS),
+            )
         for playbook in one.playbooks:
             tx.db.execute(
                 "INSERT OR IGNORE INTO playbook_runs (incident, playbook, step, state)"

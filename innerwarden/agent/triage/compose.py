@@ -17,8 +17,10 @@ from innerwarden.agent.state.writer import Writer
 from innerwarden.agent.triage.detectors import known_detectors
 from innerwarden.agent.triage.engine import Triage
 from innerwarden.agent.triage.gather import Sources
+from innerwarden.agent.triage.outside.consult import Consultation
 from innerwarden.agent.triage.outside.geoip import GeoIp
 from innerwarden.agent.triage.outside.http import OutsideError
+from innerwarden.agent.triage.outside.model import build_model
 from innerwarden.agent.triage.outside.provider import Provider, find_providers
 from innerwarden.agent.triage.outside.reputation import Lookups
 from innerwarden.agent.triage.playbook import load_playbooks
@@ -117,9 +119,26 @@ def open_triage(
         if providers := _providers(config):
             lookups = _lookups(config, data_dir, writer, providers, stack)
             sources = msgspec.structs.replace(sources, reputation=lookups)
-        triage = Triage(paths.state_db(data_dir), writer, lambda: settings, sources=sources)
+        least = config.triage.model.min_severity
+        asked = (lambda facts, _: facts.severity.at_least(least)) if config.triage.model.enabled else None
+        triage = Triage(paths.state_db(data_dir), writer, lambda: settings, sources=sources, asked=asked)
         triage.also_close(stack.pop_all())
     return triage
+
+
+def open_consultation(
+    config: Config, data_dir: Path, writer: Writer, *, chains: Iterable[str], others: Iterable[str] = ()
+) -> Consultation | None:
+    """What asks the model, for a thread of its own; None where there is none. Raises UnavailableError, RuleError."""
+    if not config.triage.model.enabled:
+        return None
+    try:
+        model = build_model(config.triage.model)
+    except OutsideError as error:
+        raise UnavailableError(f"triage.model: {error}", "Correct it, or switch the model off") from error
+    safety = Safety(config, own=(str(data_dir.resolve()), "/etc/innerwarden"))
+    settings = settings_of(config, safety, chains, others)
+    return Consultation(paths.state_db(data_dir), writer, model, config.triage.model, lambda: settings)
 
 
 def _providers(config: Config) -> list[Provider]:
