@@ -104,6 +104,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     verb: AnyVerb
     state: State
     expires_ns: int
+    verified_ns: int | None = None
     detail: str = ""
 
 

@@ -13,7 +13,6 @@ import msgspec
 
 from innerwarden import __version__
 from innerwarden.config import ResponderConfig
-from innerwarden.errors import InnerWardenError
 from innerwarden.log import safe
 from innerwarden.model.responder import (
     MAX_DETAIL,
@@ -44,6 +43,8 @@ from innerwarden.responder.skill import Refusal, Skills, TargetGone
 logger = logging.getLogger(__name__)
 
 PLAN_LINES, PLAN_CHARS = 50, 1000
+#: Rule of a refusal that says nothing of the target: routes, sessions or trust entries could not be read.
+NO_FACTS = "facts"
 
 
 class Verdict(Protocol):
@@ -116,8 +117,8 @@ class Executor:
             raise Refused("target", f"not a target: {error}") from error
         try:
             verdict = self._judge(verb)
-        except InnerWardenError as error:  # no facts, no action
-            raise Refused("facts", str(error)) from error
+        except Exception as error:  # the border of the judge: no facts, no action
+            raise Refused(NO_FACTS, said(error)) from error
         if not verdict.allowed:
             raise Refused(verdict.rule, verdict.reason)
 
@@ -225,6 +226,7 @@ class Executor:
                 verb=entry.verb,
                 state="undoing" if entry.state == "undoing" else "active",
                 expires_ns=self._expires_ns(entry),
+                verified_ns=self._effects.verified_ns(entry),
                 detail=entry.detail,
             )
             for entry in rest[:PAGE]

@@ -69,7 +69,11 @@ class Responder:
         )
         while not stop.is_set():
             self.server.serve(min(LONGEST_WAIT_S, self.upkeep.wait_s()))
-            self.upkeep.step()
+            try:
+                self.upkeep.step()
+            except Exception:  # the border of a worker: what is in effect still has to end in time
+                logger.exception("upkeep failed and is tried again")
+                stop.wait(1)
         logger.info(
             "responder stops; what is in effect stays until it is over live=%d", len(self._journal.live())
         )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from innerwarden.clock import NS
 from innerwarden.log import safe
 from innerwarden.responder.effects import Effects, names, said
-from innerwarden.responder.executor import Executor, Refused
+from innerwarden.responder.executor import NO_FACTS, Executor, Refused
 from innerwarden.responder.journal import Entry
 from innerwarden.responder.moments import Clock
 from innerwarden.responder.skill import Found
@@ -66,8 +66,7 @@ class Upkeep:
         try:
             self._executor.permit(entry.verb)
         except Refused as refused:
-            self._effects.end(entry, f"refused:{refused.rule}", str(refused))
-            logger.warning("no longer allowed request=%s key=%s rule=%s", *names(entry), refused.rule)
+            self._no_longer(entry, refused)
             return
         if entry.state == "doing":
             if self._executor.armed:
@@ -78,9 +77,18 @@ class Upkeep:
             else:
                 self._effects.end(entry, "interrupted")
 
+    def _no_longer(self, entry: Entry, refused: Refused) -> None:
+        """A target that is protected by now is let go. Without facts nothing new is done, and nothing let go."""
+        logger.warning("not allowed now request=%s key=%s rule=%s", *names(entry), refused.rule)
+        if refused.rule != NO_FACTS:
+            self._effects.end(entry, f"refused:{refused.rule}", str(refused))
+
     def _sweep(self) -> None:
         """Compare what should be there with what is. Without both switches nothing is brought back."""
         self._sweep_ns = self._at.boot() + SWEEP_S * NS
+        for entry in self._effects.journal.live():
+            if entry.state == "doing":
+                self._take_up(entry)
         active = [entry for entry in self._effects.journal.live() if entry.state == "active"]
         for name, skill in self._effects.skills.items():
             mine = [entry for entry in active if entry.verb.id == name]
@@ -119,7 +127,7 @@ class Upkeep:
         try:
             self._executor.permit(entry.verb)
         except Refused as refused:
-            self._effects.end(entry, f"refused:{refused.rule}", str(refused))
+            self._no_longer(entry, refused)
             return
         after = self._effects.again(entry)
         logger.warning("brought back request=%s key=%s state=%s", *names(after), after.state)

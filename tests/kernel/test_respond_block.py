@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from innerwarden.agent.respond.client import Client
 from innerwarden.config import ResponderConfig
 from innerwarden.model.responder import (
     PACKET_BYTES,
@@ -20,12 +22,14 @@ from innerwarden.model.responder import (
     Check,
     Clear,
     Cleared,
+    Do,
     Hello,
     Problem,
     Undo,
     Welcome,
 )
-from tests.kernel.net import BEHIND_V4, FAR_V4, FAR_V6, HERE_V4, OTHER_V4, Daemon, Net, wait
+from innerwarden.model.verb import BlockAddress
+from tests.kernel.net import BEHIND_V4, FAR_V4, FAR_V6, HERE_V4, OTHER_V4, ROOT, Daemon, Net, wait
 
 pytestmark = pytest.mark.kernel
 
@@ -333,3 +337,54 @@ def test_a_second_responder_is_refused(net: Net, start: Start, live: ResponderCo
         second = Daemon(net, directory, live)
         assert second.process.wait(20) == 1
         assert said in second.log.read_text()
+
+
+CONFIG = """
+[responder]
+enabled = true
+dry_run = false
+socket = "{socket}"
+"""
+
+
+def command(net: Net, config: Path, data_dir: Path, *more: str) -> list[str]:
+    words = ["ip", "netns", "exec", net.here, sys.executable, "-m", "innerwarden", "responder"]
+    return [*words, "--config", str(config), "--data-dir", str(data_dir), *more]
+
+
+def test_the_command_serves_and_clears(net: Net, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(CONFIG.format(socket=tmp_path / "r.sock"))
+    before = net.rules()
+    daemon = subprocess.Popen(command(net, config, tmp_path), cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        client = Client(str(tmp_path / "r.sock"))
+        wait((tmp_path / "r.sock").exists)
+        answer = client.answer(Do(request_id="r1", verb=BlockAddress(address=FAR_V4), ttl_s=600))
+        assert (answer.state, net.connect()) == ("active", "dropped")
+    finally:
+        daemon.terminate()
+        assert daemon.wait(10) == 0
+    assert net.connect() == "dropped"
+    done = subprocess.run(
+        command(net, config, tmp_path, "--clear"), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "undone: 1\n"), done.stderr
+    assert (net.rules(), net.connect()) == (before, "passes")
+
+
+@pytest.mark.parametrize("which", ["config", "journal"])
+def test_what_others_could_change_is_not_obeyed(net: Net, tmp_path: Path, which: str) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(CONFIG.format(socket=tmp_path / "r.sock"))
+    if which == "config":
+        config.chmod(0o666)
+    else:
+        (tmp_path / "responder").mkdir(mode=0o700)
+        os.chown(tmp_path / "responder", 65534, 65534)
+    done = subprocess.run(
+        command(net, config, tmp_path), cwd=ROOT, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 3
+    said = "decides what root does" if which == "config" else "belongs to uid 65534"
+    assert said in done.stderr

@@ -44,7 +44,8 @@ class MoveResponse(_Told, frozen=True, kw_only=True):
         try:
             with tx.savepoint():
                 tx.db.execute(
-                    "UPDATE responses SET state = ? WHERE response_id = ?", (self.after, self.response_id)
+                    "UPDATE responses SET state = ?, detail = ? WHERE response_id = ?",
+                    (self.after, self.who, self.response_id),
                 )
         except apsw.ConstraintError:
             return Answer(done=False, text=f"another response already does {key}")
@@ -79,9 +80,9 @@ class UnblockByHand(_Told, frozen=True, kw_only=True):
     def apply(self, tx: Tx) -> Answer:
         keys = (BlockAddress(address=self.address).key(), RateLimitAddress(address=self.address).key())
         rows = tx.db.execute(
-            "UPDATE responses SET state = CASE state WHEN 'active' THEN 'undoing' ELSE 'denied' END"
+            "UPDATE responses SET state = CASE state WHEN 'active' THEN 'undoing' ELSE 'denied' END, detail = ?"
             " WHERE key IN (?, ?) AND state IN ('active', 'intended', 'proposed') RETURNING response_id",
-            keys,
+            (self.who, *keys),
         ).fetchall()
         self.note(tx, self.address)
         if not rows:

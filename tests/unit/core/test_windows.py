@@ -363,7 +363,9 @@ def test_a_long_buffer_fires_where_its_events_one_by_one_do(
     """Events wait for their windows in a queue; what comes out does not depend on it."""
     events = [replace(event, key=f"10.0.0.{number % 5}") for number, event in enumerate(events)]
     oracle = Oracle("event_count", span * MS, "ge", threshold)
-    expected = [(event.ts_ns, event.key, count) for event in events if (count := oracle.add(event)) is not None]
+    expected = [
+        (event.ts_ns, event.key, count) for event in events if (count := oracle.add(event)) is not None
+    ]
     one = correlation("event_count", span * MS, steps=2, threshold=threshold)
     hits = engine_with(one, 2).feed(b"".join(map(record, events)))
     assert [(hit.ts_ns - REAL_BASE_NS, *hit.group, hit.count) for hit in hits] == expected

@@ -91,9 +91,12 @@ def test_the_judge_is_asked_last_of_all_and_his_word_counts(rig: Rig) -> None:
     assert rig.files.calls == []
 
 
-def test_without_facts_nothing_is_done(rig: Rig) -> None:
+@pytest.mark.parametrize(
+    "error", [UnavailableError("routes cannot be read"), OSError("not now"), KeyError("x")]
+)
+def test_without_facts_nothing_is_done(rig: Rig, error: Exception) -> None:
     def blind(_verb: AnyVerb) -> Verdict:
-        raise UnavailableError("routes cannot be read")
+        raise error
 
     rig.judge = blind
     assert (rig.do().rule, rig.files.calls) == ("facts", [])

@@ -10,7 +10,8 @@ import pytest
 
 from innerwarden.config import ResponderConfig
 from innerwarden.model.responder import Check, Do
-from innerwarden.model.verb import KillProcessTree
+from innerwarden.model.verb import AnyVerb, KillProcessTree
+from innerwarden.safety import Verdict
 from tests.unit.responder.support import HOSTILE, LIVE, Crash, Rig, refuse
 
 DRY = msgspec.structs.replace(LIVE, dry_run=True)
@@ -93,6 +94,42 @@ def test_a_restart_judges_again(rig: Rig) -> None:
     rig.judge = refuse("trusted")
     rig.restart()
     assert (rig.files.names(), state(rig)) == ([], ("undone", "refused:trusted"))
+
+
+def test_without_facts_what_is_in_effect_stays_and_nothing_comes_back(rig: Rig) -> None:
+    def blind(_verb: AnyVerb) -> Verdict:
+        raise OSError("not now")
+
+    rig.do()
+    rig.do("r2", "203.0.113.10")
+    (rig.files.directory / "203.0.113.10").unlink()
+    judge, rig.judge = rig.judge, blind
+    rig.restart()
+    assert (rig.files.names(), state(rig), state(rig, "r2")) == ([HOSTILE], ("active", ""), ("active", ""))
+    rig.judge = judge
+    rig.time.pass_s(15)
+    rig.upkeep.step()
+    assert rig.files.names() == ["203.0.113.10", HOSTILE]
+
+
+def test_what_was_interrupted_is_finished_once_there_are_facts(rig: Rig) -> None:
+    def crash(at: str) -> None:
+        raise Crash
+
+    def blind(_verb: AnyVerb) -> Verdict:
+        raise OSError("not now")
+
+    rig.files.fails = crash
+    with pytest.raises(Crash):
+        rig.do()
+    rig.files.fails = lambda step: None
+    judge, rig.judge = rig.judge, blind
+    rig.restart()
+    assert rig.files.names() == []
+    rig.judge = judge
+    rig.time.pass_s(15)
+    rig.upkeep.step()
+    assert (rig.files.names(), state(rig)) == ([HOSTILE], ("active", ""))
 
 
 @pytest.mark.parametrize("config", [DRY, OFF])

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of the agent's and of the responder's side at every kind of step: no decision lost, no effect doubled, none
+left over.
+
+A few points by default; `RESPOND_CRASHES=agent:1-85,responder:1-240` runs those. respond_crashes.py runs them by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kernel.net import ROOT
+
+pytestmark = [pytest.mark.kernel, pytest.mark.slow]
+
+#: Spread over a life's steps, whose number differs a little from run to run.
+POINTS = "agent:1,agent:4,agent:7,agent:16,agent:31,agent:52,agent:70,responder:2,responder:5,responder:9,"
+POINTS += "responder:14,responder:23,responder:44,responder:71,responder:97,responder:133,responder:180"
+
+
+def wanted() -> list[str]:
+    found = []
+    for part in os.environ.get("RESPOND_CRASHES", POINTS).split(","):
+        side, _colon, span = part.partition(":")
+        first, _dash, last = span.partition("-")
+        found += [f"{side}:{n}" for n in range(int(first), int(last or first) + 1)]
+    return found
+
+
+def lives(directory: Path, points: list[str]) -> list[dict[str, Any]]:
+    """Each point's result; in a network namespace of its own."""
+    if shutil.which("nft") is None:
+        pytest.skip("needs nft: apt-get install nftables")
+    directory.mkdir(mode=0o700, exist_ok=True)
+    done = subprocess.run(
+        ["unshare", "-n", sys.executable, "-m", "tests.kernel.respond_crashes", str(directory), *points],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/core"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_undisturbed_it_does_what_was_decided(tmp_path: Path) -> None:
+    (life,) = lives(tmp_path / "lives", [])
+    assert (life["crashes"], life["problems"]) == (0, [])
+    assert life["steps"]["agent"] > 70
+    assert life["steps"]["responder"] > 180
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("point", wanted())
+def test_killed_there_it_still_does(tmp_path: Path, point: str) -> None:
+    (life,) = lives(tmp_path / "lives", [point])
+    assert (life["problems"], life["crashes"]) == ([], 1)
