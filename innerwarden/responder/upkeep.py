@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 #: How long something that others removed (`nft flush ruleset`) may stay away.
 SWEEP_S = 15
+#: The same where nothing is in effect, and only orphans could be found.
+ORPHANS_S = 300
 
 
 class Upkeep:
@@ -27,7 +29,7 @@ class Upkeep:
         self._executor = executor
         self._effects = effects
         self._at = at
-        self._sweep_ns = 0
+        self._sweep_ns = self._orphans_ns = 0
 
     def start(self) -> None:
         """After a crash, a restart or a reboot: what the journal says becomes true, or is ended."""
@@ -90,8 +92,13 @@ class Upkeep:
             if entry.state == "doing":
                 self._take_up(entry)
         active = [entry for entry in self._effects.journal.live() if entry.state == "active"]
+        idle = self._at.boot() < self._orphans_ns
+        if not idle:
+            self._orphans_ns = self._at.boot() + ORPHANS_S * NS
         for name, skill in self._effects.skills.items():
             mine = [entry for entry in active if entry.verb.id == name]
+            if idle and not mine:
+                continue
             try:
                 found = skill.present()
             except Exception as error:  # the border of a skill

@@ -29,7 +29,7 @@ from innerwarden.model.responder import (
     Welcome,
 )
 from innerwarden.model.verb import BlockAddress
-from tests.kernel.net import BEHIND_V4, FAR_V4, FAR_V6, HERE_V4, OTHER_V4, ROOT, Daemon, Net, wait
+from tests.kernel.net import BEHIND_V4, DAEMON, FAR_V4, FAR_V6, HERE_V4, OTHER_V4, ROOT, Daemon, Net, wait
 
 pytestmark = pytest.mark.kernel
 
@@ -265,20 +265,45 @@ def test_clear_removes_all_of_ours_and_nothing_else(net: Net, start: Start, tmp_
     assert daemon.answer(Check(request_id="r20")).why == "cleared"
 
 
-def test_only_root_and_the_agent_are_answered(start: Start) -> None:
-    daemon = start()
-    Path(daemon.socket).chmod(0o666)
-    for part in Path(daemon.socket).parents:
-        if part != Path("/tmp") and part != Path("/"):
-            part.chmod(0o755)
-    script = "import os, socket\nos.setgid(65534); os.setuid(65534)\n"
-    script += f"s = socket.socket(1, 5); s.connect({daemon.socket!r})\n"
-    script += (
-        "try:\n  s.send(b'{\"request\":\"hello\"}'); print(s.recv(99))\nexcept OSError as e: print('refused')"
+STRANGER = """
+import os, socket, sys
+os.setgid(65534)
+os.setuid(65534)
+link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+try:
+    link.connect(sys.argv[1])
+    link.send(b'{"request":"hello"}')
+    print(link.recv(9).decode() or "refused")
+except OSError as error:
+    print("refused")
+"""
+
+
+@pytest.mark.parametrize(
+    ("agent", "opened", "said"),
+    [("nobody-else", True, "refused"), ("nobody", True, '{"reply":'), ("nobody", False, "refused")],
+)
+def test_only_root_and_the_agent_are_answered(
+    net: Net, tmp_path: Path, live: ResponderConfig, agent: str, opened: bool, said: str
+) -> None:
+    code = DAEMON.replace(
+        "upkeep.SWEEP_S",
+        f"from innerwarden.responder import server\nserver.AGENT = {agent!r}\nupkeep.SWEEP_S",
     )
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() in ("refused", "b''")
-    assert isinstance(daemon.ask(Hello()), Welcome)
+    daemon = Daemon(net, tmp_path, live, code)
+    try:
+        assert Path(daemon.socket).stat().st_mode & 0o777 == 0o660
+        if opened:
+            Path(daemon.socket).chmod(0o666)
+        for part in list(Path(daemon.socket).parents)[:-2]:
+            part.chmod(0o755)
+        done = subprocess.run(
+            [sys.executable, "-c", STRANGER, daemon.socket], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == said
+        assert isinstance(daemon.ask(Hello()), Welcome)
+    finally:
+        daemon.end()
 
 
 @pytest.mark.parametrize(

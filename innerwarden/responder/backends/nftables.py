@@ -165,7 +165,7 @@ class Nftables(Backend):
 
     def _there(self, address: str) -> bool:
         ran = command.run("nft", "get", "element", "inet", TABLE, _set_of(address), f"{{ {address} }}")
-        return ran.code == 0 and address.encode() in ran.out
+        return ran.code == 0 and b"elements" in ran.out
 
     def _elements(self, name: str) -> list[str]:
         found: list[str] = []

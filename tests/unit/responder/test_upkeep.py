@@ -215,6 +215,17 @@ def test_orphans_of_a_lost_journal_go(rig: Rig) -> None:
     assert rig.files.names() == []
 
 
+def test_an_orphan_that_comes_later_goes_too(rig: Rig) -> None:
+    rig.upkeep.start()
+    (rig.files.directory / HOSTILE).write_text("put there by a restored backup of the rules")
+    rig.time.pass_s(15)
+    rig.upkeep.step()
+    assert rig.files.names() == [HOSTILE]
+    rig.time.pass_s(285)
+    rig.upkeep.step()
+    assert rig.files.names() == []
+
+
 def test_a_responder_that_is_off_leaves_what_it_does_not_know(rig: Rig) -> None:
     (rig.files.directory / HOSTILE).write_text("of another responder on this host")
     rig.restart(OFF)
