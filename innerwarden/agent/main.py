@@ -18,15 +18,19 @@ from innerwarden.agent.baseline.engine import Baseline
 from innerwarden.agent.baseline.task import TASK as learn_baseline
 from innerwarden.agent.correlate.engine import Correlator
 from innerwarden.agent.correlate.registry import find_rules
+from innerwarden.agent.dna.engine import Dna
+from innerwarden.agent.dna.task import TASK as close_sessions
 from innerwarden.agent.ingest import Ingest, Observer
 from innerwarden.agent.killchain.engine import KillChain
 from innerwarden.agent.notify.notifier import Notifier
 from innerwarden.agent.operate.control import Control
 from innerwarden.agent.operate.operator import Operator
+from innerwarden.agent.respond.client import Client
+from innerwarden.agent.respond.respond import Respond
 from innerwarden.agent.slow_loop import TICK_S, SlowLoop, TaskContext, find_tasks
 from innerwarden.agent.state.tx import Stored, Tx
 from innerwarden.agent.state.writer import StorageError, Writer
-from innerwarden.agent.triage.compose import open_triage
+from innerwarden.agent.triage.compose import open_consultation, open_triage
 from innerwarden.agent.worker import Worker
 from innerwarden.config import Config
 from innerwarden.errors import UnavailableError
@@ -63,17 +67,16 @@ def run(
             Correlator(rules, users.name).observe,
             KillChain().observe,
             Baseline(config.baseline, users.knows).observe,
+            Dna().observe,
         )
         ingest = Ingest(paths.findings(data_dir), writer, observe)
         stack.callback(ingest.close)
-        triage = open_triage(config, data_dir, writer, chains=[rule.id for rule in rules])
-        stack.callback(triage.close)
-        stack.callback(Worker("triage", triage.step).close)
+        _decide(stack, config, data_dir, writer, [rule.id for rule in rules])
         operator = Operator(writer, config)
         stack.callback(Control(paths.agent_socket(data_dir), operator.run).close)
         notifier = Notifier(writer, config.notify, config.host_name(), operate=operator.word)
         stack.callback(notifier.close)
-        tasks = [*find_tasks(), notifier.task, learn_baseline]
+        tasks = [*find_tasks(), notifier.task, learn_baseline, close_sessions]
         slow_loop = SlowLoop(TaskContext(writer, config, data_dir), tasks)
         stack.callback(slow_loop.close)
         if serve is not None:
@@ -81,6 +84,20 @@ def run(
         logger.info("agent runs data_dir=%s pid=%d", data_dir, os.getpid())
         _Loop(config, ingest, slow_loop, stop).run()
         logger.info("agent stops data_dir=%s", data_dir)
+
+
+def _decide(stack: ExitStack, config: Config, data_dir: Path, writer: Writer, chains: list[str]) -> None:
+    """Threads that decide and respond; `stack` ends them."""
+    triage = open_triage(config, data_dir, writer, chains=chains)
+    stack.callback(triage.close)
+    stack.callback(Worker("triage", triage.step).close)
+    consultation = open_consultation(config, data_dir, writer, chains=chains)
+    if consultation is not None:
+        stack.callback(consultation.close)
+        stack.callback(Worker("model", consultation.step).close)
+    client = Client(config.responder.socket)
+    stack.callback(client.close)
+    stack.callback(Worker("respond", Respond(writer, config, client).step).close)
 
 
 def _observer(*observers: Observer) -> Observer:

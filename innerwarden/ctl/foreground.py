@@ -49,6 +49,9 @@ class Foreground:
         agent = [*paths.own_command(), "agent", *common, "--listen", listen]
         self._agent = Child("agent", agent, self._say, [*agent, "--no-token"])
         self._sensor = Child("sensor", [*paths.own_command(), "sensor", *common], self._say)
+        self._responder: Child | None = None
+        if config.responder.enabled and os.geteuid() == 0:
+            self._responder = Child("responder", [*paths.own_command(), "responder", *common], self._say)
 
     def run(self, seconds: float | None) -> int:
         """Until Ctrl-C, SIGTERM or `seconds`; returns the exit code."""
@@ -61,6 +64,8 @@ class Foreground:
                 self._say("stopping")
                 self._sensor.stop()
                 self._agent.stop()
+                if self._responder is not None:
+                    self._responder.stop()
                 if self._reader is not None:
                     self._reader.close()
 
@@ -78,13 +83,27 @@ class Foreground:
         if not usable:
             self._say("no source can be read, so nothing will be seen; `innerwarden doctor` says what to do")
         self._remember_last()
+        if self._responder is not None:
+            self._say("starting the responder")
+            self._responder.start()
         self._say("starting the agent")
         self._agent.start()
         self._announce()
         self._say("starting the sensor")
         self._sensor.start()
         self._sensor_ready()
-        self._say("observing only: nothing is blocked, killed or changed. Stop with Ctrl-C")
+        self._say(f"{self._switches()}. Stop with Ctrl-C")
+
+    def _switches(self) -> str:
+        responder = self._config.responder
+        if not responder.enabled:
+            return "observing only: nothing is blocked, killed or changed"
+        if self._responder is None:
+            return "responses need root, so nothing is blocked, killed or changed"
+        verbs = ", ".join(responder.verbs)
+        if responder.dry_run:
+            return f"dry run: it is said what would be done ({verbs}), nothing is touched"
+        return f"RESPONDING: {verbs} may happen by themselves where a rule says so"
 
     def _announce(self) -> None:
         """Wait for the agent's line with the dashboard's address; it is shown this once."""
@@ -138,7 +157,7 @@ class Foreground:
     def _watch(self, seconds: float | None) -> int:
         end = None if seconds is None else time.monotonic() + seconds
         while not self._stop.is_set() and (end is None or time.monotonic() < end):
-            for child in (self._sensor, self._agent):
+            for child in filter(None, (self._sensor, self._agent, self._responder)):
                 status = child.watch()
                 if status is not None:
                     self._say(
