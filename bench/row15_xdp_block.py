@@ -38,7 +38,7 @@ from innerwarden.config import ResponderConfig
 from innerwarden.errors import BpfError
 from innerwarden.libbpf import XDP_NATIVE, Object, load
 from innerwarden.libbpf._table import TestRunOptions
-from innerwarden.sensor.kernel_xdp import GROWING_MAPS, XdpList
+from innerwarden.xdp import GROWING_MAPS, XdpList
 
 SIZES = {1_000: (4.0, 2.0), 100_000: (3.0, 2.0), 1_000_000: (2.5, 2.0)}
 """Addresses -> (goal, gate): how many times the peer's cost."""

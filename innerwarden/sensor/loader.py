@@ -38,8 +38,8 @@ from innerwarden.sensor.kernel_maps import (
 from innerwarden.sensor.kernel_self import INIT, OwnProcesses, own_cgroup
 from innerwarden.sensor.kernel_syscalls import implemented, numbers
 from innerwarden.sensor.kernel_watch import QUALIFIED, default_names
-from innerwarden.sensor.kernel_xdp import GROWING_MAPS, XdpList
 from innerwarden.sensor.procfs import Seed
+from innerwarden.xdp import GROWING_MAPS, XdpList
 
 log = logging.getLogger(__name__)
 

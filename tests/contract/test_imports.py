@@ -44,11 +44,15 @@ ALLOWED: dict[str, set[str]] = {
         "canary",
         "logs",
         "malware",
+        "switches",
+        "xdp",
     }
     | LEAVES,
+    "switches": {"model", "config"} | LEAVES,
+    "xdp": {"model", "config", "libbpf", "switches"} | LEAVES,
     "safety": {"model", "config", "trust"} | LEAVES,
     "agent": {"core", "model", "config", "sdk", "rules", "trust", "modules", "safety"} | LEAVES,
-    "responder": {"model", "config", "trust", "safety", "libbpf"} | LEAVES,
+    "responder": {"model", "config", "trust", "safety", "libbpf", "switches", "xdp"} | LEAVES,
 }
 #: These know every room: the command line and what starts it.
 ANYTHING = {"ctl", "__main__"}

@@ -17,7 +17,7 @@ from innerwarden.config import ResponderConfig
 from innerwarden.errors import BpfError
 from innerwarden.libbpf import Object, kernel_ids
 from innerwarden.model._wire import EnforcementMode
-from innerwarden.sensor.kernel_xdp import COUNTER_NAMES, XdpList
+from innerwarden.xdp import COUNTER_NAMES, XdpList
 from tests.kernel import partial
 from tests.kernel.reader import Witness
 

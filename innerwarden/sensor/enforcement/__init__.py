@@ -3,7 +3,7 @@
 
 from innerwarden.sensor.enforcement.apply import apply, wanted_programs
 from innerwarden.sensor.enforcement.lists import Exempt
-from innerwarden.sensor.enforcement.policy import effective_mode, effective_modes, switches_on
+from innerwarden.sensor.enforcement.policy import effective_modes
 from innerwarden.sensor.enforcement.rules import (
     HEARTBEAT_MAX_S,
     HEARTBEAT_S,
@@ -15,6 +15,7 @@ from innerwarden.sensor.enforcement.rules import (
     EnforcementCounters,
 )
 from innerwarden.sensor.enforcement.selftest import Control, self_test
+from innerwarden.switches import effective_mode, switches_on
 
 __all__ = [
     "HEARTBEAT_MAX_S",

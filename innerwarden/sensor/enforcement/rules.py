@@ -24,7 +24,7 @@ from innerwarden.sensor.enforcement.lists import (
     ProtectedFiles,
     never_denied,
 )
-from innerwarden.sensor.enforcement.policy import OFF, effective_mode
+from innerwarden.switches import OFF, effective_mode
 
 RULES = 8
 KEY_BYTES = 32

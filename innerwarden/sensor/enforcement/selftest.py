@@ -22,8 +22,8 @@ import msgspec
 from innerwarden.errors import InnerWardenError
 from innerwarden.libbpf import libc
 from innerwarden.model._wire import EnforcementMode, EnforcementRule
-from innerwarden.sensor.enforcement.policy import MODES, OFF
 from innerwarden.sensor.enforcement.rules import Enforcement
+from innerwarden.switches import MODES, OFF
 
 #: In the names of what a control lists, so that nobody takes it for an attack.
 MARKER = "innerwarden-control-"

@@ -15,13 +15,8 @@ from innerwarden.config import AllowListConfig, Config, EnforcementConfig, Respo
 from innerwarden.errors import ConfigError, UsageError
 from innerwarden.model._wire import EnforcementMode, EnforcementRule
 from innerwarden.sensor.enforcement.apply import PROGRAMS, wanted_programs
-from innerwarden.sensor.enforcement.policy import (
-    MODES,
-    OFF,
-    asked_modes,
-    effective_mode,
-    effective_modes,
-    switches_on,
+from innerwarden.sensor.enforcement.policy import asked_modes, effective_modes
+from innerwarden.switches import MODES, OFF, effective_mode, switches_on
 )
 from innerwarden.sensor.kernel_hooks import HOOKS, LSM
 
@@ -135,7 +130,7 @@ def test_modes_reach_the_kernel_by_one_door() -> None:
         name: {str(path.relative_to(package)) for path in package.rglob("*.py") if name in path.read_text()}
         for name in ("iw_enforce_policy", "iw_exec_allow_cgroup", "iw_xdp_policy", '"iw_xdp"')
     }
-    rules, xdp = "sensor/enforcement/rules.py", "sensor/kernel_xdp.py"
+    rules, xdp = "sensor/enforcement/rules.py", "xdp.py"
     # kernel_hooks and loader name the program, to load it.
     naming['"iw_xdp"'] -= {"sensor/kernel_hooks.py", "sensor/loader.py"}
     assert naming == {

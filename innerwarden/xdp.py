@@ -22,7 +22,7 @@ from innerwarden.config import ResponderConfig
 from innerwarden.errors import BpfError
 from innerwarden.libbpf import XDP_GENERIC, XDP_NATIVE, DescriptorLink, Map, Object
 from innerwarden.model._wire import EnforcementMode
-from innerwarden.sensor.enforcement import effective_mode
+from innerwarden.switches import effective_mode
 
 log = logging.getLogger(__name__)
 
