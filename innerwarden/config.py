@@ -343,6 +343,7 @@ class ResponderConfig(Section, frozen=True):
     socket: str = "/run/innerwarden/responder.sock"
     verbs: tuple[str, ...] = ("block_address",)
     backend: Backend = "auto"
+    xdp_interfaces: tuple[str, ...] = ()
     block_ttl_s: int = 3600
     hourly_cap: int = 100
     allow_private: bool = False

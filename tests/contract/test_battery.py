@@ -75,7 +75,13 @@ COMPANIONS = {
     "reverse_shell": {"c2_port_connect"},
     "c2_callback": {"suspicious_exec_origin"},
     "exploit_sequence": {
-        *("reverse_shell", "executable_stack", "code_from_memory_file", "ptrace_injection", "process_memory_write"),
+        *(
+            "reverse_shell",
+            "executable_stack",
+            "code_from_memory_file",
+            "ptrace_injection",
+            "process_memory_write",
+        ),
         "c2_non_standard_port",
     },
     "c2_port_connect": {"suspicious_exec_origin"},
