@@ -84,7 +84,7 @@ class Xdp(Backend):
         return None
 
     def present(self) -> Iterable[tuple[str, str]]:
-        return list(self._blocked.items())
+        return [item for item in self._blocked.items() if self.check(*item) is None]
 
     def clear(self) -> None:
         self._blocked.clear()
