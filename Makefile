@@ -43,9 +43,9 @@ check: ## formatting, lint, types, generated files, kernel object, contracts
 	@.ci/setup test
 	@.ci/check
 
-gen: ## write the declarations derived from bpf/include/iw_event.h, and docs/detectors.md
+gen: ## write the declarations derived from bpf/include/iw_event.h, and the tables of docs/
 	@python3 bpf/tools/gen.py
-	@if [ -x $(PY) ]; then $(PY) -m tests.catalogue; else echo "docs/detectors.md is left as it is: it needs make build"; fi
+	@if [ -x $(PY) ]; then $(PY) -m tests.catalogue && $(PY) -m tests.correlations; else echo "the tables of docs/ are left as they are: they need make build"; fi
 
 bpf: ## rebuild the kernel object (installs clang-14 and bpftool when missing)
 	@.ci/setup bpf

@@ -1,133 +1,269 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Advance correlation chains with each stored incident; all progress lives in the same transaction."""
+"""Ask with each stored incident which rules it completes; memory and stories live in the same transaction."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
-from innerwarden.agent.correlate.keys import UserOf, keys_of, of_kinds
+from innerwarden.agent.correlate.keys import UserOf, keys_of
+from innerwarden.agent.correlate.matching import SKEW_NS, Match, Row, follows, match
+from innerwarden.agent.correlate.parts import Parts
+from innerwarden.agent.correlate.registry import find_parts
 from innerwarden.agent.correlate.rule import ChainRule
-from innerwarden.agent.correlate.story import tell
-from innerwarden.agent.state.chains import Chain, ChainStore
+from innerwarden.agent.correlate.story import rules_of, tell
+from innerwarden.agent.state.trail import Awaited, Trace, Trail
 from innerwarden.agent.state.tx import DatabaseError, Stored, Tx
 from innerwarden.clock import NS
+from innerwarden.model.finding import TELEMETRY
+from innerwarden.model.severity import Severity
 
 logger = logging.getLogger(__name__)
 
-#: Two sources (kernel, log file) may report in the wrong order by this much event time.
-SKEW_NS = 5 * NS
+#: Findings around one that are looked at, the nearest in time first, and how many hands a key may pass through.
+MAX_NEAR = 128
+MAX_HOPS = 4
+#: Findings in one story; and how long after its last one a story still grows by what shares a finding with it.
+MAX_MEMBERS = 100
+STORY_NS = 24 * 3600 * NS
+#: Beyond this, in event time or on the clock, what should have followed is not coming.
+LATE_NS = 60 * NS
+OVERDUE_AT_ONCE = 100
+#: The overdue are looked at every few seconds. What is overdue for longer than this was so while no agent ran, and then
+#: the sensor's silence says nothing: both may have been stopped together.
+MISSED_NS = 120 * NS
+#: Detectors are few; a findings file may name any.
+MAX_USES = 10_000
+
+
+class _Use(msgspec.Struct, frozen=True, kw_only=True):
+    """What a finding of one detector can do: the rules, what else they take, the kinds of key that they ask for, and
+    for how long. `any_rank`: they take every detector up to this severity."""
+
+    rules: tuple[ChainRule, ...]
+    detectors: frozenset[str]
+    any_rank: int
+    joins: frozenset[str]
+    window_ns: int
+    horizon_s: int
+
+
+NearOf = Callable[[Trail, Row, _Use, int], list[Row]]
 
 
 class Correlator:
     """Holds the rules and nothing else: a crash at any point loses and doubles nothing."""
 
-    def __init__(self, rules: Sequence[ChainRule], user_of: UserOf) -> None:
+    def __init__(self, rules: Sequence[ChainRule], user_of: UserOf, parts: Parts | None = None) -> None:
         self._user_of = user_of
-        self._places: dict[str, list[tuple[ChainRule, int]]] = {}
-        for rule in rules:
-            for index, step in enumerate(rule.steps):
-                for detector in sorted(step.detectors):
-                    self._places.setdefault(detector, []).append((rule, index))
+        self._parts = parts if parts is not None else find_parts()
+        self._rules = {rule.id: rule for rule in rules}
+        self._uses: dict[tuple[str, int], _Use | None] = {}
 
     def observe(self, tx: Tx, incident: Stored) -> int:
-        """Feed one new incident; returns how many correlation incidents it completed."""
-        completed = 0
-        for rule, index in self._places.get(incident.finding.detector, ()):
-            try:
-                with tx.savepoint():  # a failing rule leaves no half progress
-                    completed += _Run(tx, rule, self._user_of).feed(index, incident)
-            except DatabaseError:
-                raise
-            except Exception:
-                logger.exception("correlation rule failed rule=%s incident_row=%d", rule.id, incident.id)
-                tx.count("correlation_failures")
-        return completed
+        """Feed one new incident; returns how many correlation incidents it made or made larger."""
+        use = self._use(incident)
+        if use is None:
+            return 0
+        keys = keys_of(incident.finding, self._user_of, self._parts)
+        keys = frozenset(key for key in keys if key.partition(":")[0] in use.joins)
+        if not keys:
+            return 0
+        anchor = _row(incident, keys)
+        trail = Trail(tx)
+        trail.add(_traces(anchor), use.horizon_s)
+        near = self._near(trail, anchor, use, use.window_ns)
+        present = {row.detector for row in near}
+        return sum(self._tried(tx, rule, near, anchor) for rule in use.rules if _may_be(rule, present))
+
+    def _use(self, incident: Stored) -> _Use | None:
+        detector, rank = incident.finding.detector, incident.finding.severity.rank
+        if rank <= Severity.DEBUG.rank:  # a trust entry lowered it: its owner knows
+            return None
+        if (detector, rank) not in self._uses:
+            if len(self._uses) >= MAX_USES:
+                self._uses.clear()
+            rules = [r for r in self._rules.values() if r.step_of(detector, rank) is not None]
+            self._uses[detector, rank] = _use_of(rules) if rules else None
+        return self._uses[detector, rank]
+
+    def overdue(self, tx: Tx) -> int:
+        """Tell the chains whose last step is that nothing followed; returns how many."""
+        told = 0
+        for one in Trail(tx).due(LATE_NS, OVERDUE_AT_ONCE):
+            rule = self._rules.get(one.rule)
+            if rule is not None:
+                told += self._tried(tx, rule, None, one)
+        return told
+
+    def _tried(self, tx: Tx, rule: ChainRule, near: Sequence[Row] | None, at: Row | Awaited) -> int:
+        try:
+            with tx.savepoint():  # a failing rule leaves nothing half done
+                run = _Run(tx, rule, self._rules, self._user_of, self._parts)
+                if isinstance(at, Awaited):
+                    return run.overdue(at, self._near)
+                return run.observe(near or (), at)
+        except DatabaseError:
+            raise
+        except Exception:
+            logger.exception("correlation rule failed rule=%s incident_row=%d", rule.id, at.incident)
+            tx.count("correlation_failures")
+            return 0
+
+    @staticmethod
+    def _near(trail: Trail, anchor: Row, use: _Use, window_ns: int) -> list[Row]:
+        """The finding and what hangs together with it by keys, at most MAX_NEAR, the nearest in time."""
+        since_ns, until_ns = anchor.ts_ns - window_ns - SKEW_NS, anchor.ts_ns + window_ns
+        rows = {anchor.incident: anchor}
+        asked: set[str] = set()
+        keys: Collection[str] = anchor.keys
+        for _ in range(MAX_HOPS):
+            asked |= set(keys)
+            found = {
+                one.incident
+                for one in trail.under(keys, since_ns, until_ns)
+                if one.detector in use.detectors or one.rank <= use.any_rank
+            } - rows.keys()
+            if not found:
+                break
+            fresh = sorted(_rows(trail.of(found)), key=lambda row: abs(row.ts_ns - anchor.ts_ns))
+            rows |= {row.incident: row for row in fresh[: MAX_NEAR - len(rows)]}
+            keys = {key for row in fresh for key in row.keys} - asked
+            if len(rows) >= MAX_NEAR or not keys:
+                break
+        return list(rows.values())
 
 
 class _Run:
     """One rule inside one transaction."""
 
-    def __init__(self, tx: Tx, rule: ChainRule, user_of: UserOf) -> None:
+    def __init__(
+        self, tx: Tx, rule: ChainRule, rules: dict[str, ChainRule], user_of: UserOf, parts: Parts
+    ) -> None:
         self._tx = tx
-        self._store = ChainStore(tx)
+        self._trail = Trail(tx)
         self._rule = rule
+        self._rules = rules
         self._user_of = user_of
+        self._parts = parts
 
-    def feed(self, index: int, incident: Stored) -> int:
-        keys = keys_of(incident.finding, self._user_of)
-        joining = of_kinds(keys, self._rule.steps[index].join)
-        if not joining:
+    def observe(self, near: Sequence[Row], anchor: Row) -> int:
+        found = match(self._rule, near, anchor)
+        if found is None:
             return 0
-        chains = self._store.joined(self._rule.id, joining, incident.ts_ns)
-        return (
-            self._first(incident, keys, chains) if index == 0 else self._later(index, incident, keys, chains)
-        )
-
-    def _first(self, incident: Stored, keys: frozenset[str], chains: list[Chain]) -> int:
-        """Open a chain; a repetition goes to the open one and restarts its window."""
-        expires = incident.ts_ns + self._rule.window_s * NS
-        if not chains:
-            chain = self._store.start(self._rule.id, incident.ts_ns, expires)
-            return self._take(chain, 0, incident, keys)
-        for chain in chains:
-            self._repeat(chain, 0, incident, keys)
-            if chain.incident is None:
-                self._store.update(msgspec.structs.replace(chain, expires_ns=max(chain.expires_ns, expires)))
-        return 0
-
-    def _later(self, index: int, incident: Stored, keys: frozenset[str], chains: list[Chain]) -> int:
-        completed = 0
-        used = False
-        for chain in chains:
-            if chain.done_steps > index:
-                self._repeat(chain, index, incident, keys)
-                used = True
-            elif chain.done_steps == index and incident.ts_ns >= chain.last_ns - SKEW_NS:
-                completed += self._take(chain, index, incident, keys)
-                used = True
-        if not used:
-            joining = of_kinds(keys, self._rule.steps[index].join)
-            self._store.wait(self._rule.id, index, incident.id, joining, incident.ts_ns)
-        return completed
-
-    def _repeat(self, chain: Chain, index: int, incident: Stored, keys: frozenset[str]) -> None:
-        self._store.add_member(
-            self._rule.id, chain.id, index, incident.id, keys if chain.incident is None else ()
-        )
-        self._store.add_late_member(chain, index, incident.id)
-
-    def _take(self, chain: Chain, index: int, incident: Stored, keys: frozenset[str]) -> int:
-        """Do step `index`, then every later step that is already waiting."""
-        rule = self._rule
-        while True:
-            self._store.add_member(rule.id, chain.id, index, incident.id, keys)
-            chain = msgspec.structs.replace(
-                chain, done_steps=index + 1, last_ns=max(chain.last_ns, incident.ts_ns)
+        absent = [step for step in self._rule.steps if step.absent]
+        if absent:
+            due_ns = found.end_ns + max(step.within_s or 0 for step in absent) * NS
+            self._trail.wait(
+                Awaited(rule=self._rule.id, incident=anchor.incident, due_ns=due_ns), anchor.ts_ns
             )
-            self._store.update(chain)
-            index += 1
-            if index == len(rule.steps):
-                self._complete(chain)
-                return 1
-            joining = of_kinds(frozenset(self._store.keys(chain.id)), rule.steps[index].join)
-            waiting = (
-                self._store.take_waiting(rule.id, index, joining, chain.last_ns - SKEW_NS, chain.expires_ns)
-                if joining
-                else None
-            )
-            if waiting is None:
-                return 0
-            incident, keys = waiting, keys_of(waiting.finding, self._user_of)
+            return 0
+        return self._tell(found, anchor.incident)
 
-    def _complete(self, chain: Chain) -> None:
-        members = self._store.members(chain.id)
-        stored = self._tx.insert_incident(tell(self._rule, members, self._user_of))
+    def overdue(self, one: Awaited, near: NearOf) -> int:
+        rows = _rows(self._trail.of([one.incident]))
+        if not rows:
+            return 0
+        (anchor,) = rows
+        around = near(self._trail, anchor, _use_of([self._rule]), self._rule.horizon_s * NS)
+        found = match(self._rule, around, anchor)
+        if found is None or follows(self._rule, found, around) or self._may_be_heard(found, one):
+            return 0
+        return self._tell(found, anchor.incident)
+
+    def _may_be_heard(self, found: Match, one: Awaited) -> bool:
+        """The sensor's own numbers are stored beside the incidents."""
+        if not any(step.absent and TELEMETRY in step.detectors for step in self._rule.steps):
+            return False
+        if self._tx.now_ns > one.clock_ns + LATE_NS + MISSED_NS:
+            return True
+        return self._trail.heard(found.end_ns + SKEW_NS, one.due_ns)
+
+    def _tell(self, found: Match, anchor: int) -> int:
+        """A new story; or more of one that has a finding in common with this chain."""
+        incidents = [row.incident for row in found.members][-MAX_MEMBERS:]
+        story = self._trail.story_of(incidents, found.members[0].ts_ns - STORY_NS)
+        if story is not None:
+            return self._grow(story, incidents, anchor)
+        members = self._trail.load(incidents)
+        stored = self._tx.insert_incident(tell([self._rule], members, self._user_of, self._parts))
         if stored is None:
-            # The same story was told before its chain was pruned; it stays told once.
-            return
+            # The same story was told before its parts were forgotten; it stays told once.
+            return 0
         self._tx.count("correlations")
-        self._tx.add_members(stored.id, [(step, member.id) for step, member in members])
-        self._store.update(msgspec.structs.replace(chain, incident=stored.id))
+        self._tx.add_members(stored.id, [(0, number) for number in incidents])
+        return 1
+
+    def _grow(self, story: int, incidents: Sequence[int], anchor: int) -> int:
+        before = set(self._trail.members(story))
+        rules = rules_of(self._tx.load(story), self._rules)
+        known = self._rule in rules
+        fresh = [number for number in incidents if number not in before]
+        room = max(0, MAX_MEMBERS - len(before))
+        if anchor in fresh[room:]:
+            self._tx.count("story_members_left_out")
+        fresh = fresh[:room]
+        self._tx.add_members(story, [(0, number) for number in fresh])
+        if known and not fresh:
+            return 0
+        members = self._trail.load([*before, *fresh])
+        detectors = {one.finding.detector for one in members if one.id in before}
+        if known and all(one.finding.detector in detectors for one in members):
+            return 0  # a repetition; the text stays
+        told_id = self._tx.load(story).finding.fields.incident_id
+        new = tell(rules if known else [*rules, self._rule], members, self._user_of, self._parts, told_id)
+        self._trail.grow(story, new)
+        self._tx.count("stories_grown")
+        return 1
+
+
+def _use_of(rules: Sequence[ChainRule]) -> _Use:
+    return _Use(
+        rules=tuple(rules),
+        detectors=frozenset(name for rule in rules for step in rule.steps for name in step.detectors),
+        any_rank=max(step.max_severity.rank if step.max_severity else -1 for r in rules for step in r.steps),
+        joins=frozenset(str(join) for rule in rules for step in rule.steps for join in step.join),
+        window_ns=max(rule.window_s for rule in rules) * NS,
+        horizon_s=max(rule.horizon_s for rule in rules),
+    )
+
+
+def _may_be(rule: ChainRule, present: set[str]) -> bool:
+    """The cheap question first: are the detectors there that each step needs?"""
+    return all(
+        len(present) >= step.distinct
+        if step.max_severity is not None
+        else step.optional or step.absent or not present.isdisjoint(step.detectors)
+        for step in rule.steps
+    )
+
+
+def _row(incident: Stored, keys: frozenset[str]) -> Row:
+    finding = incident.finding
+    return Row(
+        incident=incident.id,
+        ts_ns=incident.ts_ns,
+        detector=finding.detector,
+        rank=finding.severity.rank,
+        keys=keys,
+    )
+
+
+def _traces(row: Row) -> list[Trace]:
+    return [
+        Trace(key=key, incident=row.incident, ts_ns=row.ts_ns, detector=row.detector, rank=row.rank)
+        for key in sorted(row.keys)
+    ]
+
+
+def _rows(traces: Sequence[Trace]) -> list[Row]:
+    keys: dict[int, set[str]] = {}
+    for one in traces:
+        keys.setdefault(one.incident, set()).add(one.key)
+    first = {one.incident: one for one in reversed(traces)}
+    return [
+        Row(incident=n, ts_ns=one.ts_ns, detector=one.detector, rank=one.rank, keys=frozenset(keys[n]))
+        for n, one in first.items()
+    ]

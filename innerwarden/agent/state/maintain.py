@@ -17,9 +17,10 @@ RECLAIM_LEAST = 1000
 RECLAIM_PCT = 20
 TELEMETRY_KEPT = 20_160
 """Two weeks at one a minute."""
-CHAINS_KEPT = 10_000
-"""Open chains per rule; a botnet opens one per address."""
-WAITING_KEPT = 10_000
+TRAIL_KEPT = 20_000
+"""Keys of findings per detector."""
+AWAITED_KEPT = 1_000
+"""Chains that wait for what must not follow."""
 #: Beyond this, in event time and in wall time, what was late is not coming.
 LATE_NS = 60 * NS
 
@@ -94,11 +95,11 @@ class PruneTelemetry(msgspec.Struct, frozen=True):
         return gone + tx.db.changes()
 
 
-class ExpireChains(msgspec.Struct, frozen=True):
-    """Forget chains that no later finding can advance; returns how many went.
+class ExpireTrail(msgspec.Struct, frozen=True):
+    """Forget findings that no rule can use any more; returns how many keys of findings went.
 
-    A chain must be over in event time (the newest stored incident is past it) and in wall time (nothing
-    touched it for as long as it had left): after a pause of the agent the backlog still finds its chains.
+    A finding must be over in event time (the newest stored incident is past its end) and on the clock: after a
+    pause of the agent the backlog still finds what it belongs to.
     """
 
     durable: bool = False
@@ -108,34 +109,29 @@ class ExpireChains(msgspec.Struct, frozen=True):
         if newest is None:
             return 0
         tx.db.execute(
-            "DELETE FROM chains WHERE expires_ns + ?1 < ?2"
-            " AND touched_ns + max(0, expires_ns - last_ns) + ?1 < ?3",
-            (LATE_NS, newest, tx.now_ns),
+            "DELETE FROM trail WHERE until_ns + ?1 < ?2 AND kept_ns + ?1 < ?3", (LATE_NS, newest, tx.now_ns)
         )
         gone = tx.db.changes()
-        tx.db.execute(
-            "DELETE FROM chain_waiting WHERE ts_ns + ?1 < ?2 AND touched_ns + ?1 < ?3",
-            (LATE_NS, newest, tx.now_ns),
-        )
         evicted = self._evict(tx)
-        tx.count("chains_evicted", evicted)
+        tx.count("trail_evicted", evicted)
         return gone + evicted
 
     def _evict(self, tx: Tx) -> int:
+        """The oldest of each detector that has too many: a botnet brings one key per address."""
         evicted = 0
         crowded = tx.db.execute(
-            "SELECT rule FROM chains GROUP BY rule HAVING count(*) > ?", (CHAINS_KEPT,)
+            "SELECT detector FROM trail GROUP BY detector HAVING count(*) > ?", (TRAIL_KEPT,)
         ).fetchall()
-        for (rule,) in crowded:
+        for (detector,) in crowded:
             tx.db.execute(
-                "DELETE FROM chains WHERE id IN (SELECT id FROM chains WHERE rule = ?"
-                " ORDER BY touched_ns DESC, id DESC LIMIT -1 OFFSET ?)",
-                (rule, CHAINS_KEPT),
+                "DELETE FROM trail WHERE detector = ?1 AND incident <= (SELECT incident FROM trail"
+                " WHERE detector = ?1 ORDER BY incident DESC LIMIT 1 OFFSET ?2)",
+                (detector, TRAIL_KEPT),
             )
             evicted += tx.db.changes()
         tx.db.execute(
-            "DELETE FROM chain_waiting WHERE incident <="
-            " (SELECT incident FROM chain_waiting ORDER BY incident DESC LIMIT 1 OFFSET ?)",
-            (WAITING_KEPT,),
+            "DELETE FROM awaited WHERE (rule, incident) IN"
+            " (SELECT rule, incident FROM awaited ORDER BY due_ns DESC LIMIT -1 OFFSET ?)",
+            (AWAITED_KEPT,),
         )
         return evicted + tx.db.changes()

@@ -19,7 +19,8 @@ from innerwarden.config import AgentConfig, Config
 from innerwarden.errors import InnerWardenError
 log.setup("agent")
 try:
-    run(Config(agent=AgentConfig(poll_ms=int(sys.argv[2]))), Path(sys.argv[1]))
+    # The findings of tests are of a fixed day.
+    run(Config(agent=AgentConfig(poll_ms=int(sys.argv[2]), retention_days=36500)), Path(sys.argv[1]))
 except InnerWardenError as error:
     sys.exit(str(error))
 """

@@ -120,9 +120,14 @@ def test_every_shipped_task_runs_within_its_budget(context: TaskContext, tmp_pat
     ingest_all(tmp_path)
     writer = Writer(state_db(tmp_path))
     shipped = find_tasks()
-    assert {"prune_incidents", "prune_telemetry", "expire_chains", "wal_checkpoint", "malloc_trim"} <= {
-        task.name for task in shipped
-    }
+    assert {
+        "prune_incidents",
+        "prune_telemetry",
+        "expire_trail",
+        "overdue_chains",
+        "wal_checkpoint",
+        "malloc_trim",
+    } <= {task.name for task in shipped}
     loop = SlowLoop(TaskContext(writer, Config(), tmp_path), shipped, now=0.0)
     loop.tick(1.0)
     wait_until(lambda: all(one.runs == 1 for one in loop.rows()))

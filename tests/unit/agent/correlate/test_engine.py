@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from innerwarden.agent.state.maintain import ExpireChains
+from innerwarden.agent.state.maintain import ExpireTrail
 from innerwarden.agent.state.rows import IncidentRow
 from innerwarden.agent.state.tx import Tx
 from innerwarden.agent.state.writer import Writer
@@ -205,23 +205,21 @@ def test_an_expiry_run_in_the_middle_of_a_backlog_forgets_nothing(tmp_path: Path
 def test_chains_that_are_over_go(tmp_path: Path) -> None:
     append(tmp_path, brute(0), crontab(1), finding(key="much later", at_s=9 * 3600))
     ingest_all(tmp_path)
-    assert _rows(tmp_path, "chains") == 1
+    assert _rows(tmp_path, "trail") > 1
     _expire(tmp_path, wall_s=9 * 3600)
-    assert _rows(tmp_path, "chains") == 0
-    assert _rows(tmp_path, "chain_keys") == 0
-    assert _rows(tmp_path, "chain_waiting") == 0
+    assert _rows(tmp_path, "trail") == 0
 
 
 def test_open_chains_are_bounded_and_evictions_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("innerwarden.agent.state.maintain.CHAINS_KEPT", 3)
+    monkeypatch.setattr("innerwarden.agent.state.maintain.TRAIL_KEPT", 3)
     append(tmp_path, *(brute(n, EntityRef.ip(f"192.0.2.{n}")) for n in range(10)))
     ingest_all(tmp_path)
     _expire(tmp_path, wall_s=0)
-    assert _rows(tmp_path, "chains") == 3
+    assert _rows(tmp_path, "trail") == 3
     with reading(tmp_path) as reader:
-        assert reader.counters()["chains_evicted"] == 7
+        assert reader.counters()["trail_evicted"] == 7
     newest = EntityRef.ip("192.0.2.9")
     append(tmp_path, login(ip=newest), crontab())
     ingest_all(tmp_path)
@@ -247,7 +245,7 @@ def test_ten_thousand_entities_make_a_bounded_number_of_keys(tmp_path: Path) -> 
     append(tmp_path, finding("ssh_bruteforce", entities=many))
     with ingesting(tmp_path) as drain:
         drain()
-    assert 0 < _rows(tmp_path, "chain_keys") <= 64
+    assert 0 < _rows(tmp_path, "trail") <= 64
 
 
 class _At:
@@ -259,10 +257,9 @@ class _At:
         self.now_ns = now_ns
 
     def apply(self, tx: Tx) -> int:
-        tx.db.execute("UPDATE chains SET touched_ns = 0")
-        tx.db.execute("UPDATE chain_waiting SET touched_ns = 0")
+        tx.db.execute("UPDATE trail SET kept_ns = 0")
         tx.now_ns = self.now_ns
-        return ExpireChains().apply(tx)
+        return ExpireTrail().apply(tx)
 
 
 def _expire(data_dir: Path, wall_s: float = 365 * 86_400) -> None:

@@ -7,9 +7,11 @@ import msgspec
 import pytest
 
 from innerwarden import paths
+from innerwarden.agent.correlate.derived import AGENT_MADE
 from innerwarden.agent.correlate.lint import lint, lint_installation
 from innerwarden.agent.correlate.registry import find_rules
 from innerwarden.agent.correlate.rule import ChainRule, Join, Step
+from innerwarden.agent.killchain.patterns import PATTERNS
 from innerwarden.config import Config, DetectorConfig
 from innerwarden.model.severity import Severity
 
@@ -26,6 +28,7 @@ SPECS = {
 }
 RULE = ChainRule(
     id="a_chain",
+    reference="CL-901",
     title="t",
     severity=Severity.HIGH,
     window_s=60,
@@ -34,21 +37,28 @@ RULE = ChainRule(
         Step(name="two", detectors=frozenset({"login"}), join=(Join.IP,)),
         Step(name="three", detectors=frozenset({"cron"}), join=(Join.USER,)),
     ),
-    checks=(),
-    blind_spots=(),
-    false_positives=(),
+    attack=("T1110",),
+    checks=("c",),
+    blind_spots=("b",),
+    false_positives=("f",),
 )
 
 
 def test_every_shipped_rule_can_fire() -> None:
-    assert len(find_rules()) >= 3
+    assert len(find_rules()) >= 60
     assert lint_installation([paths.REPOSITORY / "modules"], Config()) == []
+
+
+def test_what_the_agent_makes_itself_is_what_the_table_says() -> None:
+    kill_chain = {f"killchain_{pattern.id}" for pattern in PATTERNS}
+    assert {name for name in AGENT_MADE if name.startswith("killchain_")} == kill_chain
 
 
 def test_a_disabled_detector_is_missed() -> None:
     config = Config(detectors={"web_server_shell": DetectorConfig(enabled=False)})
-    (problem,) = lint_installation([paths.REPOSITORY / "modules"], config)
-    assert problem.startswith("web_shell_outbound: ") and "web_server_shell" in problem
+    problems = lint_installation([paths.REPOSITORY / "modules"], config)
+    assert any(one.startswith("web_shell_outbound: ") for one in problems)
+    assert all("web_server_shell, which no loaded module reports" in one for one in problems)
 
 
 def test_a_good_rule_has_no_problem() -> None:
@@ -67,13 +77,24 @@ def _step(number: int, **changes: object) -> ChainRule:
         ([_step(1, detectors=frozenset({"nobody"}))], "nobody, which no loaded module reports"),
         ([_step(1, detectors=frozenset())], "names no detector"),
         ([_step(1, join=())], "no join"),
-        ([_step(2, join=(Join.IP,))], "cron carries no key of ip"),
-        ([_step(1, join=(Join.USER,))], "login carries no key of user that an earlier step has"),
+        ([_step(2, join=(Join.IP,))], "cron carries no key by which"),
+        ([_step(1, join=(Join.USER,))], "tries carries no key by which"),
         ([_step(1, detectors=frozenset({"tries"}))], "tries stands in two steps"),
         ([msgspec.structs.replace(RULE, steps=RULE.steps[:1])], "at least two"),
         ([msgspec.structs.replace(RULE, window_s=0)], "window_s"),
         ([msgspec.structs.replace(RULE, severity=Severity.LOW)], "too low"),
-        ([RULE, RULE], "used twice"),
+        ([RULE, RULE], "a_chain is used twice"),
+        ([RULE, RULE], "CL-901 is used twice"),
+        ([msgspec.structs.replace(RULE, reference="13")], "no number such as"),
+        ([msgspec.structs.replace(RULE, blind_spots=())], "blind_spots is empty"),
+        ([_step(1, distinct=2)], "wants 2 different ones of 1"),
+        ([_step(1, max_severity=Severity.LOW)], "names detectors and a severity"),
+        ([_step(1, absent=True, within_s=5)], "must be the last one"),
+        ([_step(2, absent=True)], "say within_s"),
+        ([_step(1, within_s=5)], "only a step that must be absent may"),
+        ([_step(0, optional=True)], "must stand between"),
+        ([_step(2, optional=True)], "must stand between"),
+        ([_step(2, detectors=frozenset({"telemetry"}))], "can only be absent"),
         ([msgspec.structs.replace(RULE, id="cron")], "also a detector"),
     ],
 )

@@ -34,7 +34,10 @@ INSERT INTO chain_waiting VALUES ('chain', 1, 'ip:203.0.113.9', 5, 2000, 3000);
 INSERT INTO tasks VALUES ('t', 1.0, 10, 'waiting', 1, 0, 0, NULL, NULL, NULL);
 INSERT INTO dashboard_tokens VALUES ('00', 1, NULL);
 """
-TABLES = tuple(line.split()[2] for line in ROWS.splitlines() if line.startswith("INSERT"))
+#: Half-finished chains, which correlation kept before version 6; it decides anew from the findings now.
+GONE = {"chains", "chain_keys", "chain_members", "chain_waiting"}
+FILLED = [line.split()[2] for line in ROWS.splitlines() if line.startswith("INSERT")]
+TABLES = tuple(name for name in FILLED if name not in GONE)
 
 
 def sql_of(number: int) -> str:
@@ -91,11 +94,8 @@ def test_all_that_was_there_comes_forward(tmp_path: Path, version: int) -> None:
     )
     assert db.last_insert_rowid() == 51
     db.execute("DELETE FROM incidents WHERE id = 9")
-    left = {
-        t: db.execute(f"SELECT count(*) FROM {t}").get
-        for t in ("incident_members", "chains", "chain_members")
-    }
-    assert left == {"incident_members": 0, "chains": 1, "chain_members": 1}
+    assert db.execute("SELECT count(*) FROM incident_members").get == 0
+    assert not GONE & {name for (name,) in db.execute("SELECT name FROM sqlite_schema")}
     db.close()
 
 
