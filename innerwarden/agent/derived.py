@@ -9,7 +9,7 @@ from innerwarden.model.severity import Severity
 
 
 class Derived(msgspec.Struct, frozen=True, kw_only=True):
-    """`severity` is the least that it has; `joins`: what it carries of ip, user, path, process."""
+    """`severity` is the least that it has; `joins`: what it carries of ip, user, path, process, service."""
 
     id: str
     title: str
@@ -69,12 +69,12 @@ DERIVED: tuple[Derived, ...] = (
         id="baseline_silence",
         title="Far fewer events than ever at this hour",
         severity=Severity.MEDIUM,
-        joins=(),
+        joins=("service",),
     ),
     Derived(
         id="baseline_rate_spike",
         title="Far more events than ever at this hour",
         severity=Severity.LOW,
-        joins=(),
+        joins=("service",),
     ),
 )

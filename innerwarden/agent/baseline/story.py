@@ -8,6 +8,7 @@ import msgspec
 from innerwarden.agent.state.tx import NewIncident
 from innerwarden.agent.state.usual import DAY_NS
 from innerwarden.clock import rfc3339
+from innerwarden.model.entity import EntityRef
 from innerwarden.model.finding import OBSERVE_ONLY, Evidence, Finding, IncidentFields
 from innerwarden.model.severity import Severity
 
@@ -50,7 +51,8 @@ def tell(one: Unusual, like: IncidentFields | None, host: str) -> NewIncident:
         evidence=(Evidence(kind="baseline", text=one.text, ts=rfc3339(one.ts_ns)),),
         recommended_checks=CHECKS,
         tags=("baseline", OBSERVE_ONLY),
-        entities=like.entities if like else (),
+        # A rate is about what writes these events: correlation knows it by this.
+        entities=like.entities if like else (EntityRef.service(one.subject),),
         process=like.process if like else None,
         blind=like.blind if like else (),
     )

@@ -50,7 +50,7 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     path: str | None = None
     web: bool = False
     contained: bool = False
-    source: str = "auth_log"
+    source: str = "ssh.login_failed"
 
     @property
     def user(self) -> str:

@@ -72,6 +72,6 @@ def test_what_runs_below_the_web_server_is_about_it() -> None:
 
 
 def test_a_log_source_belongs_to_its_part() -> None:
-    assert "part:web" in keys("baseline_rate_spike", EntityRef.service("nginx_access"))
-    assert "part:web" not in keys("baseline_rate_spike", EntityRef.service("auth_log"))
-    assert "part:logging" in keys("baseline_silence", EntityRef.service("auth_log"))
+    assert "part:web" in keys("baseline_rate_spike", EntityRef.service("web.request"))
+    assert "part:web" not in keys("baseline_rate_spike", EntityRef.service("ssh.login_failed"))
+    assert "part:logging" in keys("baseline_silence", EntityRef.service("ssh.login_failed"))

@@ -81,7 +81,7 @@ def variants(acts: tuple[Act, ...], place: int, detector: str, number: int) -> l
     web server, in a container, about one file."""
     out = []
     for turn, change in enumerate(
-        ({}, {"web": True}, {"contained": True}, {"path": "/srv/x{n}"}, {"source": "nginx_access"})
+        ({}, {"web": True}, {"contained": True}, {"path": "/srv/x{n}"}, {"source": "web.request"})
     ):
         n = number * 5 + turn + 1
         actor = {
