@@ -7,6 +7,8 @@ writers fill every member that they can. `ts` is RFC 3339 UTC with nanoseconds.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from innerwarden.model.entity import EntityRef
@@ -14,6 +16,8 @@ from innerwarden.model.severity import Severity
 
 MAX_LINE_BYTES = 65536
 TELEMETRY = "telemetry"
+#: Detectors that tell facts for the agent's baseline and no incidents: lists for people leave them out.
+FACTS = frozenset({"first_seen"})
 #: Tag of incidents that put others together or are only unusual: nothing may ever be done because of one.
 OBSERVE_ONLY = "observe-only"
 
@@ -111,6 +115,11 @@ class Finding(msgspec.Struct, frozen=True):
     detector: str
     severity: Severity
     fields: IncidentFields
+
+
+def without_facts(findings: Iterable[Finding]) -> list[Finding]:
+    """What people want to read."""
+    return [finding for finding in findings if finding.detector not in FACTS]
 
 
 class Telemetry(msgspec.Struct, frozen=True):

@@ -23,7 +23,7 @@ from innerwarden import __version__
 from innerwarden.clock import boot_to_realtime_ns, realtime_ns
 from innerwarden.config import Config
 from innerwarden.errors import UnavailableError
-from innerwarden.model.finding import Finding
+from innerwarden.model.finding import Finding, without_facts
 from innerwarden.sensor import procfs
 from innerwarden.sensor.judging import Judge
 from innerwarden.sensor.loader import KernelSource
@@ -166,7 +166,7 @@ class Recorder:
         records = self.engine.take_captured()
         if records:
             writer.add(Entry.BATCH, records)
-        found = self._judge.findings(hits)
+        found = without_facts(self._judge.findings(hits))
         self._findings_count += len(found)
         self._findings += found[: FINDINGS_MAX - len(self._findings)]
 

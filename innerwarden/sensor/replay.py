@@ -24,7 +24,7 @@ from innerwarden.config import Config
 from innerwarden.errors import UnavailableError, UsageError
 from innerwarden.logs.reader import Reader
 from innerwarden.logs.recipe import Recipe
-from innerwarden.model.finding import Finding
+from innerwarden.model.finding import Finding, without_facts
 from innerwarden.modules.apart.pool import Workers
 from innerwarden.modules.loader import Live, load_modules
 from innerwarden.modules.log_sources import DOCUMENTS, PARSERS, READERS, parser_of, readers_of
@@ -118,7 +118,7 @@ def _run(
     count = _Count()
     findings: list[Finding] = []
     for hits in replay(paths, source, engine, count, progress, modules.recipes):
-        findings += host.findings(hits)
+        findings += without_facts(host.findings(hits))
     return ReplayResult(
         findings=findings,
         lines=count.lines,

@@ -12,7 +12,7 @@ import msgspec
 from innerwarden_core import Hit
 
 from innerwarden.config import Config
-from innerwarden.model.finding import Finding
+from innerwarden.model.finding import Finding, without_facts
 from innerwarden.sensor.judging import Judge
 from innerwarden.sensor.recording import Entry, Losses, Reader, SeedProcess
 
@@ -43,7 +43,7 @@ def replay_recording(path: Path, config: Config, progress: Progress | None = Non
         with closing(judge):
             findings: list[Finding] = []
             for hits in _hits(reader, judge, progress):
-                findings += judge.findings(hits)
+                findings += without_facts(judge.findings(hits))
             stats = judge.engine.stats()
             return Replayed(
                 findings=findings,

@@ -16,6 +16,7 @@ from innerwarden.agent.state.tx import DatabaseError, Stored, Tx
 from innerwarden.agent.state.usual import HOUR_S, Rate, UsualStore, Waiting
 from innerwarden.clock import NS, realtime_ns
 from innerwarden.config import BaselineConfig
+from innerwarden.model.finding import FACTS
 from innerwarden.model.severity import Severity
 
 logger = logging.getLogger(__name__)
@@ -57,13 +58,16 @@ class Baseline:
         self._known_user = known_user
 
     def observe(self, tx: Tx, incident: Stored) -> int:
-        """Feed one new incident; returns how many incidents it made."""
-        if not self._config.enabled:
+        """Feed one new incident; returns how many incidents it made. The last observer: a fact's row may go."""
+        if incident.finding.detector not in FACTS:
             return 0
         try:
             with tx.savepoint():
                 fact = fact_of(incident.finding, incident.ts_ns, self._zone, self._known_user)
-                return 0 if fact is None else self._judge(tx, incident, fact)
+                if fact is None or not self._config.enabled:
+                    UsualStore(tx).forget(incident.id)
+                    return 0
+                return self._judge(tx, incident, fact)
         except DatabaseError:
             raise
         except Exception:
@@ -74,7 +78,9 @@ class Baseline:
     def _judge(self, tx: Tx, incident: Stored, fact: Fact) -> int:
         store = UsualStore(tx)
         if store.seen_again(fact.part, fact.subject, fact.object, incident.ts_ns):
+            store.forget(incident.id)
             return 0
+        store.no_matter(incident.id)
         new = store.wait(
             Waiting(
                 incident=incident.id,
@@ -87,6 +93,7 @@ class Baseline:
             )
         )
         if not new:
+            store.forget(incident.id)
             return 0
         unusual = _unusual(store, fact, incident.ts_ns)
         return 0 if unusual is None else _tell(tx, self._config, unusual, incident)

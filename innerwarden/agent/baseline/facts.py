@@ -14,9 +14,8 @@ import msgspec
 from innerwarden import lineage
 from innerwarden.clock import NS
 from innerwarden.model.entity import EntityType
-from innerwarden.model.finding import Finding
+from innerwarden.model.finding import FACTS, Finding
 
-FIRST_SEEN = "first_seen"
 MAX_TEXT = 300
 _NUMBERS = re.compile(r"[0-9]+")
 
@@ -45,7 +44,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
 
 def fact_of(finding: Finding, ts_ns: int, zone: tzinfo | None, known_user: KnownUser) -> Fact | None:
     """None for any other finding, for one that says too little, and for a login of nobody on this machine."""
-    if finding.detector != FIRST_SEEN or not finding.fields.evidence:
+    if finding.detector not in FACTS or not finding.fields.evidence:
         return None
     kind = finding.fields.evidence[-1].kind
     if kind == "process.exec":

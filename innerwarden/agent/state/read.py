@@ -27,7 +27,7 @@ from innerwarden.agent.state.rows import (
 )
 from innerwarden.clock import NS, realtime_ns, rfc3339
 from innerwarden.model.entity import EntityType
-from innerwarden.model.finding import IncidentFields, Telemetry
+from innerwarden.model.finding import FACTS, IncidentFields, Telemetry
 from innerwarden.model.record import GATES
 from innerwarden.model.severity import Severity
 from innerwarden.model.verb import AnyVerb
@@ -38,6 +38,8 @@ _SEVERITIES = tuple(Severity)
 _ENTITY_TYPES = frozenset(EntityType)
 _FIELDS = msgspec.json.Decoder(IncidentFields)
 _TELEMETRY = msgspec.json.Decoder(Telemetry)
+
+_NO_FACTS = "i.detector NOT IN (" + ", ".join(f"'{name}'" for name in sorted(FACTS)) + ")"
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 
@@ -82,7 +84,9 @@ class Reader:
         limit: int = 100,
         before_id: int | None = None,
     ) -> list[IncidentRow]:
-        """Newest arrival first. `entity` is a value, or `type:value`; `text` is looked for, case-blind for
+        """Newest arrival first, facts only when `detector` asks for them.
+
+        `entity` is a value, or `type:value`; `text` is looked for, case-blind for
         ASCII, in id, detector, title and summary; `before_id` continues after the row with that `id`."""
         where: list[str] = []
         values: list[str | int] = []
@@ -97,6 +101,8 @@ class Reader:
             if value is not None:
                 where.append(clause)
                 values.append(value)
+        if detector is None:
+            where.append(_NO_FACTS)
         if entity:
             clause, bound = _entity_clause(entity)
             where.append(clause)
@@ -127,21 +133,22 @@ class Reader:
         return members + [incident_of(row) for row in self._db.execute(sql, (incident_id,))]
 
     def counts(self, since_ns: int) -> Counts:
-        """Incidents since a moment (event time), grouped three ways from one snapshot."""
+        """Incidents since a moment (event time), grouped three ways from one snapshot; without facts."""
         with self._db:
             severity = self._db.execute(
-                "SELECT severity, count(*) FROM incidents WHERE ts_ns >= ? GROUP BY severity", (since_ns,)
+                f"SELECT severity, count(*) FROM incidents AS i WHERE ts_ns >= ? AND {_NO_FACTS} GROUP BY severity",  # noqa: S608 - our own names
+                (since_ns,),
             )
             ranks = msgspec.convert(severity.fetchall(), list[tuple[int, int]])
             by_severity = {str(_SEVERITIES[rank]): count for rank, count in ranks}
             detector = self._db.execute(
-                "SELECT detector, count(*) AS n FROM incidents WHERE ts_ns >= ?"
+                f"SELECT detector, count(*) AS n FROM incidents AS i WHERE ts_ns >= ? AND {_NO_FACTS}"  # noqa: S608
                 " GROUP BY detector ORDER BY n DESC, detector",
                 (since_ns,),
             )
             by_detector = dict(msgspec.convert(detector.fetchall(), list[tuple[str, int]]))
             hour = self._db.execute(
-                "SELECT ts_ns / ?1 * ?1 AS hour, count(*) FROM incidents WHERE ts_ns >= ?2"
+                f"SELECT ts_ns / ?1 * ?1 AS hour, count(*) FROM incidents AS i WHERE ts_ns >= ?2 AND {_NO_FACTS}"  # noqa: S608
                 " GROUP BY hour ORDER BY hour",
                 (HOUR_NS, since_ns),
             )

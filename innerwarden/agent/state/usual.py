@@ -70,6 +70,21 @@ class UsualStore:
         )
         return [(str(row[0]), int(row[1])) for row in rows]
 
+    def forget(self, incident: int) -> None:
+        """A fact's own row is not kept, except as the reason of an incident."""
+        self._db.execute(
+            "DELETE FROM incidents WHERE id = ?1 AND NOT EXISTS"
+            " (SELECT 1 FROM incident_members WHERE member = ?1)",
+            (incident,),
+        )
+
+    def no_matter(self, incident: int) -> None:
+        """There is nothing to decide about a fact."""
+        self._db.execute(
+            "UPDATE incidents SET triaged_ns = ? WHERE id = ? AND triaged_ns IS NULL",
+            (self._tx.now_ns, incident),
+        )
+
     def wait(self, fact: Waiting) -> bool:
         """Keep it until it may be learned; False when the same one waits already."""
         known = self._db.execute(
@@ -115,6 +130,7 @@ class UsualStore:
     def settle(self, fact: Waiting, learn: bool) -> None:
         """It waits no longer; what is learned makes room first."""
         self._db.execute("DELETE FROM usual_waiting WHERE incident = ?", (fact.incident,))
+        self.forget(fact.incident)
         if not learn:
             self._tx.count("baseline_not_learned")
             return

@@ -393,3 +393,32 @@ def test_it_can_be_switched_off(tmp_path: Path) -> None:
     with host(tmp_path, BaselineConfig(enabled=False)) as one:
         one.days(2, *CRON)
         assert one.report().parts[1].waiting == 0
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """How many rows of facts there are, and how many of them wait for triage."""
+
+    durable: bool = False
+
+    def apply(self, tx: Tx) -> tuple[int, int]:
+        row = tx.db.execute(
+            "SELECT count(*), count(*) - count(triaged_ns) FROM incidents WHERE detector = 'first_seen'"
+        ).fetchone()
+        assert row is not None
+        return int(row[0]), int(row[1])
+
+
+def test_facts_do_not_stay_and_nothing_is_decided_about_them(tmp_path: Path) -> None:
+    with host(tmp_path) as one:
+        one.tell(*CRON)
+        assert one.writer.run(Rows()) == (3, 0)
+        with reading(tmp_path) as reader:
+            assert reader.incidents() == [] and reader.counts(0).total == 0
+            assert len(reader.incidents(detector="first_seen")) == 3
+        one.days(8)
+        assert one.writer.run(Rows()) == (0, 0)
+        one.tell(*(moved(fact, one.now_s, 1) for fact in CRON))
+        assert one.writer.run(Rows()) == (0, 0)
+        one.tell(lineage("/usr/sbin/cron", SHELL, one.now_s + 5))
+        one.days(1)
+        assert one.writer.run(Rows()) == (1, 0), "the reason of an incident stays with it"

@@ -11,6 +11,7 @@ from innerwarden_core import FIELDS, LAYOUT, OPERATORS, Engine, Predicate, Rule
 from innerwarden import paths
 from innerwarden.config import Config, DetectorConfig
 from innerwarden.model.detector import Detector, DetectorSpec, Event, Finding
+from innerwarden.model.finding import without_facts
 from innerwarden.model.severity import Severity
 from innerwarden.modules.factory import encode
 from innerwarden.modules.loader import ModuleSet, load_modules
@@ -98,7 +99,8 @@ def test_a_process_tells_how_long_its_arguments_were_and_what_they_hash_to() -> 
 def test_an_ancestor_tells_that_the_process_table_kept_only_some_of_its_arguments() -> None:
     engine, host = shipped()
     parent = encode("process.exec", at_s=0, pid=10, exe_path="/bin/sh", argv=["sh", "-c", "x" * 5000])
-    (finding,) = host.findings(engine.feed(parent + memory_program(at_s=1, pid=11, ppid=10)))
+    found = host.findings(engine.feed(parent + memory_program(at_s=1, pid=11, ppid=10)))
+    (finding,) = without_facts(found)
     process = finding.fields.process
     assert process is not None
     assert (process.argv_len, process.argv_incomplete) == (len("kworker") + 1, False)
