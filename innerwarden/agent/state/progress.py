@@ -230,6 +230,10 @@ def grow(tx: Tx, number: int, new: NewIncident) -> None:
     finding: Finding = new.finding
     fields = finding.fields
     tx.db.execute(
+        "DELETE FROM triage WHERE incident = ?1 AND (SELECT severity FROM incidents WHERE id = ?1) < ?2",
+        (number, finding.severity.rank),
+    )
+    tx.db.execute(
         "UPDATE incidents SET ts_ns = ?2, title = ?3, summary = ?4, fields = ?5,"
         " triaged_ns = CASE WHEN severity < ?6 THEN NULL ELSE triaged_ns END, severity = ?6 WHERE id = ?1",
         (number, new.ts_ns, fields.title, fields.summary, new.fields, finding.severity.rank),
