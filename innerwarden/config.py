@@ -723,7 +723,7 @@ def _check_notify(notify: NotifyConfig) -> list[str]:
     problems = [
         f"notify.{key} is {value}; it must lie in {low}..{high}"
         for key, value, low, high in (
-            ("outbox_entries", notify.outbox_entries, 100, 1_000_000),
+            ("outbox_entries", notify.outbox_entries, 100, 100_000),
             ("max_attempts", notify.max_attempts, 1, 100),
             ("approval_ttl_s", notify.approval_ttl_s, 30, 86400),
         )

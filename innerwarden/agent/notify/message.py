@@ -48,7 +48,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Of a summary: how many were held since the last message about it."""
     held: Held | None = None
     evicted: int = 0
-    """Held ones of which nothing but this number was kept."""
+    """Of a digest and a burst: held ones since the last digest of which nothing but this number was kept."""
 
 
 def cut(text: str, limit: int = TEXT_LIMIT) -> str:

@@ -32,7 +32,9 @@ from innerwarden.model.record import Outcome
 logger = logging.getLogger(__name__)
 
 MODULE = "innerwarden.agent.notify.send"
-BUDGET_MS = 250
+#: A digest over a full outbox takes half a second; routing itself stops after ROUTE_S and goes on with the next tick.
+BUDGET_MS = 1000
+ROUTE_S = 0.125
 #: Messages that one child sends before it ends, and channels that send at a time.
 MESSAGES = 100
 SENDERS = 8
@@ -103,7 +105,7 @@ class Notifier:
 
     def _route(self, now: float) -> tuple[str, ...]:
         prune = now - self._pruned >= PRUNE_EVERY_S
-        until = now + BUDGET_MS / 2000
+        until = now + ROUTE_S
         while True:
             route = Route(notify=self._config, host=self._host, now_ns=self._now(), prune=prune)
             done = self._writer.run(route)

@@ -304,6 +304,7 @@ class _Router:
             ts_ns=held.since_ns,
             severity=worst(held.by_severity),
             held=_bounded(held),
+            evicted=state.evicted,
         )
         self._queue(name, message, self._now_ns)
         notices.put_channel(self._tx, msgspec.structs.replace(state, burst_ns=self._now_ns))

@@ -41,7 +41,10 @@ def _bytes(path: str) -> bytes:
         if not stat.S_ISREG(found.st_mode):
             raise Failed(f"{path} is not a regular file")
         if found.st_uid not in (0, os.geteuid()):
-            raise Failed(f"{path} belongs to uid {found.st_uid}; give it to root or to the agent's user")
+            raise Failed(
+                f"{path} belongs to uid {found.st_uid}, and this is uid {os.geteuid()}: give it to the agent's user,"
+                " and run this as that user"
+            )
         if found.st_mode & 0o077:
             raise Failed(
                 f"{path} has mode {stat.S_IMODE(found.st_mode):04o}; others must not read it: chmod 0600 {path}"

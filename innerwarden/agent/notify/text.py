@@ -108,10 +108,7 @@ def _summary(message: Message) -> Text:
 def _digest(message: Message) -> Text:
     held = _held(message)
     title = (ours("Digest of "), theirs(message.host), ours(f": {_count(held.total)} not told one by one"))
-    body = list(_numbers(held))
-    if message.evicted:
-        body.append((ours(f"{message.evicted} more were put aside unread, because too many waited."),))
-    return Text(title=title, body=tuple(body), last=_list())
+    return Text(title=title, body=(*_numbers(held), *_evicted(message)), last=_list())
 
 
 def _burst(message: Message) -> Text:
@@ -121,7 +118,7 @@ def _burst(message: Message) -> Text:
         theirs(message.host),
         ours(f", {_count(held.total)} held back within an hour"),
     )
-    return Text(title=title, body=_numbers(held), last=_list())
+    return Text(title=title, body=(*_numbers(held), *_evicted(message)), last=_list())
 
 
 def _test(message: Message) -> Text:
@@ -162,6 +159,11 @@ def _numbers(held: Held) -> tuple[Line, ...]:
     for incident_id in held.worst:
         lines.append((ours("Gravest: "), theirs(shlex.quote(incident_id), 300)))
     return tuple(lines)
+
+
+def _evicted(message: Message) -> tuple[Line, ...]:
+    text = f"{message.evicted} more since the last digest are in these numbers nowhere: too many waited."
+    return ((ours(text),),) if message.evicted else ()
 
 
 def _who(entities: tuple[EntityRef, ...]) -> Line:

@@ -137,6 +137,8 @@ HELD = Held(
 
 def test_the_words_of_a_burst_are_the_numbers() -> None:
     burst = Message(kind="burst", key="b", host="web-1", ts_ns=NOON_NS, severity=Severity.HIGH, held=HELD)
+    more = msgspec.structs.replace(burst, evicted=9)
+    assert "9 more since the last digest" in plain(tell(more), 4000)
     assert plain(tell(burst), 4000).splitlines() == [
         "Under attack: web-1, 73 incidents held back within an hour",
         "Severity: 70 high, 3 low; about 40 different subjects.",
