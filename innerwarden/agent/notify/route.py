@@ -85,12 +85,16 @@ class _Router:
         if incident.closed:
             self._closed(name, incident)
             return
-        key = incident.fields.incident_id
+        key, follows = incident.fields.incident_id, False
         if notices.knows(self._tx, name, key):
-            return
+            if incident.response_id is None:
+                return
+            key, follows = f"{key}#{incident.response_id}", True  # told before anything was proposed
+            if notices.knows(self._tx, name, key):
+                return
         policy = self._channels[name]
         entity = subject(incident.fields.entities)
-        group = notices.group(self._tx, name, incident.detector, entity)
+        group = None if follows else notices.group(self._tx, name, incident.detector, entity)
         about = About(
             severity=incident.severity,
             outcome=incident.outcome,
@@ -102,6 +106,8 @@ class _Router:
             return
         state = {Verdict.SEND: "due", Verdict.GROUP: "grouped", Verdict.DEFER: "deferred"}[verdict]
         message = self._message(incident) if verdict is Verdict.SEND else None
+        if message is not None and follows:
+            message = msgspec.structs.replace(message, key=f"{message.key}#{incident.response_id}")
         self._add(
             NewNotice(
                 channel=name,
@@ -112,14 +118,14 @@ class _Router:
                 detector=incident.detector,
                 entity=entity,
                 outcome=incident.outcome.value,
-                incident_id=key,
+                incident_id=incident.fields.incident_id,
                 due_ns=self._now_ns,
                 body=None if message is None else _JSON.encode(message),
             )
         )
         if verdict is Verdict.GROUP:
             self._hold(policy, group, incident, entity)
-        elif verdict is Verdict.SEND and incident.severity is not Severity.CRITICAL:
+        elif verdict is Verdict.SEND and incident.severity is not Severity.CRITICAL and not follows:
             self._open(name, policy, incident, entity)
 
     def _standing(self, name: str, group: Group | None) -> Standing:

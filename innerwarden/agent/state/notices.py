@@ -140,8 +140,9 @@ def queue(
     dry_run: bool = False,
     response_id: str | None = None,
 ) -> None:
-    """Hand an incident (its row number) to the notifier, in the transaction that decided about it. Once: a second
-    time changes nothing. `verb` is what is done or proposed, `response_id` names a proposal that waits for a word."""
+    """Hand an incident (its row number) to the notifier, in the transaction that decided about it. It is told once;
+    what was decided later replaces what was not taken yet, and a later proposal is told besides. `verb` is what is done
+    or proposed, `response_id` names a proposal that waits for a word."""
     body = None if verb is None else _JSON.encode(verb)
     _hand_over(tx, (incident, "incident", outcome.value, reason, body, ttl_s, int(dry_run), response_id))
 
@@ -154,7 +155,9 @@ def queue_closed(tx: Tx, incident: int, outcome: Outcome, reason: str = "") -> N
 def _hand_over(tx: Tx, row: tuple[int | str | bytes | None, ...]) -> None:
     tx.db.execute(
         "INSERT INTO notice_intake (incident, kind, outcome, reason, verb, ttl_s, dry_run, response_id)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (incident, kind) DO UPDATE SET outcome = excluded.outcome,"
+        " reason = excluded.reason, verb = excluded.verb, ttl_s = excluded.ttl_s, dry_run = excluded.dry_run,"
+        " response_id = excluded.response_id",
         row,
     )
 

@@ -73,10 +73,12 @@ class Again(msgspec.Struct, frozen=True):
     """Operation: hand an incident over that was handed over before."""
 
     incident: int
+    response_id: str | None = None
     durable: bool = False
 
     def apply(self, tx: Tx) -> None:
-        notices.queue(tx, self.incident, Outcome.WATCH)
+        outcome = Outcome.WATCH if self.response_id is None else Outcome.PROPOSE
+        notices.queue(tx, self.incident, outcome, response_id=self.response_id)
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

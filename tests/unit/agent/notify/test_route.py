@@ -40,6 +40,30 @@ def test_a_second_hand_over_counts_nowhere(tmp_path: Path) -> None:
         assert one.ask("SELECT held FROM notice_groups") == [(1,)]
 
 
+@pytest.mark.parametrize("severity", [Severity.HIGH, Severity.CRITICAL])
+def test_a_proposal_that_comes_later_is_told_besides(tmp_path: Path, severity: Severity) -> None:
+    with store(tmp_path, one_channel()) as one:
+        incident = one.triage(severity, outcome=Outcome.NEEDS_REVIEW)
+        one.route()
+        for _ in range(2):
+            one.writer.run(Again(1, "r7"))
+            one.route()
+        first, later = one.rows()
+        assert (first.key, later.key) == (incident, f"{incident}#r7")
+        assert later.state == "due"
+        message = later.message()
+        assert (message.key, message.incident_id, message.response_id) == (f"{incident}#r7", incident, "r7")
+        assert message.outcome is Outcome.PROPOSE
+
+
+def test_what_was_decided_later_replaces_what_was_not_taken(tmp_path: Path) -> None:
+    with store(tmp_path, one_channel()) as one:
+        one.triage(outcome=Outcome.NEEDS_REVIEW)
+        one.writer.run(Again(1, "r7"))
+        one.route()
+        assert [r.message().response_id for r in one.rows()] == ["r7"]
+
+
 def test_what_is_handed_over_is_kept_in_the_message(tmp_path: Path) -> None:
     with store(tmp_path, one_channel()) as one:
         verb = BlockAddress(address="203.0.113.9")
