@@ -78,3 +78,8 @@ DERIVED: tuple[Derived, ...] = (
         joins=("service",),
     ),
 )
+
+
+def ids() -> list[str]:
+    """What the agent itself reports, besides correlation rules."""
+    return [one.id for one in DERIVED]

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from innerwarden import paths
+from innerwarden.agent import derived
 from innerwarden.agent.baseline.engine import Baseline
 from innerwarden.agent.baseline.task import TASK as learn_baseline
 from innerwarden.agent.correlate.engine import Correlator
@@ -42,6 +43,8 @@ logger = logging.getLogger(__name__)
 #: Pause after the disk refused a batch, and how often the log repeats that it still does.
 RETRY_S = 1.0
 REMIND_S = 60.0
+#: An incident waits so long for its decision at most, where nothing else is to decide.
+TRIAGE_IDLE_S = 0.05
 
 #: Starts what reads the state (the dashboard) once the database is open, and hands what people say there to the
 #: operator; returns what stops it at once.
@@ -88,10 +91,11 @@ def run(
 
 def _decide(stack: ExitStack, config: Config, data_dir: Path, writer: Writer, chains: list[str]) -> None:
     """Threads that decide and respond; `stack` ends them."""
-    triage = open_triage(config, data_dir, writer, chains=chains)
+    others = derived.ids()
+    triage = open_triage(config, data_dir, writer, chains=chains, others=others)
     stack.callback(triage.close)
-    stack.callback(Worker("triage", triage.step).close)
-    consultation = open_consultation(config, data_dir, writer, chains=chains)
+    stack.callback(Worker("triage", triage.step, TRIAGE_IDLE_S).close)
+    consultation = open_consultation(config, data_dir, writer, chains=chains, others=others)
     if consultation is not None:
         stack.callback(consultation.close)
         stack.callback(Worker("model", consultation.step).close)

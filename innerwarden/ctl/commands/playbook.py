@@ -75,15 +75,8 @@ def test(
 
 
 def _settings(config: Config) -> Settings:
+    from innerwarden.agent import derived
     from innerwarden.agent.correlate.registry import find_rules
     from innerwarden.agent.triage.compose import Safety, settings_of
 
-    return settings_of(config, Safety(config), [rule.id for rule in find_rules()], _others())
-
-
-def _others() -> list[str]:
-    """What the agent itself reports."""
-    from innerwarden.agent.killchain.patterns import PATTERNS
-    from innerwarden.agent.killchain.story import PROGRESS
-
-    return [PROGRESS, *(pattern.detector for pattern in PATTERNS)]
+    return settings_of(config, Safety(config), [rule.id for rule in find_rules()], derived.ids())

@@ -8,17 +8,22 @@ from pathlib import Path
 import pytest
 
 from innerwarden import paths
+from innerwarden.agent import derived
+from innerwarden.agent.state.read import Reader
+from innerwarden.agent.triage.compose import settings_of
 from innerwarden.agent.triage.detectors import known_detectors
 from innerwarden.agent.triage.gates.posture import SSH_GUESSING
 from innerwarden.agent.triage.gather import LANDING
 from innerwarden.agent.triage.playbook import load_playbooks
 from innerwarden.agent.triage.rule import load_rules
 from innerwarden.agent.triage.targets import ENTITIES_OF
-from innerwarden.config import Config
+from innerwarden.config import Config, TriageConfig
 from innerwarden.errors import RuleError
 from innerwarden.model.verb import VERB_IDS
 from innerwarden.modules.loader import load_modules
-from tests.unit.agent.triage.support import CHAINS
+from tests.unit.agent.process import end, start
+from tests.unit.agent.support import append, wait_until
+from tests.unit.agent.triage.support import CHAINS, decision, guessing, yes
 
 NOWHERE = Path("/nonexistent")
 GOOD = """
@@ -85,3 +90,28 @@ def test_the_operators_rule_takes_the_place_of_a_shipped_one(tmp_path: Path) -> 
     assert [rule.why for rule in found] == ["because"]
     (tmp_path / "a.toml").write_text(GOOD.replace("mine", "password-guessing") + "disabled = true\n")
     assert not [rule for rule in load_rules(tmp_path, known) if rule.id == "password-guessing"]
+
+
+def test_what_the_agent_itself_reports_may_be_named(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(GOOD.replace("ssh_bruteforce", "killchain_progress"))
+    config = Config(triage=TriageConfig(rules_directory=str(tmp_path)))
+    assert settings_of(config, yes, CHAINS, derived.ids()).rules[0].id == "mine"
+    with pytest.raises(RuleError):
+        settings_of(config, yes, CHAINS)
+
+
+def test_the_running_agent_decides(tmp_path: Path) -> None:
+    """The composition root itself, in a process of its own."""
+    append(tmp_path, one := guessing())
+    agent = start(tmp_path)
+    try:
+        wait_until(lambda: b"agent runs" in (tmp_path / "agent-output").read_bytes(), 20)
+        wait_until(lambda: _decided(tmp_path, one.fields.incident_id), 20)
+    finally:
+        assert end(agent) == 0
+    assert decision(tmp_path, one).by == "rule:password-guessing"
+
+
+def _decided(data_dir: Path, incident_id: str) -> bool:
+    with Reader(paths.state_db(data_dir)) as reader:
+        return reader.triage(incident_id) is not None
