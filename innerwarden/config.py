@@ -412,6 +412,7 @@ class TriageConfig(Section, frozen=True):
     dedupe_s: int = 600
     related_s: int = 3600
     max_proposals: int = 200
+    proposal_hours: int = 24
     review_days: int = 14
     geoip_database: str = ""
     reputation: ReputationConfig = ReputationConfig()
@@ -594,6 +595,7 @@ def _check_triage(triage: TriageConfig) -> list[str]:
         ("dedupe_s", 0, 86_400),
         ("related_s", 60, 604_800),
         ("max_proposals", 1, 100_000),
+        ("proposal_hours", 1, 8760),
         ("review_days", 0, 3650),
     ):
         if not least <= (number := getattr(triage, key)) <= most:

@@ -16,7 +16,7 @@ from innerwarden.agent.state.rows import IncidentRow
 from innerwarden.agent.state.tx import Tx
 from innerwarden.model.entity import EntityRef
 from innerwarden.model.finding import Evidence
-from innerwarden.model.record import Decided, Outcome
+from innerwarden.model.record import Answered, Decided, Outcome
 from innerwarden.model.severity import Severity
 
 #: Status of an incident by what was decided; `open` before, `folded` for what stands for another.
@@ -160,20 +160,34 @@ def decided(one: Judged) -> Decided:
 
 def order(tx: Tx, orders: Iterable[Order]) -> list[str | None]:
     """Store each, and return the id that it got; None: it waits for an answer already, or is in effect, and is
-    recorded all the same."""
+    recorded all the same. What is ordered ends the proposals of the same."""
     ids: list[str | None] = []
     for one in orders:
-        live = tx.db.execute(
-            f"SELECT 1 FROM responses WHERE key = ? AND state IN {_LIVE} LIMIT 1",  # noqa: S608 - our own text
-            (one.verb.key(),),
-        ).get
         found = None
-        if live is not None:
+        if one.proposed and _is_live(tx, one.verb.key()):
             record.append(tx, one.decided)
         elif (found := responses.intend(tx, one)) is not None:
             tx.count("triage.proposed" if one.proposed else "triage.ordered")
+            if not one.proposed:
+                _overtake(tx, one.verb.key(), found)
         ids.append(found)
     return ids
+
+
+def _is_live(tx: Tx, key: str) -> bool:
+    sql = f"SELECT 1 FROM responses WHERE key = ? AND state IN {_LIVE} LIMIT 1"  # noqa: S608 - our own text
+    return tx.db.execute(sql, (key,)).get is not None
+
+
+def _overtake(tx: Tx, key: str, by: str) -> None:
+    detail = f"{by} does it without asking"
+    rows = tx.db.execute(
+        "UPDATE responses SET state = 'denied', detail = ? WHERE key = ? AND state = 'proposed'"
+        " RETURNING response_id",
+        (detail, key),
+    ).fetchall()
+    for (response_id,) in rows:
+        record.append(tx, Answered(response_id=str(response_id), state="denied", detail=detail))
 
 
 class AdvanceRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -258,9 +272,10 @@ class TriageReader:
     def evidence_about(self, entity: EntityRef, own: int, since_ns: int, limit: int) -> list[Evidence]:
         """Evidence of other recent incidents that name the entity."""
         rows = self._db.execute(
-            ROW + " JOIN incident_entities AS e ON e.incident = i.id WHERE e.value = ? AND e.type = ?"
-            " AND i.id <> ? AND i.ts_ns >= ? ORDER BY i.id DESC LIMIT ?",
-            (entity.value, entity.type, own, since_ns, limit),
+            ROW + " JOIN (SELECT incident FROM incident_entities WHERE value = ? AND type = ?"  # noqa: S608 - fixed text
+            " ORDER BY incident DESC LIMIT ?) AS e ON e.incident = i.id"
+            " WHERE i.id <> ? AND i.ts_ns >= ? ORDER BY i.id DESC LIMIT ?",
+            (entity.value, entity.type, LOOK_BACK, own, since_ns, limit),
         )
         return [evidence for row in rows for evidence in incident_of(row).fields.evidence]
 
@@ -287,11 +302,15 @@ class TriageReader:
         )
         return int(self._db.execute(sql, tuple(keys)).get)
 
-    def live(self, keys: Sequence[str]) -> frozenset[str]:
-        """Those of the keys that are proposed, ordered or in effect."""
+    def live(self, keys: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
+        """Those of the keys that are ordered or in effect, and those that are proposed."""
         marks = ", ".join("?" * len(keys))
-        sql = f"SELECT DISTINCT key FROM responses WHERE key IN ({marks}) AND state IN {_LIVE}"  # noqa: S608
-        return frozenset(str(key) for (key,) in self._db.execute(sql, tuple(keys)))
+        sql = f"SELECT DISTINCT key, state = 'proposed' FROM responses WHERE key IN ({marks}) AND state IN {_LIVE}"  # noqa: S608
+        rows = self._db.execute(sql, tuple(keys)).fetchall()
+        return (
+            frozenset(str(key) for key, proposed in rows if not proposed),
+            frozenset(str(key) for key, proposed in rows if proposed),
+        )
 
     def runs_to_advance(self, limit: int) -> list[Run]:
         """Those whose step no longer waits for the operator or the responder."""

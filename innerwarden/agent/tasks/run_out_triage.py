@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Close reviews that nobody made for `triage.review_days`; forget what triage needs no more."""
+"""End proposals that nobody answered, close reviews that nobody made, forget what triage needs no more."""
 
 from __future__ import annotations
 
 import time
 
 from innerwarden.agent.slow_loop import Task, TaskContext
-from innerwarden.agent.state.reviews import ROWS, CloseReviews, PruneTriage
+from innerwarden.agent.state.reviews import ROWS, CloseReviews, ExpireProposals, PruneTriage
 from innerwarden.clock import NS, realtime_ns
 
 DAY_S = 86_400
@@ -17,6 +17,11 @@ def run(context: TaskContext) -> None:
     """Several small transactions, decisions in between; what is left waits for the next run."""
     stop = time.monotonic() + BUDGET_MS / 2000
     triage, now_ns = context.config.triage, realtime_ns()
+    expire = ExpireProposals(
+        before_ns=now_ns - triage.proposal_hours * 3600 * NS, hours=triage.proposal_hours
+    )
+    while context.writer.run(expire) == ROWS and time.monotonic() < stop:
+        pass
     if triage.review_days:
         before_ns = now_ns - triage.review_days * DAY_S * NS
         close = CloseReviews(before_ns=before_ns, days=triage.review_days)

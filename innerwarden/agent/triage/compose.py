@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 #: What the host is, is looked at again after this long; the responder looks itself before it acts.
 LOOK_S = 5.0
+#: The same of the trust files.
+TRUST_S = 1.0
 
 
 def settings_of(config: Config, may: May, chains: Iterable[str], others: Iterable[str] = ()) -> Settings:
@@ -106,8 +108,13 @@ def open_triage(
     settings = settings_of(config, safety, chains, others)
     trust = TrustStore(Path(config.trust.directory))
 
+    looked = 0.0
+
     def trusted() -> TrustSet:
-        trust.refresh()
+        nonlocal looked
+        if (now := time.monotonic()) - looked >= TRUST_S:
+            trust.refresh()
+            looked = now
         return trust.current
 
     sources = Sources(ssh=read_sshd, trust=trusted, related_ns=config.triage.related_s * NS)

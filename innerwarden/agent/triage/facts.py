@@ -65,7 +65,9 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     """Proposals that wait for an answer."""
     orders_in_hour: int = 0
     live: frozenset[str] = frozenset()
-    """Keys of effects that are ordered, proposed or in force and that this incident could ask for."""
+    """Keys of effects that are ordered or in force and that this incident could ask for."""
+    proposed: frozenset[str] = frozenset()
+    """The same of effects that wait for the operator's word."""
 
 
 class Opinion(msgspec.Struct, frozen=True, kw_only=True):

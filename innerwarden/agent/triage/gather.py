@@ -74,6 +74,7 @@ class Batch:
     def __init__(self, reader: TriageReader, now_ns: int | None = None) -> None:
         self._earlier: dict[bytes, Earlier] = {}
         self._live: set[str] = set()
+        self._proposed: set[str] = set()
         self._proposals = reader.proposals()
         self._orders = reader.orders_since((now_ns or realtime_ns()) - 3600 * NS)
 
@@ -88,8 +89,13 @@ class Batch:
             ts_ns=stored.ts_ns,
         )
 
-    def load(self, live: frozenset[str]) -> Load:
-        return Load(proposals=self._proposals, orders_in_hour=self._orders, live=live | self._live)
+    def load(self, live: frozenset[str], proposed: frozenset[str]) -> Load:
+        return Load(
+            proposals=self._proposals,
+            orders_in_hour=self._orders,
+            live=live | self._live,
+            proposed=proposed | self._proposed,
+        )
 
     def decided(
         self, key: bytes, facts: Facts, outcome: Outcome, asked: Sequence[str], ordered: Sequence[str]
@@ -99,7 +105,8 @@ class Batch:
         self._earlier[key] = Earlier(
             incident_id=incident.incident_id, severity=facts.severity, outcome=outcome, ts_ns=incident.ts_ns
         )
-        self._live |= {*asked, *ordered}
+        self._live |= {*ordered}
+        self._proposed |= {*asked}
         self._proposals += len(asked)
         self._orders += len(ordered)
 
@@ -171,7 +178,7 @@ class Gatherer:
             ),
             listings=tuple(one for a in addresses for one in listings.get(a, ())),
             places=tuple(text for a in addresses[:4] if (text := self._sources.place(a)) is not None),
-            load=batch.load(self._reader.live(keys) if keys else frozenset()),
+            load=batch.load(*self._reader.live(keys)) if keys else batch.load(frozenset(), frozenset()),
         )
 
     def _roles(

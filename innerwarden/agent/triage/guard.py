@@ -77,6 +77,9 @@ def allowed_actions(
             refusals.append(f"not {action.verb.id} {_target_text(action.verb)}: {refusal}")
             continue
         allowed, note = _without_asking(facts, settings, action)
+        if not allowed.auto and allowed.verb.key() in facts.load.proposed:
+            refusals.append(f"not {action.verb.id} {_target_text(action.verb)}: it is proposed already")
+            continue
         if note:
             refusals.append(f"would {action.verb.id} {_target_text(action.verb)}, but {note}")
         key = allowed.verb.key()
@@ -100,7 +103,7 @@ def objection(facts: Facts, settings: Settings, action: Action) -> str | None:
     if (wrong := _wrong_incident(facts, verb) or _wrong_target(facts, verb)) is not None:
         return wrong
     if verb.key() in facts.load.live:
-        return "it is in effect, ordered or proposed already"
+        return "it is ordered or in effect already"
     if verb.id not in settings.verbs:
         return "responder.verbs does not name it"
     try:

@@ -71,10 +71,9 @@ class Runs:
     def _succeeded(self, by: str, verb: str, incident: IncidentRow) -> bool:
         """Done by this step, or in effect by something else."""
         states = self._reader.states_of(incident.id, by)
-        if states:
-            return bool(states & _DONE)
         keys = [one.key() for one in verbs_for(verb, incident)[0]]
-        return bool(keys) and bool(self._reader.live(keys))
+        live, proposed = self._reader.live(keys) if keys else (frozenset(), frozenset())
+        return bool(states & _DONE or live or (proposed and not states))
 
 
 def _end(run: Run, state: str, entry: Decided | None = None) -> AdvanceRun:

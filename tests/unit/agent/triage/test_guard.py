@@ -74,6 +74,9 @@ marks = st.one_of(
 )
 
 
+KEYS = st.frozensets(st.sampled_from(("block_address:ip:203.0.113.9", "suspend_sudo:user:ana")))
+
+
 @st.composite
 def facts(draw: st.DrawFn) -> Facts:
     found = draw(entities)
@@ -130,6 +133,8 @@ def holds(one: Facts, chosen: object, decision: object) -> None:
             assert not (action.auto and role is Role.CLAIMED)
         assert not (action.auto and action.by.startswith("model:"))
         assert not (action.auto and (not chosen.enabled or one.load.orders_in_hour >= chosen.hourly_cap))
+        assert action.verb.key() not in one.load.live
+        assert action.auto or action.verb.key() not in one.load.proposed
         assert chosen.may(action.verb).allowed and action.verb.id in chosen.verbs
     asked = sum(not action.auto for action in decision.actions)
     assert asked == 0 or one.load.proposals + asked <= chosen.max_proposals

@@ -308,6 +308,21 @@ def test_the_record_keeps_what_matters(tmp_path: Path) -> None:
     assert kept == [loud.fields.incident_id, guessing(at_s=0).fields.incident_id]
 
 
+def test_what_is_ordered_ends_the_proposal_of_the_same(tmp_path: Path) -> None:
+    sure = msgspec.structs.replace(BLOCK, detectors=("login_after_failures",))
+    ask = msgspec.structs.replace(BLOCK, id="ask", auto_execute=False)
+    append(tmp_path, guessing(at_s=0), guessing(at_s=900), landed(at_s=930))
+    triage_all(tmp_path, settings(rules=(sure, ask), enabled=True, playbooks=()))
+    assert [(state, by) for _, state, by in responses(tmp_path)] == [
+        ("denied", "rule:ask"),
+        ("intended", "rule:block"),
+    ]
+    assert "it is proposed already" in decision(tmp_path, guessing(at_s=900)).reason
+    assert record(tmp_path)[-1] == {
+        "entry": "answered", "response_id": "r1", "state": "denied", "detail": "r2 does it without asking"
+    }  # fmt: skip
+
+
 def test_the_funnel_counts_every_gate(tmp_path: Path) -> None:
     append(tmp_path, guessing(at_s=0), guessing(at_s=5), c2(), guessing("203.0.113.10", method="none"))
     triage_all(tmp_path, sources=KEYS_ONLY)

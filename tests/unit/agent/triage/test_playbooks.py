@@ -108,7 +108,7 @@ def test_what_a_rule_already_asked_for_counts_as_done(tmp_path: Path) -> None:
     assert [by for _, _, by in responses(tmp_path)] == [
         "rule:password-guessing", "playbook:ssh-intrusion/suspend-sudo"
     ]  # fmt: skip
-    assert "in effect, ordered or proposed already" in decision(tmp_path, one).reason
+    assert "it is proposed already" in decision(tmp_path, one).reason
 
 
 MONDAY_NOON, SUNDAY_NIGHT = 1_767_614_400, 1_767_567_600

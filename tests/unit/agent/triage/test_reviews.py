@@ -19,7 +19,7 @@ from innerwarden.model.entity import EntityRef
 from innerwarden.model.finding import Trusted
 from innerwarden.model.severity import Severity
 from tests.unit.agent.support import append
-from tests.unit.agent.triage.support import about, settings, triage_all
+from tests.unit.agent.triage.support import about, guessing, landed, settings, triage_all
 from tests.unit.agent.triage.test_pipeline import record, rows
 
 REVIEW = Rule(id="look", why="look", detectors=("*",), min_severity=Severity.DEBUG, outcome="needs_review")
@@ -67,3 +67,27 @@ def test_what_nothing_folds_into_is_forgotten(tmp_path: Path) -> None:
     finally:
         writer.close()
         db.close()
+
+
+@pytest.mark.parametrize(("age_hours", "ended"), [(23, False), (25, True)])
+def test_proposals_that_nobody_answers_end(tmp_path: Path, age_hours: int, ended: bool) -> None:
+    append(tmp_path, guessing(), landed("203.0.113.10"))
+    triage_all(tmp_path, settings(playbooks=()))
+    db = apsw.Connection(str(paths.state_db(tmp_path)))
+    db.execute("UPDATE responses SET created_ns = ?", (realtime_ns() - age_hours * 3600 * NS,))
+    db.close()
+    writer = Writer(paths.state_db(tmp_path))
+    try:
+        run(TaskContext(writer, Config(), tmp_path))
+    finally:
+        writer.close()
+    found = rows(tmp_path, "SELECT detector, status FROM incidents ORDER BY id")
+    if not ended:
+        assert [status for _, status in found] == ["proposed", "proposed"]
+        return
+    assert found == [("ssh_bruteforce", "watched"), ("login_after_failures", "needs_review")]
+    assert rows(tmp_path, "SELECT DISTINCT state FROM responses") == [("denied",)]
+    kinds = [(entry["entry"], entry.get("outcome")) for entry in record(tmp_path)[2:]]
+    assert kinds == [
+        ("answered", None), ("decided", "watch"), ("answered", None), ("decided", "needs_review")
+    ]  # fmt: skip
