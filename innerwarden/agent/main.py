@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from innerwarden.agent.baseline.engine import Baseline
 from innerwarden.agent.baseline.task import TASK as learn_baseline
 from innerwarden.agent.correlate.engine import Correlator
 from innerwarden.agent.correlate.registry import find_rules
+from innerwarden.agent.correlate.rule import ChainRule
 from innerwarden.agent.dna.engine import Dna
 from innerwarden.agent.dna.task import TASK as close_sessions
 from innerwarden.agent.ingest import Ingest, Observer
@@ -65,14 +66,8 @@ def run(
         stack.callback(os.close, lock(data_dir))
         writer = Writer(paths.state_db(data_dir))
         stack.callback(writer.close)
-        rules, users = find_rules(), Users()
-        observe = _observer(
-            Correlator(rules, users.name).observe,
-            KillChain().observe,
-            Baseline(config.baseline, users.knows).observe,
-            Dna().observe,
-        )
-        ingest = Ingest(paths.findings(data_dir), writer, observe)
+        rules = find_rules()
+        ingest = Ingest(paths.findings(data_dir), writer, observer(rules, config))
         stack.callback(ingest.close)
         _decide(stack, config, data_dir, writer, [rule.id for rule in rules])
         operator = Operator(writer, config)
@@ -104,8 +99,15 @@ def _decide(stack: ExitStack, config: Config, data_dir: Path, writer: Writer, ch
     stack.callback(Worker("respond", Respond(writer, config, client).step).close)
 
 
-def _observer(*observers: Observer) -> Observer:
-    """All of them, one after another."""
+def observer(rules: Sequence[ChainRule], config: Config) -> Observer:
+    """All that puts findings together, one after another."""
+    users = Users()
+    observers = (
+        Correlator(rules, users.name).observe,
+        KillChain().observe,
+        Baseline(config.baseline, users.knows).observe,
+        Dna().observe,
+    )
 
     def observe(tx: Tx, incident: Stored) -> int:
         return sum(one(tx, incident) for one in observers)

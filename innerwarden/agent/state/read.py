@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -232,6 +232,11 @@ class Reader:
         sql = _RESPONSE + (" WHERE " + " AND ".join(where) if where else "") + " ORDER BY r.id DESC LIMIT ?"
         rows = self._db.execute(sql, (*values, max(0, min(limit, MAX_ROWS))))
         return [_response(row) for row in rows]
+
+    def responses_in_order(self) -> Iterator[ResponseRow]:
+        """All of them, oldest first."""
+        for row in self._db.execute(_RESPONSE + " ORDER BY r.id"):
+            yield _response(row)
 
     def response_counts(self) -> dict[str, int]:
         """Responses by state."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -74,12 +75,18 @@ class Ticket(Generic[R]):
 
 
 class Writer:
-    """Opens (and migrates) the database in the caller's thread, so that a refusal is the caller's error."""
+    """Opens (and migrates) the database in the caller's thread, so that a refusal is the caller's error. `now_ns` is
+    the time that its transactions take for the wall's; `scratch`: the file is thrown away, so nothing waits
+    for the disk, and the caller's thread does the work."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, now_ns: Callable[[], int] = realtime_ns, *, scratch: bool = False) -> None:
         self._path = path
+        self._now_ns = now_ns
+        self._scratch = scratch
         self._db = open_writer(path)
         self._durable = True
+        if scratch:
+            self._db.execute("PRAGMA synchronous = OFF")
         self._queue: queue.Queue[tuple[Operation[object], Ticket[object]] | None] = queue.Queue(QUEUE_SIZE)
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="state-writer", daemon=True)
@@ -90,6 +97,9 @@ class Writer:
         if self._closed:
             raise StateError(f"{self._path} is closed", "The agent is stopping")
         ticket: Ticket[R] = Ticket()
+        if self._scratch:
+            self._settle(operation, ticket)  # type: ignore[arg-type]
+            return ticket
         self._queue.put((operation, ticket))  # type: ignore[arg-type]
         return ticket
 
@@ -107,26 +117,28 @@ class Writer:
 
     def _serve(self) -> None:
         while (item := self._queue.get()) is not None:
-            operation, ticket = item
-            try:
-                value = self._transact(operation)
-            except apsw.Error as error:
-                ticket.settle(None, self._explain(error))
-            except Exception as error:  # the border of a worker: the submitter gets it
-                ticket.settle(None, error)
-            else:
-                ticket.settle(value, None)
+            self._settle(*item)
+
+    def _settle(self, operation: Operation[object], ticket: Ticket[object]) -> None:
+        try:
+            value = self._transact(operation)
+        except apsw.Error as error:
+            ticket.settle(None, self._explain(error))
+        except Exception as error:  # the border of a worker: the submitter gets it
+            ticket.settle(None, error)
+        else:
+            ticket.settle(value, None)
 
     def _transact(self, operation: Operation[object]) -> object:
         db = self._db
-        if operation.durable is not self._durable:
+        if operation.durable is not self._durable and not self._scratch:
             db.execute("PRAGMA synchronous = " + ("FULL" if operation.durable else "NORMAL"))
             self._durable = operation.durable
         if isinstance(operation, Checkpoint):  # SQLite refuses it inside a transaction
-            return operation.apply(Tx(db, realtime_ns()))
+            return operation.apply(Tx(db, self._now_ns()))
         db.execute("BEGIN IMMEDIATE")
         try:
-            value = operation.apply(Tx(db, realtime_ns()))
+            value = operation.apply(Tx(db, self._now_ns()))
             db.execute("COMMIT")
         except BaseException:
             # SQLite itself rolls back on some errors (a full disk is one).

@@ -22,6 +22,7 @@ from innerwarden.agent.triage.orders import order_of
 from innerwarden.agent.triage.pipeline import decide
 from innerwarden.agent.triage.runs import Runs
 from innerwarden.agent.triage.settings import Settings
+from innerwarden.clock import realtime_ns
 from innerwarden.model.record import Decided, Outcome
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ Asked = Callable[[Facts, Decision], bool]
 
 
 class Triage:
-    """`settings` is called once a step."""
+    """`settings` is called once a step; `now_ns` says which orders are of the last hour."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Triage:
         *,
         sources: Sources | None = None,
         asked: Asked | None = None,
+        now_ns: Callable[[], int] = realtime_ns,
     ) -> None:
         self._reader = TriageReader(state_db)
         self._writer = writer
@@ -49,6 +51,7 @@ class Triage:
         self._gatherer = Gatherer(self._reader, sources or Sources())
         self._runs = Runs(self._reader, self._gatherer, writer)
         self._asked = asked
+        self._now_ns = now_ns
         self._stack = ExitStack()
 
     def also_close(self, stack: ExitStack) -> None:
@@ -68,7 +71,7 @@ class Triage:
         settings = self._settings()
         if not rows:
             return self._runs.advance(settings)
-        batch = Batch(self._reader)
+        batch = Batch(self._reader, self._now_ns())
         keys = {row.id: key_of(row) for row in rows}
         stored = {row.id: self._reader.earlier(keys[row.id]) for row in rows}
         listings = self._gatherer.listings([row for row in rows if stored[row.id] is None])

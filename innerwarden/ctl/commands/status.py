@@ -80,12 +80,12 @@ def _print(found: Status) -> None:
         told = [(c.channel, str(c.due), str(c.sent_day), str(c.given_up_day)) for c in found.notify]
         table("Notifications", ("channel", "due", "sent 24h", "given up 24h"), told)
     if found.triage is not None and found.triage.came_in:
-        _triage(found.triage)
+        print_funnel(found.triage)
     for text in found.trouble:
         note(text)
 
 
-def _triage(funnel: Funnel) -> None:
+def print_funnel(funnel: Funnel) -> None:
     """In, gated, decided, executed."""
     print()
     gates = [(g.gate, str(g.came_in), str(g.spoke), str(g.settled)) for g in funnel.gates]
