@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One life of responses, killed at a chosen step of the agent's or the responder's side, then started anew.
 
-    unshare -n python -m tests.kernel.respond_crashes DIRECTORY [agent:N | responder:N]...
+    unshare -n python -m tests.kernel.respond_crashes DIRECTORY [agent:N | responder:N | agent:N+responder:M]...
 
 Prints a JSON line for each: where it was killed, how many steps there were, and what is wrong afterwards. Without a
 point it runs undisturbed, and tells how many steps each side has. Everything real: state.db, socket, journal, nft,
@@ -132,10 +132,17 @@ def sleeper() -> tuple[int, int]:
 
 
 class Life:
-    def __init__(self, directory: Path, side: str, at: int | None) -> None:
+    """`point`: which sides are killed at which of their steps; nobody where it is empty."""
+
+    def __init__(self, directory: Path, point: str) -> None:
         self.directory = directory
         directory.mkdir(mode=0o700)
-        self.at = {"agent": None, "responder": None, side: at}
+        self.at: dict[str, int | None] = {"agent": None, "responder": None}
+        for part in filter(None, point.split("+")):
+            side, _colon, at = part.partition(":")
+            if side not in self.at:
+                raise ValueError(f"{part!r} is no point")
+            self.at[side] = int(at)
         self.pids: dict[str, int] = {}
         self.crashes = 0
         self.config = ResponderConfig(
@@ -329,9 +336,8 @@ def decoded(line: bytes) -> Entry | None:
 
 
 def all_of(directory: Path, points: list[str]) -> None:
-    for n, point in enumerate(points or ["nobody:0"]):
-        side, _colon, at = point.partition(":")
-        print(json.dumps(Life(directory / f"{n}-{side}-{at}", side, int(at)).run()), flush=True)
+    for n, point in enumerate(points or [""]):
+        print(json.dumps(Life(directory / f"{n}-{point or 'nobody'}", point).run()), flush=True)
 
 
 if __name__ == "__main__":

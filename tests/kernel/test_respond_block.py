@@ -153,6 +153,18 @@ def test_the_kernel_ends_it_with_all_of_us_dead(net: Net, start: Start) -> None:
     assert net.blocked() == []
 
 
+def test_what_was_there_without_an_end_gets_one(net: Net, start: Start) -> None:
+    """Added to our set by hand, say; `nft add element` would leave an element as it is."""
+    daemon = start()
+    daemon.block(OTHER_V4, "r0")
+    net.nft(f"add element inet innerwarden blocked_v4 {{ {FAR_V4} }}")
+    daemon.block(ttl_s=3)
+    daemon.kill()
+    assert net.connect() == "dropped"
+    wait(lambda: net.connect() == "passes")
+    assert net.blocked() == [OTHER_V4]
+
+
 def test_a_killed_responder_takes_up_where_it_was(net: Net, start: Start) -> None:
     daemon = start()
     daemon.block(ttl_s=100)

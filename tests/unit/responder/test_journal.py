@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,6 +120,27 @@ def test_without_room_it_refuses_and_holds_what_it_held(path: Path, time: Time) 
     journal.write(entry(time, 3))
     assert journal.problem == ""
     assert [one.number for one in reopened(path, time, journal).live()] == [1, 3]
+
+
+def test_what_could_not_be_cut_at_once_is_cut_before_the_next_line(
+    path: Path, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_fd: int, _length: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    journal = Journal(path, time.clock())
+    journal.write(entry(time))
+    whole = path.read_bytes()
+    monkeypatch.setattr(os, "ftruncate", fail)
+    with room(len(whole) + 50), pytest.raises(JournalError, match="cannot be written"):
+        journal.write(entry(time, 2))
+    with pytest.raises(JournalError, match="Input/output error"):
+        journal.write(entry(time, 3))
+    assert len(path.read_bytes()) == len(whole) + 50
+    monkeypatch.undo()
+    journal.write(entry(time, 4))
+    journal = reopened(path, time, journal)
+    assert ([one.number for one in journal.live()], journal.damaged_lines) == ([1, 4], 0)
 
 
 def test_it_opens_on_a_full_disk(path: Path, time: Time) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,7 +21,7 @@ from innerwarden.agent.respond.client import Away, Client
 from innerwarden.agent.respond.respond import Respond
 from innerwarden.agent.state.commands import MoveResponse, UnblockByHand
 from innerwarden.agent.state.read import Reader
-from innerwarden.agent.state.responses import Order, intend
+from innerwarden.agent.state.responses import Ask, Order, intend
 from innerwarden.agent.state.rows import ResponseRow
 from innerwarden.agent.state.tx import Tx
 from innerwarden.agent.state.writer import Writer
@@ -57,15 +58,6 @@ class Entries(msgspec.Struct, frozen=True):
     def apply(self, tx: Tx) -> list[AnyEntry]:
         rows = tx.db.execute("SELECT body FROM record ORDER BY seq").fetchall()
         return [msgspec.json.decode(row[0], type=AnyEntry) for row in rows]
-
-
-class Forget(msgspec.Struct, frozen=True):
-    """Operation: as if this database had never heard of it."""
-
-    durable: bool = False
-
-    def apply(self, tx: Tx) -> None:
-        tx.db.execute("DELETE FROM responses")
 
 
 class Side:
@@ -147,6 +139,16 @@ class Side:
     def reconcile(self) -> None:
         self.monotonic += module.RECONCILE_S
         self.respond.step()
+
+    def new_database(self) -> None:
+        """state.db was lost; the agent begins again from nothing."""
+        self.reader.close()
+        self.writer.close()
+        for file in self.directory.glob("state.db*"):
+            file.unlink()
+        self.writer = Writer(paths.state_db(self.directory))
+        self.reader = Reader(paths.state_db(self.directory))
+        self.restart()
 
     def close(self) -> None:
         self.client.close()
@@ -342,25 +344,39 @@ def test_what_the_responder_ended_in_time_is_ended_here(side: Side, monkeypatch:
     assert side.entries(Undone) == [Undone(response_id="r1", state="undone", why="expired")]
 
 
-def test_two_agents_with_one_number_are_two_requests(side: Side) -> None:
-    """A state.db that was made anew counts from the start."""
+def test_the_same_number_in_a_new_database_is_another_request(side: Side) -> None:
     side.decide()
     with side.up():
         side.respond.step()
-        first = next(one.request_id for one in side.asked if isinstance(one, Do))
-        side.writer.run(Forget())
+        side.new_database()
         side.decide(BlockAddress(address=OTHER))
         side.respond.step()
-    second = [one.request_id for one in side.asked if isinstance(one, Do)][-1]
-    assert first != second
+    assert (side.state("r1"), side.rig.files.names()) == ("active", [OTHER])
+
+
+def test_denied_between_the_look_and_the_asking_it_is_not_asked(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side.decide()
+    run = side.writer.run
+
+    def deny_first(operation: Any, timeout_s: float | None = None) -> Any:
+        if isinstance(operation, Ask):
+            run(UnblockByHand(who="operator:ana", what="unblock", address=HOSTILE))
+        return run(operation, timeout_s)
+
+    monkeypatch.setattr(side.writer, "run", deny_first)
+    with side.up():
+        side.respond.step()
+    assert (side.state(), side.rig.files.names(), side.rig.files.calls) == ("denied", [], [])
+    assert side.entries(Requested) == []
 
 
 def test_what_a_lost_database_left_behind_is_undone(side: Side) -> None:
     side.decide()
     with side.up():
         side.respond.step()
-        side.writer.run(Forget())
-        side.restart()
+        side.new_database()
         side.respond.step()
     assert side.rig.files.names() == []
     (ended,) = side.entries(Undone)
