@@ -125,7 +125,7 @@ class Net:
             for element in one["set"].get("elem", [])
         ]
 
-    def connect(self, source: str = FAR_V4, target: str = "", wait_s: float = 0.4) -> str:
+    def connect(self, source: str = FAR_V4, target: str = "", wait_s: float = 1.0) -> str:
         """`passes` or `dropped`: a connection from the far one's address to a port where nobody listens."""
         target = target or (HERE_V6 if ":" in source else HERE_V4)
         return self.at(self.far, sys.executable, "-c", CONNECT, source, target, str(wait_s)).strip()
