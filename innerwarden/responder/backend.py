@@ -9,7 +9,7 @@ Addresses are canonical text of single v4 or v6 addresses, a v4-mapped one as v4
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from innerwarden.responder.skill import Keep
@@ -43,6 +43,10 @@ class Backend(ABC):
     @abstractmethod
     def present(self) -> Iterable[tuple[str, str]]:
         """(address, handle) of every address that we block here, from one look."""
+
+    def restore(self, addresses: Sequence[tuple[str, int]]) -> None:  # noqa: B027 - a backend need not have it
+        """(address, ttl_s) of blocks that vanished: bring back all at once, where that is possible; it need not
+        succeed."""
 
     @abstractmethod
     def clear(self) -> None:

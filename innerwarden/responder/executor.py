@@ -59,6 +59,8 @@ class Verdict(Protocol):
 
 
 Judge = Callable[[AnyVerb], Verdict]
+#: Looks at the host now, and returns who judges by what was seen. One look serves one request, or one sweep.
+Facts = Callable[[], Judge]
 
 
 class Refused(Exception):
@@ -72,12 +74,12 @@ class Refused(Exception):
 class Executor:
     """`config` is the responder's own: no request can change what it grants. One thread calls it."""
 
-    def __init__(self, config: ResponderConfig, effects: Effects, judge: Judge, at: Clock) -> None:
+    def __init__(self, config: ResponderConfig, effects: Effects, facts: Facts, at: Clock) -> None:
         self._config = config
         self._effects = effects
         self._journal: Journal = effects.journal
         self._skills: Skills = effects.skills
-        self._judge = judge
+        self._facts = facts
         self._at = at
 
     @property
@@ -105,8 +107,16 @@ class Executor:
             case Hello():
                 return self._welcome()
 
-    def permit(self, verb: AnyVerb) -> None:
-        """Raises Refused unless this verb may be done to this target now, whatever the switches say."""
+    def judge(self) -> Judge:
+        """With facts of now. Raises Refused when there are none."""
+        try:
+            return self._facts()
+        except Exception as error:  # the border of the judge: no facts, no action
+            raise Refused(NO_FACTS, said(error)) from error
+
+    def permit(self, verb: AnyVerb, judge: Judge | None = None) -> None:
+        """Raises Refused unless this verb may be done to this target now, whatever the switches say. `judge`: one
+        whose facts are of now."""
         if verb.id not in self._config.verbs:
             raise Refused("responder.verbs", f"{verb.id} is not in responder.verbs")
         if verb.id not in self._skills:
@@ -115,9 +125,10 @@ class Executor:
             verb.target()
         except ValueError as error:
             raise Refused("target", f"not a target: {error}") from error
+        judge = judge or self.judge()
         try:
-            verdict = self._judge(verb)
-        except Exception as error:  # the border of the judge: no facts, no action
+            verdict = judge(verb)
+        except Exception as error:  # the border of the judge
             raise Refused(NO_FACTS, said(error)) from error
         if not verdict.allowed:
             raise Refused(verdict.rule, verdict.reason)

@@ -17,7 +17,7 @@ from innerwarden.model import health
 from innerwarden.model.responder import Cleared
 from innerwarden.model.verb import AnyVerb
 from innerwarden.responder.effects import Effects
-from innerwarden.responder.executor import Executor
+from innerwarden.responder.executor import Executor, Judge
 from innerwarden.responder.journal import Journal
 from innerwarden.responder.moments import Clock
 from innerwarden.responder.server import Server, allowed_uids
@@ -47,7 +47,7 @@ class Responder:
             self._stack.callback(self._journal.close)
             means = Means(config=config.responder, directory=directory)
             effects = Effects(self._journal, find_skills(means), at)
-            self.executor = Executor(config.responder, effects, self._judge, at)
+            self.executor = Executor(config.responder, effects, self._facts, at)
             self.upkeep = Upkeep(self.executor, effects, at)
         except BaseException:
             self._stack.close()
@@ -81,10 +81,15 @@ class Responder:
     def close(self) -> None:
         self._stack.close()
 
-    def _judge(self, verb: AnyVerb) -> Verdict:
-        """With facts and policy as they are now."""
+    def _facts(self) -> Judge:
+        """Facts and policy as they are now."""
         host = look(self._own_pids())
-        return may_act(verb, host, policy_of(self._config, (str(self._data_dir), str(paths.PACKAGE))))
+        policy = policy_of(self._config, (str(self._data_dir), str(paths.PACKAGE)))
+
+        def judge(verb: AnyVerb) -> Verdict:
+            return may_act(verb, host, policy)
+
+        return judge
 
     def _own_pids(self) -> set[int]:
         """Who talks to us, and the sensor."""

@@ -105,6 +105,10 @@ class Skill(ABC, Generic[V]):
         """All effects in the system that carry our mark, from one look; None where there is no mark to find them by."""
         return None
 
+    def restore(self, effects: Sequence[Effect[V]]) -> None:
+        """Bring back many effects that vanished, with the handles that they have. Where that can be done at once, do it
+        here; it need not succeed, and each one that is still missing is brought back by `do`."""
+
     def clear(self) -> None:
         """Remove what is left of ours once nothing is in effect: tables, directories."""
 

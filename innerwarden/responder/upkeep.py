@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from innerwarden.clock import NS
 from innerwarden.log import safe
@@ -12,7 +13,7 @@ from innerwarden.responder.effects import Effects, names, said
 from innerwarden.responder.executor import NO_FACTS, Executor, Refused
 from innerwarden.responder.journal import Entry
 from innerwarden.responder.moments import Clock
-from innerwarden.responder.skill import Found
+from innerwarden.responder.skill import Found, Skill
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +34,7 @@ class Upkeep:
 
     def start(self) -> None:
         """After a crash, a restart or a reboot: what the journal says becomes true, or is ended."""
-        for entry in self._effects.journal.live():
-            self._take_up(entry)
+        self._take_up(self._effects.journal.live())
         self._expire()
         self._sweep()
 
@@ -55,29 +55,31 @@ class Upkeep:
                 ended = self._effects.end(entry, why, entry.detail if why == "failed" else "")
                 logger.info("ended request=%s key=%s why=%s state=%s", *names(ended), why, ended.state)
 
-    def _take_up(self, entry: Entry) -> None:
-        """An entry as the last process left it. One that is over, or being undone, is left to `_expire`."""
-        skill = self._effects.skills.get(entry.verb.id)
-        if skill is None or entry.state == "undoing" or entry.since.left_ns(entry.ttl_s, self._at) == 0:
-            return
-        if entry.since.boot_id != self._at.boot_id:
-            if skill.one_boot:
-                self._effects.lose(entry, "restarted")
-                return
-            entry = self._effects.rebase(entry)
-        try:
-            self._executor.permit(entry.verb)
-        except Refused as refused:
-            self._no_longer(entry, refused)
-            return
-        if entry.state == "doing":
-            if self._executor.armed:
+    def _take_up(self, entries: list[Entry]) -> None:
+        """Entries as the last process left them: judged again, and what was interrupted is finished."""
+        kept = [after for entry in entries if (after := self._carried_over(entry)) is not None]
+        for entry in self._allowed(kept):
+            if entry.state == "doing":
                 after = self._effects.finish(entry)
                 logger.warning(
                     "finished what was interrupted request=%s key=%s state=%s", *names(after), after.state
                 )
-            else:
-                self._effects.end(entry, "interrupted")
+
+    def _carried_over(self, entry: Entry) -> Entry | None:
+        """As it counts from now; None for what is over, is being undone (`_expire` goes on with these), or cannot be
+        taken up."""
+        skill = self._effects.skills.get(entry.verb.id)
+        if skill is None or entry.state == "undoing" or entry.since.left_ns(entry.ttl_s, self._at) == 0:
+            return None
+        if entry.since.boot_id != self._at.boot_id:
+            if skill.one_boot:
+                self._effects.lose(entry, "restarted")
+                return None
+            entry = self._effects.rebase(entry)
+        if entry.state == "doing" and not self._executor.armed:
+            self._effects.end(entry, "interrupted")
+            return None
+        return entry
 
     def _no_longer(self, entry: Entry, refused: Refused) -> None:
         """A target that is protected by now is let go. Without facts nothing new is done, and nothing let go."""
@@ -88,9 +90,7 @@ class Upkeep:
     def _sweep(self) -> None:
         """Compare what should be there with what is. Without both switches nothing is brought back."""
         self._sweep_ns = self._at.boot() + SWEEP_S * NS
-        for entry in self._effects.journal.live():
-            if entry.state == "doing":
-                self._take_up(entry)
+        self._take_up([entry for entry in self._effects.journal.live() if entry.state == "doing"])
         active = [entry for entry in self._effects.journal.live() if entry.state == "active"]
         idle = self._at.boot() < self._orphans_ns
         if not idle:
@@ -106,12 +106,20 @@ class Upkeep:
                 continue
             if found is not None:
                 self._orphans(found)
-            keys = None if found is None else {one.verb.key() for one in found}
-            for entry in mine:
-                if keys is not None and entry.verb.key() in keys:
-                    self._effects.seen(entry)
-                elif self._effects.wait_ns(entry) > 0 and (problem := self._effects.look(entry)):
-                    self._gone(entry, problem)
+            self._compare(skill, mine, found)
+
+    def _compare(self, skill: Skill[Any], mine: list[Entry], found: Sequence[Found] | None) -> None:
+        """`found` is what the system shows, None where one has to look at each."""
+        keys = None if found is None else {one.verb.key() for one in found}
+        missing: list[tuple[Entry, str]] = []
+        for entry in mine:
+            if keys is not None and entry.verb.key() in keys:
+                self._effects.seen(entry)
+            elif self._effects.wait_ns(entry) > 0:
+                problem = "it is not there" if keys is not None else self._effects.look(entry)
+                missing += [(entry, problem)] if problem else []
+        if missing:
+            self._gone(skill, missing)
 
     def _orphans(self, found: Sequence[Found]) -> None:
         """Ours by its mark and in no entry: from before a journal that was lost."""
@@ -126,15 +134,45 @@ class Upkeep:
             else:
                 logger.warning("orphan removed key=%s", safe(one.verb.key()))
 
-    def _gone(self, entry: Entry, problem: str) -> None:
-        logger.warning("not in effect request=%s key=%s problem=%s", *names(entry), safe(problem))
+    def _gone(self, skill: Skill[Any], missing: list[tuple[Entry, str]]) -> None:
+        """Bring back what may still be done, all at once where the skill can, else one by one."""
+        for entry, problem in missing:
+            logger.warning("not in effect request=%s key=%s problem=%s", *names(entry), safe(problem))
+        entries = [entry for entry, _problem in missing]
         if not self._executor.armed:
-            self._effects.lose(entry, "removed")
+            for entry in entries:
+                self._effects.lose(entry, "removed")
             return
+        allowed = self._allowed(entries)
+        if len(allowed) > 1:
+            try:
+                skill.restore([self._effects.effect(entry) for entry in allowed])
+            except Exception as error:  # the border of a skill
+                logger.error("cannot bring back %d at once error=%s", len(allowed), safe(said(error)))
+        back = {one.verb.key() for one in skill.present() or ()} if len(allowed) > 1 else set()
+        for entry in allowed:
+            if entry.verb.key() in back:
+                self._effects.seen(entry)
+                continue
+            after = self._effects.again(entry)
+            logger.warning("brought back request=%s key=%s state=%s", *names(after), after.state)
+
+    def _allowed(self, entries: list[Entry]) -> list[Entry]:
+        """Those whose targets may still be acted on, by one look at the host; the others are let go."""
+        found: list[Entry] = []
+        if not entries:
+            return found
         try:
-            self._executor.permit(entry.verb)
+            judge = self._executor.judge()
         except Refused as refused:
-            self._no_longer(entry, refused)
-            return
-        after = self._effects.again(entry)
-        logger.warning("brought back request=%s key=%s state=%s", *names(after), after.state)
+            logger.warning(
+                "nothing is brought back for now rule=%s reason=%s", refused.rule, safe(str(refused))
+            )
+            return []
+        for entry in entries:
+            try:
+                self._executor.permit(entry.verb, judge)
+                found.append(entry)
+            except Refused as refused:
+                self._no_longer(entry, refused)
+        return found

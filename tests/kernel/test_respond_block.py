@@ -206,6 +206,28 @@ def test_what_others_do_to_our_rules_is_noticed_and_mended(net: Net, start: Star
     wait(lambda: daemon.answer(Check(request_id="r1")).detail == "")
 
 
+def test_many_that_vanish_come_back_at_once(net: Net, start: Start) -> None:
+    daemon = start()
+    for n in range(20, 50):
+        daemon.block(f"203.0.113.{n}", f"r{n}", ttl_s=600 + n)
+    daemon.block(FAR_V6, "r6")
+    daemon.kill()
+    net.nft("flush ruleset")
+    daemon = start()
+    wait(lambda: len(net.blocked()) == 31)
+    said = daemon.log.read_text()
+    assert "brought back" not in said, said
+    assert net.connect(FAR_V6) == "dropped"
+    ends = [
+        element["elem"]["timeout"]
+        for one in net.rules()
+        for element in one.get("set", {}).get("elem", [])
+        if element["elem"]["val"].startswith("203.")
+    ]
+    assert len(ends) == 30
+    assert all(560 <= end <= 650 for end in ends)
+
+
 @pytest.mark.parametrize("made", [False, True])
 def test_a_dry_run_touches_nothing_and_says_what_it_would_do(
     net: Net, start: Start, live: ResponderConfig, made: bool

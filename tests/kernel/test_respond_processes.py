@@ -201,6 +201,7 @@ def test_a_process_whose_first_thread_ended_is_no_corpse(
     one = Started(HEADLESS, str(counter))
     started.append(one)
     wait(lambda: states({one.pid}) == {"Z"})
+    assert processes.running([(one.pid, one.start_ns)]) == [one.pid]
     assert responder.executor.answer(stop(one), 0).state == "active"
     before = counter.read_text()
     assert not threading.Event().wait(0.1)

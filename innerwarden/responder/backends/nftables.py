@@ -10,7 +10,7 @@ Source: nft(8), "Hooks", "Verdict statement", "Set statement"; libnftables-json(
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -20,6 +20,8 @@ from innerwarden.responder.skill import Keep, Means, SkillError
 
 TABLE = "innerwarden"
 CHAIN = "block"
+#: Elements of one transaction when many come back.
+AT_ONCE = 1000
 #: NF_IP_PRI_RAW is -300 (include/uapi/linux/netfilter_ipv4.h); nothing usual stands before it.
 PRIORITY = -310
 SETS = {4: "blocked_v4", 6: "blocked_v6"}
@@ -64,6 +66,11 @@ def _element(what: str, address: str, ttl_s: int | None = None) -> _Command:
     return {what: {"element": {**_WHERE, "name": _set_of(address), "elem": [value]}}}
 
 
+def _renewed(address: str, ttl_s: int) -> list[_Command]:
+    """An element that is there keeps its old timeout when added again; so it goes and comes in one transaction."""
+    return [_element("add", address), _element("delete", address), _element("add", address, ttl_s)]
+
+
 def _set_of(address: str) -> str:
     return SETS[ip_address(address).version]
 
@@ -94,15 +101,17 @@ class Nftables(Backend):
         return [*made, f"nft add element inet {TABLE} {_set_of(address)} {{ {address} timeout {ttl_s}s }}"]
 
     def block(self, address: str, ttl_s: int, handle: str, keep: Keep) -> None:
-        # An element that is there keeps its old timeout when added again; so it goes and comes in one transaction.
-        renewed = [_element("add", address), _element("delete", address), _element("add", address, ttl_s)]
-        if self._look() is None and self._change(renewed) is None:
-            return
-        if self._change([*_structure(), *renewed]) is None:
-            return
-        # Something of our name but of another shape is in the way.
-        if problem := self._change([*_removal(), *_structure(), *renewed]):
+        if problem := self._put(_renewed(address, ttl_s)):
             raise SkillError(f"nft refused to block {address}: {problem}", "Look at: nft list ruleset")
+
+    def _put(self, elements: list[_Command]) -> str | None:
+        """Into a table that is as it should be then; what nft said against it."""
+        if self._look() is None and self._change(elements) is None:
+            return None
+        if self._change([*_structure(), *elements]) is None:
+            return None
+        # Something of our name but of another shape is in the way.
+        return self._change([*_removal(), *_structure(), *elements])
 
     def unblock(self, address: str, handle: str) -> None:
         if self._there(address) and (
@@ -119,6 +128,11 @@ class Nftables(Backend):
         if self._look():
             return []  # whatever is left there drops nothing
         return [(address, "") for name in SETS.values() for address in self._elements(name)]
+
+    def restore(self, addresses: Sequence[tuple[str, int]]) -> None:
+        for first in range(0, len(addresses), AT_ONCE):
+            part = addresses[first : first + AT_ONCE]
+            self._put([command for address, ttl_s in part for command in _renewed(address, ttl_s)])
 
     def clear(self) -> None:
         if self._objects() is not None and (problem := self._change(_removal())):

@@ -52,6 +52,15 @@ class Block(Skill[BlockAddress]):
             for address, handle in backend.present()
         ]
 
+    def restore(self, effects: Sequence[Effect[BlockAddress]]) -> None:
+        groups: dict[str, list[tuple[str, int]]] = {}
+        for effect in effects:
+            name, _backend, inner = self._of(effect.handle)
+            if not inner:
+                groups.setdefault(name, []).append((effect.verb.target().value, effect.ttl_s))
+        for name, addresses in groups.items():
+            self._backends[name].restore(addresses)
+
     def clear(self) -> None:
         for backend in self._backends.values():
             if backend.missing() is None:

@@ -134,6 +134,7 @@ class Rig:
         self.config = config
         self.judge: Callable[[AnyVerb], Verdict] = allow
         """May be changed at any time."""
+        self.looks = 0
         self.files = Files(directory / "effects")
         self.kills = Kills()
         self._make()
@@ -143,11 +144,12 @@ class Rig:
         self.journal = Journal(self.directory / "responder" / "journal.jsonl", at)
         skills = {"block_address": self.files, "kill_process_tree": self.kills}
         self.effects = Effects(self.journal, skills, at)
-        self.executor = Executor(self.config, self.effects, self._ask_judge, at)
+        self.executor = Executor(self.config, self.effects, self._facts, at)
         self.upkeep = Upkeep(self.executor, self.effects, at)
 
-    def _ask_judge(self, verb: AnyVerb) -> Verdict:
-        return self.judge(verb)
+    def _facts(self) -> Callable[[AnyVerb], Verdict]:
+        self.looks += 1
+        return self.judge
 
     def restart(self, config: ResponderConfig | None = None) -> None:
         """As after kill -9: nothing is finished, closed or said."""

@@ -12,7 +12,7 @@ from innerwarden.config import ResponderConfig
 from innerwarden.model.responder import Check, Do
 from innerwarden.model.verb import AnyVerb, KillProcessTree
 from innerwarden.safety import Verdict
-from tests.unit.responder.support import HOSTILE, LIVE, Crash, Rig, refuse
+from tests.unit.responder.support import HOSTILE, LIVE, Crash, Rig, allow, refuse
 
 DRY = msgspec.structs.replace(LIVE, dry_run=True)
 OFF = msgspec.structs.replace(LIVE, enabled=False)
@@ -77,6 +77,34 @@ def test_a_repair_that_fails_is_tried_at_the_next_look(rig: Rig) -> None:
     rig.time.pass_s(15)
     rig.upkeep.step()
     assert rig.files.names() == [HOSTILE]
+
+
+def test_many_that_vanish_are_judged_by_one_look(rig: Rig) -> None:
+    for n in range(5):
+        rig.do(f"r{n}", f"203.0.113.{n}")
+    for name in rig.files.names():
+        (rig.files.directory / name).unlink()
+    looks = rig.looks
+    rig.judge = lambda verb: allow(verb) if verb.target().value != "203.0.113.3" else refuse("never")(verb)
+    rig.time.pass_s(15)
+    rig.upkeep.step()
+    assert rig.looks == looks + 1
+    assert rig.files.names() == [f"203.0.113.{n}" for n in (0, 1, 2, 4)]
+    assert state(rig, "r3") == ("undone", "refused:never")
+
+
+def test_a_restoration_that_fails_is_done_one_by_one(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_effects: object) -> None:
+        raise OSError("not at once")
+
+    rig.do()
+    rig.do("r2", "203.0.113.10")
+    for name in rig.files.names():
+        (rig.files.directory / name).unlink()
+    monkeypatch.setattr(rig.files, "restore", fail)
+    rig.time.pass_s(15)
+    rig.upkeep.step()
+    assert rig.files.names() == ["203.0.113.10", HOSTILE]
 
 
 def test_nothing_comes_back_to_a_target_that_is_protected_by_now(rig: Rig) -> None:
