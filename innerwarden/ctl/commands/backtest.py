@@ -74,16 +74,14 @@ class _Progress:
 
 def _settings(config: Config, data_dir: Path) -> Settings:
     """The host is looked at once: two runs judge by the same facts."""
+    from innerwarden.agent import derived
     from innerwarden.agent.correlate.registry import find_rules
-    from innerwarden.agent.killchain.patterns import PATTERNS
-    from innerwarden.agent.killchain.story import PROGRESS
     from innerwarden.agent.triage.compose import Safety, settings_of
     from innerwarden.safety import look
 
     facts = look()
     safety = Safety(config, own=(str(data_dir.resolve()), "/etc/innerwarden"), facts=lambda: facts)
-    others = [PROGRESS, *(pattern.detector for pattern in PATTERNS)]
-    return settings_of(config, safety, [rule.id for rule in find_rules()], others)
+    return settings_of(config, safety, [rule.id for rule in find_rules()], derived.ids())
 
 
 def _sources(config: Config) -> Sources:
