@@ -71,6 +71,9 @@ cdef inline const uint8_t *ring_next(iw_ring *ring, uint32_t *size) noexcept nog
         # batch mostly have one size: guess. Any guess stays inside the mapping. Row 1 of the benchmarks.
         iw_prefetch(ring.data + ((ring.position + PREFETCH_STRIDES * stride) & ring.mask))
         iw_prefetch(ring.data + ((ring.position + PREFETCH_STRIDES * stride + 64) & ring.mask))
+        if stride > 128:  # where the strings of a record are told of; row 2
+            iw_prefetch(ring.data + ((ring.position + PREFETCH_STRIDES * stride + 128) & ring.mask))
+            iw_prefetch(ring.data + ((ring.position + PREFETCH_STRIDES * stride + 192) & ring.mask))
         ring.position += stride
         if word & RING_DISCARD:
             ring.discarded += 1
