@@ -7,7 +7,7 @@ from innerwarden_core.hits cimport iw_hits
 from innerwarden_core.jsonl cimport iw_event_lines
 from innerwarden_core.payload cimport iw_payloads
 from innerwarden_core.proctable cimport iw_table
-from innerwarden_core.program cimport KINDS, iw_program
+from innerwarden_core.program cimport KINDS, iw_binding, iw_program
 from innerwarden_core.record cimport iw_header
 from innerwarden_core.view cimport iw_view
 from innerwarden_core.windows cimport iw_event, iw_window
@@ -34,8 +34,7 @@ cdef struct iw_kind_state:
 # One event on its way into one window.
 cdef struct iw_feed:
     iw_event event
-    uint32_t window
-    uint32_t group
+    const iw_binding *binding
 
 cdef struct iw_native:
     iw_handler handler

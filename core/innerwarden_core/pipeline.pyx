@@ -143,12 +143,19 @@ cdef void apply(iw_pipeline *self, const iw_header *record) noexcept nogil:
         table_credential(&self.table, <const iw_credential_change *>record)
 
 
+cdef inline uint32_t weight_of(const iw_header *record) noexcept nogil:
+    """How often the record's event happened."""
+    if FIRST_LOG_KIND <= record.kind < FIRST_HOST_KIND:
+        return max((<const iw_log *>record).repeat_count, <uint32_t>1)
+    return 1
+
+
 cdef void judge(iw_pipeline *self, const iw_header *record) noexcept nogil:
     """Rules, the correlations that they feed, then detectors."""
     cdef const iw_kind_state *kind = &self.kinds[record.kind]
     cdef const iw_rule *rule
     cdef uint64_t ts_ns = record.ts_ns
-    cdef uint32_t before = self.hits.count, count, i
+    cdef uint32_t before = self.hits.count, weight = weight_of(record), count, i
     self.sequence += 1
     if not record.flags & IW_F_REALTIME:
         ts_ns += self.offset_ns
@@ -159,7 +166,7 @@ cdef void judge(iw_pipeline *self, const iw_header *record) noexcept nogil:
         if rule.emit:
             emit(self, rule, ts_ns)
         if rule.binding_count:
-            gather(self, rule, record, ts_ns)
+            gather(self, rule, record, ts_ns, weight)
     if kind.native_count:
         detect(self, kind, record, ts_ns)
     if self.hits.count != before:
@@ -215,7 +222,9 @@ cdef void name_group(iw_pipeline *self, iw_hit *hit, const iw_group *group) noex
         hits_group(&self.hits, hit, view_get(&self.view, self.program.group_fields[i]))
 
 
-cdef void gather(iw_pipeline *self, const iw_rule *rule, const iw_header *record, uint64_t ts_ns) noexcept nogil:
+cdef inline void gather(
+    iw_pipeline *self, const iw_rule *rule, const iw_header *record, uint64_t ts_ns, uint32_t weight,
+) noexcept nogil:
     """Send an event to each window that a matched rule feeds.
 
     PERF: an event costs two cache misses per window, the second needing the first. So it waits in a short queue: the first
@@ -225,43 +234,42 @@ cdef void gather(iw_pipeline *self, const iw_rule *rule, const iw_header *record
     cdef const iw_binding *binding = self.program.bindings + rule.binding_first
     cdef const iw_binding *end = binding + rule.binding_count
     cdef iw_window *window
-    cdef const iw_value *value
     cdef iw_feed *feed
-    cdef iw_event *event
-    cdef uint32_t weight = 1
-    if FIRST_LOG_KIND <= record.kind < FIRST_HOST_KIND:
-        weight = max((<const iw_log *>record).repeat_count, <uint32_t>1)
+    cdef uint64_t key
     while binding != end:
-        window = self.windows[binding.window]
-        feed = &self.feeds[self.made % FEEDS]
-        event = &feed.event
-        feed.window = binding.window
-        feed.group = binding.group
-        event.step = binding.step
-        if not program_key(self.program, &self.view, binding.group, self.seed, &event.key):
-            binding += 1
-            continue
+        if program_key(self.program, &self.view, binding.group, self.seed, &key):
+            window = self.windows[binding.window]
+            feed = &self.feeds[self.made % FEEDS]
+            feed.binding = binding
+            feed.event.key = key
+            feed.event.ts_ns = ts_ns
+            feed.event.sequence = self.sequence
+            feed.event.record = record
+            feed.event.weight = weight
+            if window.counts or admitted(self, window, &feed.event):
+                window_prefetch_head(window, key)
+                self.made += 1
+                if self.made % FEED_BATCH == 0:
+                    turn(self)
+                    if self.view.header != record:
+                        view_begin(&self.view, record)
         binding += 1
-        if window.value_field >= 0:
-            value = view_get(&self.view, window.value_field)
-            if value.shape == 0:
-                continue
-            event.value = hash_value(value, self.seed)
-        if window.once:
-            if window.counted_sequence == self.sequence and window.counted_key == event.key:
-                continue
-            window.counted_sequence = self.sequence
-            window.counted_key = event.key
-        window_prefetch_head(window, event.key)
-        event.ts_ns = ts_ns
-        event.sequence = self.sequence
-        event.record = record
-        event.weight = weight
-        self.made += 1
-        if self.made % FEED_BATCH == 0:
-            turn(self)
-            if self.view.header != record:
-                view_begin(&self.view, record)
+
+
+cdef bint admitted(iw_pipeline *self, iw_window *window, iw_event *event) noexcept nogil:
+    """False: without the value that is counted, or the record's second event of one that counts records."""
+    cdef const iw_value *value
+    if window.value_field >= 0:
+        value = view_get(&self.view, window.value_field)
+        if value.shape == 0:
+            return False
+        event.value = hash_value(value, self.seed)
+    if window.once:
+        if window.counted_sequence == event.sequence and window.counted_key == event.key:
+            return False
+        window.counted_sequence = event.sequence
+        window.counted_key = event.key
+    return True
 
 
 cdef void turn(iw_pipeline *self) noexcept nogil:
@@ -272,7 +280,7 @@ cdef void turn(iw_pipeline *self) noexcept nogil:
         return
     for i in range(self.made - 2 * FEED_BATCH, self.made - FEED_BATCH):
         feed = &self.feeds[i % FEEDS]
-        window_prefetch_slot(self.windows[feed.window], feed.event.key)
+        window_prefetch_slot(self.windows[feed.binding.window], feed.event.key)
     pipeline_feed(self, self.made - 2 * FEED_BATCH)
 
 
@@ -282,7 +290,7 @@ cdef void pipeline_feed(iw_pipeline *self, uint32_t until) noexcept nogil:
     cdef iw_window *window
     while self.fed != until:
         feed = &self.feeds[self.fed % FEEDS]
-        window = self.windows[feed.window]
+        window = self.windows[feed.binding.window]
         self.fed += 1
         if not (window.counts and window_count(window, &feed.event)):
             feed_window(self, window, feed)
@@ -290,6 +298,7 @@ cdef void pipeline_feed(iw_pipeline *self, uint32_t until) noexcept nogil:
 
 cdef void feed_window(iw_pipeline *self, iw_window *window, iw_feed *feed) noexcept nogil:
     cdef iw_fired fired
+    feed.event.step = feed.binding.step
     if window.sample_field >= 0:
         view_begin(&self.view, feed.event.record)
         feed.event.sample = view_get(&self.view, window.sample_field)
@@ -315,7 +324,7 @@ cdef void report(iw_pipeline *self, iw_window *window, const iw_feed *feed, cons
         return
     hit.count = fired.count
     hit.first_ts_ns = fired.first_ts_ns + back
-    name_group(self, hit, &self.program.groups[feed.group])
+    name_group(self, hit, &self.program.groups[feed.binding.group])
     if fired.samples != NULL:
         for i in range(fired.samples.count):
             text = sample_text(&fired.samples.items[i], scratch, &size)

@@ -41,7 +41,10 @@ cdef struct iw_rule:
     uint32_t binding_first
     uint32_t binding_count
     uint8_t emit
-    uint8_t everything      # no nodes: every record of its kinds
+    uint8_t plain           # no test, or only whether a number of the header is the wanted one
+    iw_spot spot
+    uint64_t mask           # 0 without a test
+    uint64_t wanted
     uint64_t owner_hash
     uint64_t cooldown_ns
 

@@ -11,8 +11,8 @@ from innerwarden_core.grams cimport (
     exact_build, exact_free, exact_look, grams_build, grams_free, grams_scan, iw_candidates,
 )
 from innerwarden_core.regex cimport Regex
-from innerwarden_core.rules cimport MATCH, OP_BIT_ANY, OP_EQ, Predicate, Rule
-from innerwarden_core.spot cimport spot_of
+from innerwarden_core.rules cimport MATCH, NO_MATCH, OP_BIT_ANY, OP_EQ, Predicate, Rule
+from innerwarden_core.spot cimport spot_number, spot_of
 from innerwarden_core.text cimport iw_mix
 from innerwarden_core.view cimport view_folded, view_get
 
@@ -24,8 +24,9 @@ cdef inline bint rule_true(iw_program *program, const iw_rule *rule, iw_view *vi
     cdef uint64_t *memory
     cdef int32_t at = 0
     cdef bint result
-    if rule.everything:
-        return True
+    # PERF: without a branch on the outcome, which nobody can foresee. Row 2 of the benchmarks.
+    if rule.plain:
+        return spot_number(view.header, rule.spot) & rule.mask == rule.wanted
     while at >= 0:
         predicate = program.predicates + nodes[at].predicate
         if OP_EQ <= predicate.op <= OP_BIT_ANY:
@@ -84,9 +85,8 @@ cdef uint32_t program_match(iw_program *program, iw_view *view) noexcept nogil:
             kept += 1
     for i in range(kind.always_first, kind.always_first + kind.always_count):
         rule = program.always[i]
-        if rule_true(program, &program.rules[rule], view):
-            program.matches[kept] = rule
-            kept += 1
+        program.matches[kept] = rule
+        kept += rule_true(program, &program.rules[rule], view)
     if candidates.count and not (kind.index_count == 1 and kind.always_count == 0
                                  and program.indexes[kind.index_first].exact.mask):
         sort(program.matches, kept)  # a number's rules alone are in order already
@@ -107,6 +107,23 @@ cdef void group_hash(iw_program *program, iw_view *view, iw_group *group, uint64
             group.complete = 0
         # The first value's hash is the second one's seed, so the order matters.
         group.hash = hash_value(value, group.hash)
+
+
+cdef int make_plain(iw_rule *target, Rule source) except -1:
+    """Note whether one look at the header decides the rule."""
+    cdef Predicate test
+    if not source.nodes:
+        target.plain = 1
+        return 0
+    first, on_true, on_false = source.nodes[0]
+    test = source.predicates[first]
+    if test.operator != OP_EQ or len(test.literals) != 1 or (on_true, on_false) != (MATCH, NO_MATCH):
+        return 0
+    target.spot = spot_of(test.field)
+    target.plain = target.spot.size != 0
+    target.mask = <uint64_t>-1
+    target.wanted = test.literals[0]
+    return 0
 
 
 cdef class Program:
@@ -239,7 +256,7 @@ cdef class Program:
             target.owner = self.owner_id(source.owner)
             target.owner_hash = owner_hash(source.owner)
             target.emit = source.emit
-            target.everything = not source.nodes
+            make_plain(target, source)
             target.cooldown_ns = source.cooldown_ns
             target.group = self.group_id(source.group_by)
             target.first = node

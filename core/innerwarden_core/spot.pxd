@@ -8,12 +8,11 @@ from innerwarden_core.text cimport iw_load32, iw_load64
 cdef struct iw_spot:
     uint16_t offset
     uint8_t size        # 4 or 8 bytes; 0: the field is no such number
+    uint64_t whole      # all ones when it is 8
 
 cdef iw_spot spot_of(uint32_t field) noexcept
 
 cdef inline uint64_t spot_number(const iw_header *record, iw_spot spot) noexcept nogil:
-    """PERF: both sizes are read, so that the choice is no branch; half of the fields have either. Row 2 of the benchmarks."""
+    """PERF: both sizes are read, so that the choice is no branch. Row 2 of the benchmarks."""
     cdef const uint8_t *place = <const uint8_t *>record + spot.offset
-    cdef uint64_t whole = iw_load64(place)
-    cdef uint64_t half = iw_load32(place)
-    return whole if spot.size == 8 else half
+    return (iw_load64(place) & spot.whole) | (iw_load32(place) & ~spot.whole)

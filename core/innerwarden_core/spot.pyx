@@ -11,6 +11,7 @@ cdef iw_spot spot_of(uint32_t field) noexcept:
     cdef iw_field_place place, other
     cdef uint32_t kind
     spot.offset = spot.size = 0
+    spot.whole = 0
     if field >= IW_FIELD_COUNT:
         return spot
     place.offset = place.shape = 0
@@ -28,4 +29,5 @@ cdef iw_spot spot_of(uint32_t field) noexcept:
     if place.shape == IW_SHAPE_U32 or place.shape == IW_SHAPE_U64:
         spot.offset = place.offset
         spot.size = 8 if place.shape == IW_SHAPE_U64 else 4
+        spot.whole = <uint64_t>-1 if place.shape == IW_SHAPE_U64 else 0
     return spot

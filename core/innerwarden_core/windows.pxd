@@ -90,7 +90,7 @@ cdef struct iw_window:
     uint32_t cap
     uint32_t samples_at     # offset of the samples in a slot, 0 without any
     uint32_t used
-    uint32_t counts         # "at least so many", by time stamps and without samples: window_count may serve
+    uint32_t counts         # "at least so many" events of one rule, by time stamps, without samples: window_count may serve
     int32_t value_field
     int32_t sample_field
     iw_adder add            # what the kind does with an event; NULL for event_count by time stamps

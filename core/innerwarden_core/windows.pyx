@@ -355,7 +355,7 @@ cdef class Window:
         if source.sample_field >= 0:
             w.samples_at = w.stride
             w.stride += sizeof(iw_samples)
-        w.counts = w.add == NULL and w.condition <= CONDITION_GE and not w.samples_at
+        w.counts = w.add == NULL and w.condition <= CONDITION_GE and not w.samples_at and not w.once
         w.stride = (w.stride + 63) & ~63  # whole cache lines: a slot's head is one
         w.capacity = max(capacity, <uint32_t>EVICTION_LOOK)
         while heads < 4 * w.capacity:

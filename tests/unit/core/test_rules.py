@@ -284,3 +284,26 @@ def test_a_thousand_rules_look_only_at_what_can_match() -> None:
     engine.configure(rules, [], [])
     record = encode("process.exec", exe_path="/opt/TOOL0007", argv=["tool", "--SECRET900 ", "x"])
     assert [h.owner for h in engine.feed(record)] == ["r7", "r900"]
+
+
+@pytest.mark.parametrize(
+    ("field", "literals", "targets", "matching"),
+    [
+        ("uid", [7], (-1, -2), [7]),
+        ("uid", [7], (-2, -1), [6, 8]),
+        ("uid", [7, 8], (-1, -2), [7, 8]),
+        ("uid", [7 + (1 << 32)], (-1, -2), []),
+        ("cgroup_id", [7], (-1, -2), [7]),
+        ("exe_nlink", [7], (-1, -2), [7]),  # not in the header
+    ],
+)
+def test_a_rule_of_one_test_of_a_number(
+    field: str, literals: list[int], targets: tuple[int, int], matching: list[int]
+) -> None:
+    test = Predicate(FIELDS[field], OPERATORS["eq"], literals)
+    engine = Engine()
+    engine.configure([Rule("r", [Kind.PROCESS_EXEC], [test], [(0, *targets)])], [], [])
+    given = [6, 7, 8, *([7 + (1 << 32)] if field == "cgroup_id" else [])]
+    assert [
+        value for value in given if engine.feed(encode("process.exec", pid=value % 100, **{field: value}))
+    ] == matching
