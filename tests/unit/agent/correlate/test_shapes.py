@@ -105,6 +105,21 @@ def test_an_optional_step_ties_when_it_is_there(tmp_path: Path) -> None:
     assert len(play(tmp_path / "direct", seen("a", 0), seen("c", 20), rules=[bridged])) == 1
 
 
+@pytest.mark.parametrize("order", ["bac", "acb"])
+def test_a_bridge_out_of_its_order_ties_nothing(tmp_path: Path, order: str) -> None:
+    bridged = rule(step("a"), step("b", optional=True), step("c", join=(Join.IP, Join.USER)))
+    ana = EntityRef.user("ana")
+    about = {"a": (ATTACKER,), "b": (ATTACKER, ana), "c": (ana,)}
+    acts = [seen(name, n * 10, *about[name]) for n, name in enumerate(order)]
+    assert play(tmp_path, *acts, rules=[bridged]) == []
+
+
+def test_a_step_of_several_detectors_is_done_with_the_last_of_them(tmp_path: Path) -> None:
+    chain = rule(step("a", "b", distinct=2), step("c"))
+    assert play(tmp_path, seen("a", 0), seen("c", 10), seen("b", 20), rules=[chain]) == []
+    assert len(play(tmp_path, seen("c", 30), rules=[chain])) == 1
+
+
 DISTINCT = rule(step("a", "b", "c", "d", distinct=3))
 
 
@@ -151,6 +166,14 @@ def test_what_must_not_follow(tmp_path: Path, after: list[Finding], stories: int
     rows = play(tmp_path, seen("a", 0), seen("b", 10), *after, rules=[ABSENT])
     assert len(rows) == stories
     assert all("then no sign of: c" in row.summary for row in rows)
+
+
+def test_what_follows_counts_by_the_key_that_its_step_asks_for(tmp_path: Path) -> None:
+    ana = EntityRef.user("ana")
+    both = (Join.IP, Join.USER)
+    silent = rule(step("a", join=both), step("b", join=both), step("c", absent=True, within_s=30))
+    acts = [seen("a", 0, ATTACKER, ana), seen("b", 10, ATTACKER, ana)]
+    assert len(play(tmp_path, *acts, seen("c", 20, OTHER, ana), rules=[silent])) == 1
 
 
 def test_nothing_is_told_before_its_time(tmp_path: Path) -> None:
