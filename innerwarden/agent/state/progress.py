@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -98,23 +98,24 @@ class TreeStore:
         )
         self._db.execute("DELETE FROM trees WHERE id = ?", (other.id,))
 
-    def join(self, tree: Tree, processes: Iterable[str]) -> None:
+    def join(self, tree: Tree, processes: Sequence[str]) -> None:
         """These processes are of the tree from now on."""
-        for process in processes:
-            known = self._db.execute(
-                "SELECT tree FROM tree_processes WHERE process = ?", (process,)
-            ).fetchone()
-            if known == (tree.id,):
-                continue
-            held = self._db.execute(
-                "SELECT count(*) FROM tree_processes WHERE tree = ?", (tree.id,)
-            ).fetchone()
-            if held is not None and held[0] >= MAX_PROCESSES:
-                self._tx.count("tree_processes_refused")
-                return
-            self._db.execute(
-                "INSERT OR REPLACE INTO tree_processes (process, tree) VALUES (?, ?)", (process, tree.id)
-            )
+        marks = ", ".join("?" * len(processes))
+        rows = self._db.execute(
+            f"SELECT process FROM tree_processes WHERE tree = ? AND process IN ({marks})",  # noqa: S608
+            (tree.id, *processes),
+        )
+        known = {str(row[0]) for row in rows}
+        missing = [process for process in processes if process not in known]
+        if not missing:
+            return
+        held = self._db.execute("SELECT count(*) FROM tree_processes WHERE tree = ?", (tree.id,)).fetchone()
+        room = MAX_PROCESSES - (int(held[0]) if held is not None else 0)
+        self._tx.count("tree_processes_refused", max(0, len(missing) - room))
+        self._db.executemany(
+            "INSERT OR REPLACE INTO tree_processes (process, tree) VALUES (?, ?)",
+            [(process, tree.id) for process in missing[: max(0, room)]],
+        )
 
     def add(self, tree: Tree, incident: Stored) -> None:
         finding = incident.finding
