@@ -8,7 +8,7 @@ asked to act, no provider is asked, and the agent's state.db is only read.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from pathlib import Path
 
@@ -60,17 +60,19 @@ def backtest(
     since_ns: int,
     *,
     observe: Observer,
+    made_anew: Collection[str],
     settings: Settings,
     sources: Sources,
     progress: Callable[[int, int], None],
 ) -> Backtest:
-    """`progress` is told after each batch how many findings of how many are through. Raises StateError."""
+    """`made_anew`: detectors of `observe` besides correlation rules. `progress` is told after each batch how many
+    findings of how many are through. Raises StateError."""
     # Nobody answers here: what waits for an answer must not keep all later proposals away.
     settings = msgspec.structs.replace(settings, max_proposals=1 << 30)
     with tempfile.TemporaryDirectory(prefix="innerwarden-backtest-") as scratch:
         copy = Path(scratch) / "state.db"
         span: list[int] = []
-        with closing(History(state, since_ns)) as history:
+        with closing(History(state, since_ns, made_anew)) as history:
             _replay(
                 history, copy, span, observe=observe, settings=settings, sources=sources, progress=progress
             )

@@ -159,8 +159,9 @@ class SlowLoop:
         for worker in self._workers.values():
             worker.given_up = True
             worker.todo.put(None)
+        until = time.monotonic() + timeout_s
         for worker in self._workers.values():
-            worker.thread.join(timeout_s)
+            worker.thread.join(max(0.0, until - time.monotonic()))
 
     def _look_for_hang(self, state: _State, now: float) -> None:
         if state.started is None or state.state == "hung":

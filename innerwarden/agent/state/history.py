@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -20,15 +20,18 @@ BATCH_NS = NS
 
 
 class History:
-    """Of the sensor's findings since a moment (event time), those that are there when it is opened. No view of the
+    """Findings of the sensor and of the agent since a moment (event time), those that are there when it is opened.
+    `made_anew` are detectors whose findings the replay makes itself, as it does those of correlation. No view of the
     database is held between two batches."""
 
-    def __init__(self, path: Path, since_ns: int) -> None:
+    def __init__(self, path: Path, since_ns: int, made_anew: Collection[str] = ()) -> None:
         self._db = open_read_only(path)
-        self._since_ns = since_ns
+        marks = ", ".join("?" * len(made_anew))
+        self._where = f"source <> 'correlation' AND ts_ns >= ? AND detector NOT IN ({marks})"
+        self._values = (since_ns, *made_anew)
         row = self._db.execute(
-            "SELECT count(*), coalesce(max(id), 0) FROM incidents WHERE source = 'sensor' AND ts_ns >= ?",
-            (since_ns,),
+            f"SELECT count(*), coalesce(max(id), 0) FROM incidents WHERE {self._where}",  # noqa: S608 - question marks
+            self._values,
         ).fetchone()
         self.count, self._last = msgspec.convert(row, tuple[int, int])
 
@@ -48,15 +51,13 @@ class History:
 
     def _findings(self) -> Iterator[NewIncident]:
         at = 0
-        sql = (
-            ROW
-            + " WHERE i.id > ? AND i.id <= ? AND i.source = 'sensor' AND i.ts_ns >= ? ORDER BY i.id LIMIT ?"
-        )
-        while rows := self._db.execute(sql, (at, self._last, self._since_ns, BATCH_ROWS)).fetchall():
+        sql = f"{ROW} WHERE i.id > ? AND i.id <= ? AND {self._where} ORDER BY i.id LIMIT ?"
+        while rows := self._db.execute(sql, (at, self._last, *self._values, BATCH_ROWS)).fetchall():
             for row in map(incident_of, rows):
                 at = row.id
                 finding = Finding(ts=row.ts, detector=row.detector, severity=row.severity, fields=row.fields)
-                yield NewIncident(finding=finding, ts_ns=row.ts_ns, fields=msgspec.json.encode(row.fields))
+                fields = msgspec.json.encode(row.fields)
+                yield NewIncident(finding=finding, ts_ns=row.ts_ns, fields=fields, source=row.source)
 
 
 class Pretend(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from innerwarden.ctl.output import emit_json, note, shown, table
 
 if TYPE_CHECKING:
     from innerwarden.agent.backtest import Backtest, WouldAct
+    from innerwarden.agent.ingest import Observer
     from innerwarden.agent.triage.gather import Sources
     from innerwarden.agent.triage.settings import Settings
     from innerwarden.config import Config
@@ -37,8 +38,6 @@ def backtest(
 ) -> None:
     """Say whom the rules of now would have acted on and why; nothing is done and nothing is stored."""
     from innerwarden.agent.backtest import backtest as replay
-    from innerwarden.agent.correlate.registry import find_rules
-    from innerwarden.agent.main import observer
     from innerwarden.config import load
     from innerwarden.ctl.reading import check_readable
 
@@ -49,7 +48,8 @@ def backtest(
     found = replay(
         paths.state_db(directory),
         moment or 0,
-        observe=observer(find_rules(), settings),
+        observe=_observe(),
+        made_anew=_reported(),
         settings=_settings(settings, directory),
         sources=_sources(settings),
         progress=_Progress(),
@@ -70,6 +70,26 @@ class _Progress:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + PROGRESS_S
             note(f"{done} of {total} findings")
+
+
+def _observe() -> Observer:
+    """What depends on the findings alone. What the baseline and the profiles of attackers said is taken as it was
+    said: they know more than what is stored."""
+    from innerwarden.agent.correlate.engine import Correlator
+    from innerwarden.agent.correlate.registry import find_rules
+    from innerwarden.agent.killchain.engine import KillChain
+    from innerwarden.users import Users
+
+    correlate, advance = Correlator(find_rules(), Users().name).observe, KillChain().observe
+    return lambda tx, incident: correlate(tx, incident) + advance(tx, incident)
+
+
+def _reported() -> list[str]:
+    """What the kill chain reports."""
+    from innerwarden.agent.killchain.patterns import PATTERNS
+    from innerwarden.agent.killchain.story import PROGRESS
+
+    return [PROGRESS, *(pattern.detector for pattern in PATTERNS)]
 
 
 def _settings(config: Config, data_dir: Path) -> Settings:

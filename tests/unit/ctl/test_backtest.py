@@ -8,15 +8,19 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from innerwarden import paths
 from innerwarden.agent.state.read import Reader
+from innerwarden.agent.state.tx import NewIncident
 from innerwarden.agent.state.writer import Writer
+from innerwarden.clock import parse_rfc3339
 from innerwarden.ctl.commands import backtest as command
 from innerwarden.errors import StateError
 from innerwarden.model.entity import EntityRef
 from innerwarden.model.severity import Severity
+from tests.unit.agent.state.test_writer import Do
 from tests.unit.agent.support import append, finding, ingest_all
 from tests.unit.agent.triage.support import ATTACKER, about, guessing, landed, triage_all
 from tests.unit.ctl.test_reading_commands import invoke
@@ -145,6 +149,26 @@ def test_correlation_is_done_anew(tmp_path: Path) -> None:
     assert found["finding_count"] == 3
     assert found["funnel"]["came_in"] == len(stored)
     assert len(chains) == len(stored) - 3
+
+
+def test_what_only_the_agent_could_know_is_taken_as_it_was_said(tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    directory.mkdir()
+    append(directory, guessing())
+    ingest_all(directory)
+    said = [
+        about("baseline_login_hour", EntityRef.ip(OTHER)),
+        about("killchain_progress", EntityRef.ip(OTHER)),
+    ]
+    writer = Writer(paths.state_db(directory))
+    for one in said:
+        fields = msgspec.json.encode(one.fields)
+        new = NewIncident(finding=one, ts_ns=parse_rfc3339(one.ts), fields=fields, source="agent")
+        writer.run(Do(lambda tx, new=new: tx.insert_incident(new)))
+    writer.close()
+    found = run(directory)
+    assert found["finding_count"] == 2
+    assert found["funnel"]["came_in"] == 2
 
 
 def test_since_limits_what_is_looked_at(data_dir: Path) -> None:

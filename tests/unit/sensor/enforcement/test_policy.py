@@ -16,8 +16,8 @@ from innerwarden.errors import ConfigError, UsageError
 from innerwarden.model._wire import EnforcementMode, EnforcementRule
 from innerwarden.sensor.enforcement.apply import PROGRAMS, wanted_programs
 from innerwarden.sensor.enforcement.policy import asked_modes, effective_modes
-from innerwarden.switches import MODES, OFF, effective_mode, switches_on
 from innerwarden.sensor.kernel_hooks import HOOKS, LSM
+from innerwarden.switches import MODES, OFF, effective_mode, switches_on
 
 ALL_ASKED = EnforcementConfig(
     exec_mode="enforce",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ollama's own protocol. Source: its the API page, Generate a chat completion."""
+"""Ollama's own protocol. Source: its API page, Generate a chat completion."""
 
 from __future__ import annotations
 
