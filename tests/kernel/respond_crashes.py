@@ -321,7 +321,9 @@ class Life:
             self.stop: "undone",
         }
         expect("states", rows, wanted)
-        counted = Counter((one.kind, getattr(one, "response_id", "")) for one in entries)
+        # A failure that passed, such as nft taking too long on a busy machine, is a step on the way.
+        told = [one for one in entries if not (isinstance(one, Answered) and one.state == "failed")]
+        counted = Counter((one.kind, getattr(one, "response_id", "")) for one in told)
         for kind in ("requested", "answered"):
             expect(kind, {name: counted[kind, name] for name in wanted}, dict.fromkeys(wanted, 1))
         # One that was over before its answer could be written down is told as over by the answer.

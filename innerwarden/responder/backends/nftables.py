@@ -67,7 +67,8 @@ def _element(what: str, address: str, ttl_s: int | None = None) -> _Command:
 
 
 def _renewed(address: str, ttl_s: int) -> list[_Command]:
-    """An element that is there keeps its old timeout when added again; so it goes and comes in one transaction."""
+    """Before Linux 6.12 an element that is there keeps its old timeout when added again; so it goes and comes in one
+    transaction."""
     return [_element("add", address), _element("delete", address), _element("add", address, ttl_s)]
 
 
