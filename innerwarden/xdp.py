@@ -8,12 +8,12 @@ drop in it. Nothing is pinned: when this process ends, so does all of it.
 from __future__ import annotations
 
 import errno
+import fcntl
 import ipaddress
 import logging
 import socket
 import struct
 from collections.abc import Iterable
-from pathlib import Path
 
 import msgspec
 
@@ -40,6 +40,7 @@ _ZERO = bytes(4)
 _WITH_ETHERNET_HEADER = (1, 772)
 #: A wider prefix is a mistake, or an attempt to cut this machine off.
 SHORTEST_PREFIX = {4: 8, 6: 16}
+_SIOCGIFHWADDR = 0x8927
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _BLOCK_MAPS = ("iw_xdp_block_v4", "iw_xdp_block_v6", "iw_xdp_block_prefix_v4", "iw_xdp_block_prefix_v6")
 _ALLOW_MAPS = tuple(name.replace("block", "allow") for name in _BLOCK_MAPS)
@@ -206,12 +207,21 @@ def _ethernet_name(interface_index: int) -> str:
     """Name of an interface whose frames begin with an Ethernet header, as the program takes for granted."""
     try:
         name = socket.if_indextoname(interface_index)
-        kind = int(Path(f"/sys/class/net/{name}/type").read_text())
-    except (OSError, ValueError) as error:
+        kind = _hardware_type(name)
+    except OSError as error:
         raise BpfError(f"there is no network interface {interface_index}: {error}") from error
     if kind not in _WITH_ETHERNET_HEADER:
         raise BpfError(f"{name} is no Ethernet interface (type {kind})", "Attach to the device below it")
     return name
+
+
+def _hardware_type(name: str) -> int:
+    """ARPHRD_ of an interface of this network namespace; /sys may show another's. Source: netdevice(7)."""
+    request = struct.pack("16s24x", name.encode())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as any_socket:
+        answer = fcntl.ioctl(any_socket, _SIOCGIFHWADDR, request)
+    kind: int = struct.unpack_from("=H", answer, 16)[0]
+    return kind
 
 
 def _network(target: str) -> Network:

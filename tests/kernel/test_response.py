@@ -251,6 +251,25 @@ def test_from_the_log_line_to_the_dropped_packet_and_back(scene: Scene) -> None:
         product.stop()
 
 
+def test_the_same_by_xdp_and_back_by_hand(scene: Scene) -> None:
+    said = scene.log_in()
+    product = scene.product(more='backend = "xdp"\nxdp_interfaces = ["far"]').start()
+    try:
+        scene.guess()
+        active = wait_for(
+            lambda: [one for one in product.responses() if one["state"] == "active"], 40, "nothing was blocked"
+        )
+        assert scene.net.connect(FAR_V4) == "dropped"
+        assert "xdp" in scene.net.at(scene.net.here, "ip", "link", "show", "dev", "far")
+        assert scene.net.rules() == []
+        assert scene.net.connect(OTHER_V4) == "passes" and grows(said), "the operator is cut off"
+        assert product.ask("undo", active[0]["response_id"])["done"]
+        wait_for(lambda: scene.net.connect(FAR_V4) == "passes", 20, "it was not let in again")
+        assert grows(said) and scene.operator.poll() is None
+    finally:
+        product.stop()
+
+
 def test_the_operator_s_own_address_is_never_blocked(scene: Scene) -> None:
     """Somebody behind the same NAT guesses passwords."""
     said = scene.log_in()
