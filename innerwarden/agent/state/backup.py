@@ -119,8 +119,15 @@ def restore(source: Path, state: Path, who: str) -> Restored:
 def _settle(tx: Tx, restored: Operated) -> int:
     """Nothing that was on its way at the time of the backup goes on by itself."""
     record.append(tx, restored)
-    tx.db.execute("UPDATE incidents SET triaged_ns = ? WHERE triaged_ns IS NULL", (tx.now_ns,))
     detail = "not carried out: state.db was restored from a backup"
+    tx.db.execute("UPDATE incidents SET triaged_ns = ? WHERE triaged_ns IS NULL", (tx.now_ns,))
+    tx.db.execute("UPDATE playbook_runs SET state = 'aborted' WHERE state = 'running'")
+    tx.db.execute("DELETE FROM triage_questions")
+    tx.db.execute("DELETE FROM notice_intake")
+    tx.db.execute(
+        "UPDATE notices SET state = 'dead', ended_ns = ?, detail = ? WHERE state IN ('due', 'deferred')",
+        (tx.now_ns, detail),
+    )
     dropped = [
         str(row[0])
         for row in tx.db.execute("SELECT response_id FROM responses WHERE state = 'intended' ORDER BY id")

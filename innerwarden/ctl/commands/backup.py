@@ -71,7 +71,7 @@ def restore(
     print(
         shown(
             f"{restored.path}: {restored.incident_count} incidents, {restored.entry_count} entries of the record"
-            f" (schema version {restored.from_version} before)"
+            f" (from schema version {restored.from_version})"
         )
     )
     if restored.set_aside:

@@ -28,6 +28,17 @@ from tests.unit.agent.state.test_writer import Do, bulk
 from tests.unit.agent.support import append, finding, ingest_all, reading
 from tests.unit.ctl.test_reading_commands import invoke
 
+#: A playbook, a question to a model, and notices: handed over, due, held back, sent.
+UNDER_WAY = """
+INSERT INTO playbook_runs (incident, playbook, step, state) VALUES (1, 'p', 0, 'running');
+INSERT INTO triage_questions VALUES (1);
+INSERT INTO notice_intake (incident, kind, outcome, reason, dry_run) VALUES (1, 'incident', 'act', 'why', 0);
+INSERT INTO notices (channel, key, kind, state, severity, detector, entity, outcome, incident_id, created_ns, due_ns)
+    VALUES ('c', 'a', 'incident', 'due', 4, 'd', 'e', 'act', 'x', 1, 1),
+           ('c', 'b', 'incident', 'deferred', 4, 'd', 'e', 'act', 'x', 1, 1),
+           ('c', 'c', 'incident', 'sent', 4, 'd', 'e', 'act', 'x', 1, 1);
+"""
+
 
 def note(text: str) -> Do:
     return Do(lambda tx: record.append(tx, Operated(who="ana", what="close", subject=text)))
@@ -159,6 +170,7 @@ def test_nothing_that_was_on_its_way_goes_on_after_a_restore(writer: Writer, tmp
     verb = BlockAddress(address="203.0.113.7")
     decided = Decided(incident_id="x", outcome=Outcome.ACT, by="rule:x", reason="why", verb=verb, ttl_s=60)
     writer.run(Do(lambda tx: intend(tx, Order(decided=decided, verb=verb, ttl_s=60))))
+    writer.run(Do(lambda tx: tx.db.execute(UNDER_WAY)))
     assert writer.run(
         Do(lambda tx: tx.db.execute("SELECT count(*) FROM incidents WHERE triaged_ns IS NULL").get)
     )
@@ -169,6 +181,10 @@ def test_nothing_that_was_on_its_way_goes_on_after_a_restore(writer: Writer, tmp
     db = open_writer(state_db(data_dir))
     assert db.execute("SELECT count(*) FROM incidents WHERE triaged_ns IS NULL").get == 0
     assert db.execute("SELECT state FROM responses").fetchall() == [("failed",)]
+    assert db.execute("SELECT state FROM playbook_runs").fetchall() == [("aborted",)]
+    assert db.execute("SELECT state FROM notices ORDER BY id").fetchall() == [("dead",), ("dead",), ("sent",)]
+    for table in ("triage_questions", "notice_intake"):
+        assert db.execute(f"SELECT count(*) FROM {table}").get == 0
     assert [kind for (kind,) in db.execute("SELECT kind FROM record ORDER BY seq DESC LIMIT 2")] == [
         "answered",
         "operated",
