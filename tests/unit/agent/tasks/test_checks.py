@@ -90,7 +90,7 @@ def test_damage_of_the_file_is_high_and_told_once(context: TaskContext) -> None:
     context.writer.run(Checkpoint())
     path = paths.state_db(context.data_dir)
     db = apsw.Connection(str(path))
-    root = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'chains_rule'").get
+    root = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'dashboard_tokens'").get
     db.close()
     with path.open("r+b") as file:  # a table that the incident of it does not touch
         file.seek((int(root) - 1) * 4096)
