@@ -244,6 +244,7 @@ def test_a_dry_run_touches_nothing_and_says_what_it_would_do(
     assert answer.plan[-1] == f"nft add element inet innerwarden blocked_v4 {{ {FAR_V4} timeout 600s }}"
     assert (len(answer.plan) > 1) is not made
     assert (net.rules(), net.connect()) == (before, "passes")
+    daemon.end()  # it would take the next lines for an orphan
     # What it said is what a person could run.
     net.nft("\n".join(line.removeprefix("nft ") for line in answer.plan))
     assert net.connect() == "dropped"
