@@ -107,6 +107,12 @@ CREATE TABLE campaigns (
     reason   TEXT    NOT NULL                       -- what tied the first two together
 ) STRICT;
 
+-- An address that makes room leaves its campaign; an empty one goes.
+CREATE TRIGGER campaigns_leave AFTER DELETE ON attackers WHEN OLD.campaign IS NOT NULL BEGIN
+    UPDATE campaigns SET members = members - 1 WHERE id = OLD.campaign;
+    DELETE FROM campaigns WHERE id = OLD.campaign AND members <= 0;
+END;
+
 -- A hash, name or other address that attackers brought along.
 CREATE TABLE indicators (
     value   TEXT    NOT NULL,
@@ -117,7 +123,7 @@ CREATE TABLE indicators (
 CREATE INDEX indicators_address ON indicators (address);
 CREATE INDEX indicators_last ON indicators (last_ns);
 
--- What is usual here: lineages, destinations, login hours. Until `due_ns` a fact waits and may still be dropped.
+-- What is usual here: lineages, destinations, login hours.
 CREATE TABLE usual (
     part     TEXT    NOT NULL,
     subject  TEXT    NOT NULL,                      -- parent program, program or account
@@ -130,6 +136,7 @@ CREATE TABLE usual (
 CREATE INDEX usual_last ON usual (part, last_ns);
 CREATE INDEX usual_first ON usual (part, first_ns);
 
+-- Facts that are learned when nothing bad turns up about them in time.
 CREATE TABLE usual_waiting (
     incident INTEGER PRIMARY KEY REFERENCES incidents (id) ON DELETE CASCADE,
     part     TEXT    NOT NULL,

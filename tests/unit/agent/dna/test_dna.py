@@ -303,6 +303,14 @@ def test_a_campaign_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert counted.counters()["campaigns_full"] == 2
 
 
+def test_a_campaign_goes_with_its_last_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge(tmp_path, *(seen("web_scan", f"192.0.2.{n}", n, sha256="aa" * 32) for n in range(3)))
+    monkeypatch.setattr(attackers, "MAX_ATTACKERS", 3)
+    judge(tmp_path, seen("web_scan", FIRST, 100 * DAY_S))
+    with AttackerReader(state_db(tmp_path)) as reader:
+        assert reader.campaigns() == []
+
+
 class Blocked(msgspec.Struct, frozen=True):
     state: str
     durable: bool = False

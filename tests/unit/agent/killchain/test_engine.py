@@ -218,6 +218,25 @@ def test_a_worse_tree_is_looked_at_again(tmp_path: Path) -> None:
     assert triage() == [None]
 
 
+def test_trees_that_turn_out_to_be_one_become_one(tmp_path: Path) -> None:
+    """A finding may name a process without its ancestors; a later one ties the two together."""
+    alone = [Process(pid=pid, ppid=90, start_ns=pid * NS, exe="/usr/bin/x") for pid in (500, 600)]
+    (first, second, third) = CLIMB[:3]
+    apart = [
+        finding(d, at_s=n, key=d, process=p, severity=Severity.LOW, attack=(t,))
+        for n, ((d, t), p) in enumerate(zip((first, second), alone, strict=True))
+    ]
+    tied = finding(
+        third[0], at_s=5, key="c", process=tree(501, 500), entities=(EntityRef.process(600, 600 * NS),),
+        severity=Severity.LOW, attack=(third[1],),
+    )  # fmt: skip
+    assert judge(tmp_path, *apart) == []
+    (row,) = judge(tmp_path, tied)
+    assert "3 tactics" in row.title
+    with reading(tmp_path) as reader:
+        assert len(reader.related(row.incident_id)) == 3
+
+
 def test_one_finding_is_one_step_whatever_its_techniques_could_serve(tmp_path: Path) -> None:
     wide = finding(process=tree(500), attack=("T1053.003", "T1078", "T1486", "T1041"), severity=Severity.HIGH)
     again = finding("other", key="b", process=tree(500), attack=("T1053.003",), severity=Severity.HIGH)
