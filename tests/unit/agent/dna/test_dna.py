@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from innerwarden.agent.dna.engine import CloseSessions, Dna
-from innerwarden.agent.dna.likeness import bands, grams, likeness, rarity
+from innerwarden.agent.dna.engine import CloseSessions, Dna, is_telling
+from innerwarden.agent.dna.likeness import COMMON, bands, grams, likeness, rarity
 from innerwarden.agent.dna.tokens import act_of
 from innerwarden.agent.state import attackers, progress
 from innerwarden.agent.state.attackers import HALF_LIFE_NS, Profile
@@ -151,10 +151,16 @@ def test_what_is_not_the_same_attacker(tmp_path: Path, case: str) -> None:
 
 
 def test_the_same_address_is_nobody_new(tmp_path: Path) -> None:
-    for day in range(4):
-        rows = judge(tmp_path, *habit(FIRST, day * DAY_S), later(day * DAY_S + 7200))
-    assert rows == []
-    assert len(judge(tmp_path, *habit(SECOND, 5 * DAY_S))) == 1, "repeating oneself makes nothing common"
+    """Repeating oneself makes nothing common."""
+    days = range(COMMON + 4)
+    assert (
+        judge(
+            tmp_path,
+            *(one for day in days for one in (*habit(FIRST, day * DAY_S), later(day * DAY_S + 7200))),
+        )
+        == []
+    )
+    assert len(judge(tmp_path, *habit(SECOND, 40 * DAY_S))) == 1
 
 
 def test_what_everybody_does_says_nothing(tmp_path: Path) -> None:
@@ -393,6 +399,20 @@ def test_fingerprints_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             assert rows == held <= most
     finally:
         writer.close()
+
+
+@pytest.mark.parametrize(
+    ("tokens", "tells"),
+    [
+        ("a|x b|y c|x a|x b|y", True),
+        ("a|x b|y c|x a|x", False),
+        ("a|x b|y a|x b|y a|x", False),
+        ("a|x b|x c|x a|x b|x", False),
+    ],
+    ids=["enough", "too short", "two detectors", "one tactic"],
+)
+def test_what_says_who_somebody_is(tokens: str, tells: bool) -> None:
+    assert is_telling(tuple(tokens.split())) is tells
 
 
 def test_likeness_counts_what_is_rare() -> None:
