@@ -19,8 +19,8 @@ from innerwarden.model.severity import Severity
 
 logger = logging.getLogger(__name__)
 
-#: Two sources (kernel, log file) may report in the wrong order by this much event time.
-SKEW_NS = 5 * NS
+#: What has a process comes from the kernel, with exact times; the audit log's have milliseconds.
+SKEW_NS = NS // 100
 #: What is below says that something happened, not that it is wrong: curl, chmod and cron are no intrusion.
 LEAST = Severity.LOW
 #: Tactics -> severity of the tree's incident.
