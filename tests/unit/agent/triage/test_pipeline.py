@@ -11,13 +11,15 @@ import pytest
 
 from innerwarden import paths
 from innerwarden.agent.state.read import Reader
+from innerwarden.agent.state.writer import Writer
+from innerwarden.agent.triage.engine import Triage
 from innerwarden.agent.triage.facts import Listing, SshLogin
 from innerwarden.agent.triage.gather import Sources
 from innerwarden.agent.triage.rule import Rule
 from innerwarden.model.entity import EntityRef, EntityType
 from innerwarden.model.finding import Trusted
 from innerwarden.model.severity import Severity
-from tests.unit.agent.support import append
+from tests.unit.agent.support import append, ingest_all
 from tests.unit.agent.triage.support import (
     ATTACKER,
     about,
@@ -110,7 +112,7 @@ def test_the_same_again_folds_and_stays(tmp_path: Path) -> None:
     others = (
         guessing("203.0.113.10", at_s=1),
         about("credential_stuffing", EntityRef.ip(ATTACKER), key="b", at_s=1),
-        guessing(at_s=310, severity=Severity.HIGH),
+        guessing(at_s=1210, severity=Severity.HIGH),
     )
     append(tmp_path, *others)
     triage_all(tmp_path)
@@ -202,6 +204,16 @@ def test_a_destination_that_attacked_before_is_a_target(tmp_path: Path) -> None:
         tmp_path, settings(rules=(msgspec.structs.replace(BLOCK, min_severity=Severity.HIGH),), enabled=True)
     )
     assert decision(tmp_path, one).outcome == "act"
+
+
+def test_a_chain_knows_from_its_members_who_came_in(tmp_path: Path) -> None:
+    """The last step came hours after the address did."""
+    cron = about("cron_persistence", EntityRef.user("ana"), severity=Severity.HIGH, at_s=10_800, key="cron")
+    append(tmp_path, guessing(at_s=0), landed(at_s=30), cron)
+    chain = msgspec.structs.replace(BLOCK, detectors=("brute_force_login_persistence",))
+    triage_all(tmp_path, settings(rules=(chain,), playbooks=(), enabled=True))
+    assert responses(tmp_path) == [(f"block_address:ip:{ATTACKER}", "intended", "rule:block")]
+    assert "part of brute_force_login_persistence" in decision(tmp_path, landed(at_s=30)).reason
 
 
 def test_an_address_that_could_be_forged_is_only_proposed(tmp_path: Path) -> None:
@@ -358,3 +370,29 @@ def test_what_is_only_to_be_observed_is_never_acted_on(tmp_path: Path) -> None:
     append(tmp_path, one := guessing(tags=("observe-only",)))
     triage_all(tmp_path, settings(rules=(BLOCK,), enabled=True))
     assert responses(tmp_path) == [] and "tagged observe-only" in decision(tmp_path, one).reason
+
+
+def test_a_batch_that_is_submitted_again_decides_nothing_twice(tmp_path: Path) -> None:
+    class Twice:
+        """Hands every operation over two times, as after an error that came behind the commit."""
+
+        def __init__(self, writer: Writer) -> None:
+            self.writer = writer
+
+        def run(self, operation: object) -> object:
+            self.writer.run(operation)
+            return self.writer.run(operation)
+
+    append(tmp_path, guessing(at_s=0), guessing(at_s=5), c2())
+    ingest_all(tmp_path)
+    writer = Writer(paths.state_db(tmp_path))
+    chosen = settings()
+    triage = Triage(paths.state_db(tmp_path), Twice(writer), lambda: chosen)
+    try:
+        assert triage.step() and not triage.step()
+    finally:
+        triage.close()
+        writer.close()
+    assert len(responses(tmp_path)) == 1 and len(record(tmp_path)) == 2
+    with Reader(paths.state_db(tmp_path)) as reader:
+        assert reader.funnel().came_in == 3
