@@ -200,9 +200,9 @@ def test_what_an_attacker_wrote_stays_data(tmp_path: Path) -> None:
 
 
 def test_each_question_has_marks_of_its_own(tmp_path: Path) -> None:
-    server = consult(tmp_path, speaks("openai", answer()), intrusion(), c2())
+    server = consult(tmp_path, speaks("openai", answer()), intrusion(), c2(pid=900))
     marks = {json.loads(body)["messages"][1]["content"].partition("\n")[0] for _, body in server.requests}
-    assert len(marks) == 2
+    assert len(marks) == len(server.requests) == 2
 
 
 def test_budgets_hold_over_restarts_and_questions_do_not_pile_up(tmp_path: Path) -> None:
