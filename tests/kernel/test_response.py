@@ -257,7 +257,9 @@ def test_the_same_by_xdp_and_back_by_hand(scene: Scene) -> None:
     try:
         scene.guess()
         active = wait_for(
-            lambda: [one for one in product.responses() if one["state"] == "active"], 40, "nothing was blocked"
+            lambda: [one for one in product.responses() if one["state"] == "active"],
+            40,
+            "nothing was blocked",
         )
         assert scene.net.connect(FAR_V4) == "dropped"
         assert "xdp" in scene.net.at(scene.net.here, "ip", "link", "show", "dev", "far")
