@@ -143,7 +143,8 @@ def verb(chance: random.Random, victim: int) -> AnyVerb:
     """Any verb on any target."""
     values: dict[str, Any] = {
         "address": chance.choice(ADDRESSES), "pid": chance.choice((1, victim)), "start_ns": 1,
-        "user": chance.choice(USERS), "path": chance.choice(FILES), "inode": 1, "dev": 1, "container_id": CONTAINERS[0], "runtime": "podman",
+        "user": chance.choice(USERS), "path": chance.choice(FILES), "inode": 1,
+        "dev": 1, "container_id": CONTAINERS[0], "runtime": "podman",
     }  # fmt: skip
     kind = chance.choice(AnyVerb.__args__)
     return kind(**{name: values[name] for name in kind.__struct_fields__ if name in values})  # type: ignore[no-any-return]
@@ -304,7 +305,7 @@ def test_the_watch_would_have_seen_one(tmp_path: Path) -> None:
     )
     # A child of this test would be taken for one of ours, because the test is who asks.
     started = subprocess.run(
-        ["sh", "-c", "sleep 120 >/dev/null & echo $!"], capture_output=True, text=True, check=True
+        ["sh", "-c", "sleep 120 >/dev/null 2>&1 & echo $!"], capture_output=True, text=True, check=True
     )
     victim = int(started.stdout)
     responder = Traced(tmp_path, "responder", "--config", str(config))
