@@ -57,7 +57,9 @@ def net() -> Iterator[Net]:
 
 @pytest.fixture
 def live(tmp_path: Path) -> ResponderConfig:
-    return ResponderConfig(enabled=True, dry_run=False, socket=str(tmp_path / "r.sock"))
+    """Whoever is logged in on this machine meanwhile is no operator."""
+    socket_path = str(tmp_path / "r.sock")
+    return ResponderConfig(enabled=True, dry_run=False, socket=socket_path, operators=("nobody",))
 
 
 @pytest.fixture
@@ -403,6 +405,7 @@ CONFIG = """
 [responder]
 enabled = true
 dry_run = false
+operators = ["nobody"]
 socket = "{socket}"
 """
 
