@@ -6,7 +6,6 @@ Source: open(2) (O_PATH, O_NOFOLLOW), renameat2(2), ioctl_iflags(2).
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import struct
@@ -14,13 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from innerwarden.libbpf import libc
 from innerwarden.responder.skill import Refusal, TargetGone
 
 _RENAME_NOREPLACE = 1
 #: linux/fs.h; the argument is an int in spite of the number.
 _GETFLAGS, _SETFLAGS = 0x80086601, 0x40086602
 FS_APPEND, FS_IMMUTABLE = 0x20, 0x10
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def parts_of(path: str) -> list[str]:
@@ -81,10 +80,7 @@ def by_fd(fd: int) -> str:
 
 def rename(from_dir: int, name: str, to_dir: int, to: str) -> None:
     """Never over something. Raises OSError: FileExistsError, and EXDEV between file systems or mounts."""
-    done = _libc.renameat2(from_dir, os.fsencode(name), to_dir, os.fsencode(to), _RENAME_NOREPLACE)
-    if done != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), name)
+    libc.syscall("renameat2", from_dir, os.fsencode(name), to_dir, os.fsencode(to), _RENAME_NOREPLACE)
 
 
 def flags_of(fd: int) -> int:
