@@ -34,6 +34,10 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     attack: tuple[str, ...]
 
 
+#: Field with a process id -> the one with that process's start time; `start_ns` for the acting process.
+_STARTS = {"target_pid": "target_start_ns", "ppid": "parent_start_ns"}
+
+
 class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One detector.
 
@@ -71,7 +75,7 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             value = fields.get(name)
             if value is None or value == "":
                 continue
-            start = "target_start_ns" if name == "target_pid" else "start_ns"
+            start = _STARTS.get(name, "start_ns")
             text = f"{value}:{fields.get(start) or 0}" if kind == EntityType.PROCESS else str(value)
             refs.append(EntityRef(EntityType(kind), text))
         return tuple(dict.fromkeys(refs))
