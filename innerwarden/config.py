@@ -344,6 +344,7 @@ class ResponderConfig(Section, frozen=True):
     verbs: tuple[str, ...] = ("block_address",)
     backend: Backend = "auto"
     xdp_interfaces: tuple[str, ...] = ()
+    nginx_deny_file: str = "/etc/nginx/innerwarden-deny.conf"
     block_ttl_s: int = 3600
     hourly_cap: int = 100
     allow_private: bool = False
@@ -718,6 +719,10 @@ def _check_responder(responder: ResponderConfig) -> list[str]:
         problems.append(f"responder.hourly_cap is {responder.hourly_cap}; it must lie in 1..10000")
     if not responder.socket.startswith("/"):
         problems.append(f"responder.socket is {responder.socket!r}; it must be an absolute path")
+    if not responder.nginx_deny_file.startswith("/"):
+        problems.append(
+            f"responder.nginx_deny_file is {responder.nginx_deny_file!r}; it must be an absolute path"
+        )
     return problems
 
 

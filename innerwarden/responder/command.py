@@ -22,6 +22,8 @@ class Output(msgspec.Struct, frozen=True):
     out: bytes
     problem: str
     """First line of what it said on stderr."""
+    said: str = ""
+    """All of that."""
 
 
 def find(program: str) -> Path | None:
@@ -56,4 +58,4 @@ def run(program: str, *arguments: str, given: bytes = b"", timeout_s: float = TI
     except OSError as error:
         raise SkillError(f"{program} cannot be started: {error.strerror}", "Check it by hand") from error
     said = done.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
-    return Output(done.returncode, done.stdout, said[0] if said else "")
+    return Output(done.returncode, done.stdout, said[0] if said else "", "\n".join(said))
