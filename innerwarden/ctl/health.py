@@ -14,7 +14,12 @@ from innerwarden.errors import InnerWardenError
 from innerwarden.model.health import SensorHealth
 
 #: Checks of the agent that mean trouble when they fail. A host without a system log lacks anchors, and that is all.
-CHECKS = {"state": "state.db is damaged", "record": "the record does not hold", "wal": "state.db"}
+CHECKS = {
+    "state": "state.db is damaged",
+    "record": "the record does not hold",
+    "wal": "state.db",
+    "responder": "nothing can be done",
+}
 #: Attempts in a row that a provider may fail before `status` says so.
 FAILURES_TOLD = 3
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 from innerwarden.agent.respond.client import PROBLEM, Away, Client
+from innerwarden.agent.state.checks import SaveCheck
 from innerwarden.agent.state.responses import (
     Ask,
     End,
@@ -28,6 +29,7 @@ from innerwarden.agent.state.responses import (
     StatesOf,
     Waiting,
 )
+from innerwarden.agent.state.rows import CheckRow
 from innerwarden.agent.state.writer import Writer
 from innerwarden.clock import NS, boot_to_realtime_ns, realtime_ns
 from innerwarden.config import Config
@@ -63,7 +65,8 @@ class Pauses:
 
 
 class Respond:
-    """`step` belongs to one thread. `problem` says why the responder cannot be asked, empty while it can."""
+    """`step` belongs to one thread. `problem` says why the responder cannot be asked: empty while it can, None before
+    it was asked."""
 
     def __init__(
         self, writer: Writer, config: Config, client: Client, monotonic: Callable[[], float] = time.monotonic
@@ -74,7 +77,7 @@ class Respond:
         self._monotonic = monotonic
         self._pauses = Pauses(monotonic)
         self._reconcile_at = 0.0
-        self.problem = ""
+        self.problem: str | None = None
 
     def step(self) -> bool:
         """One look at what waits, and all that can be done about it now; True when something changed.
@@ -229,7 +232,7 @@ class Respond:
         self._pauses.failed("responder")
         if away.problem != self.problem:
             logger.error("%s. %s", away.problem, away.remedy)
-            self.problem = away.problem
+            self._show(away.problem)
         rows = tuple(row.response_id for row in waiting if row.detail != away.problem)
         if rows:
             self._writer.run(Note(response_ids=rows, detail=away.problem))
@@ -238,7 +241,15 @@ class Respond:
         self._pauses.worked("responder")
         if self.problem:
             logger.warning("the responder answers again")
-            self.problem = ""
+        if self.problem is None or self.problem:
+            self._show("")
+
+    def _show(self, problem: str) -> None:
+        """For `innerwarden status`."""
+        row = CheckRow(name="responder", ok=not problem, ts_ns=realtime_ns(), took_ms=0.0, detail=problem)
+        if self._config.enabled:  # otherwise nobody misses it
+            self._writer.run(SaveCheck(row=row, durable=False))
+        self.problem = problem
 
 
 def _ended(response_id: str, answer: Answer, why: str, detail: str = "", *, orphan: bool = False) -> End:

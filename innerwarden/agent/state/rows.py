@@ -53,7 +53,7 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What the agent last found out about its own state; `name` is state, record, wal or anchor."""
+    """What the agent last found out about its own state; `name` is state, record, wal, anchor or responder."""
 
     name: str
     ok: bool

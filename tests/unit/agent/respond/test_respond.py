@@ -261,7 +261,7 @@ def test_a_failure_that_passes_is_no_failure(side: Side) -> None:
 def test_without_a_responder_it_waits_and_says_so(side: Side) -> None:
     side.decide()
     assert not side.respond.step()
-    assert "cannot be asked: No such file or directory" in side.respond.problem
+    assert "cannot be asked: No such file or directory" in (side.respond.problem or "")
     assert (side.state(), side.row().detail) == ("intended", side.respond.problem)
     side.monotonic += 1
     with side.up():
