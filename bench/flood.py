@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m bench.flood [FINDINGS] [ADDRESSES]`: the whole agent, as a person starts it, takes a flood of findings about
-many addresses while its dashboard is read. Tells what the pages took, the memory, and that nothing was lost."""
+"""`python -m bench.flood [FINDINGS] [ADDRESSES]`: the whole agent, as a person starts it, takes a flood of findings
+about many addresses while its dashboard is read. Tells what the pages took, the memory, and that nothing was lost."""
 
 from __future__ import annotations
 

