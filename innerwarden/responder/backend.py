@@ -48,6 +48,10 @@ class Backend(ABC):
         """(address, ttl_s) of blocks that vanished: bring back all at once, where that is possible; it need not
         succeed."""
 
+    def doubt(self, address: str) -> str | None:
+        """Why what the last `present` listed for `address` may not be in force, None when it is."""
+        return None
+
     @abstractmethod
     def clear(self) -> None:
         """Remove everything of ours."""

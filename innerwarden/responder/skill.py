@@ -71,10 +71,12 @@ class Effect(msgspec.Struct, Generic[V], frozen=True, kw_only=True):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """An effect that is there and carries our mark, as `undo` needs it."""
+    """An effect that is there and carries our mark, as `undo` needs it. `problem`: why it is not in force all the same,
+    so that its owner is asked to repair it."""
 
     verb: AnyVerb
     handle: str = ""
+    problem: str = ""
 
 
 class Skill(ABC, Generic[V]):

@@ -110,13 +110,14 @@ class Upkeep:
 
     def _compare(self, skill: Skill[Any], mine: list[Entry], found: Sequence[Found] | None) -> None:
         """`found` is what the system shows, None where one has to look at each."""
-        keys = None if found is None else {one.verb.key() for one in found}
+        shown = None if found is None else {one.verb.key(): one.problem for one in found}
         missing: list[tuple[Entry, str]] = []
         for entry in mine:
-            if keys is not None and entry.verb.key() in keys:
+            key = entry.verb.key()
+            if shown is not None and shown.get(key) == "":
                 self._effects.seen(entry)
             elif self._effects.wait_ns(entry) > 0:
-                problem = "it is not there" if keys is not None else self._effects.look(entry)
+                problem = self._effects.look(entry) if shown is None else shown.get(key, "it is not there")
                 missing += [(entry, problem)] if problem else []
         if missing:
             self._gone(skill, missing)
@@ -149,7 +150,8 @@ class Upkeep:
                 skill.restore([self._effects.effect(entry) for entry in allowed])
             except Exception as error:  # the border of a skill
                 logger.error("cannot bring back %d at once error=%s", len(allowed), safe(said(error)))
-        back = {one.verb.key() for one in skill.present() or ()} if len(allowed) > 1 else set()
+        shown = skill.present() or () if len(allowed) > 1 else ()
+        back = {one.verb.key() for one in shown if not one.problem}
         for entry in allowed:
             if entry.verb.key() in back:
                 self._effects.seen(entry)

@@ -191,6 +191,7 @@ def test_an_nginx_that_was_stopped_does_not_keep_a_block(web: Web) -> None:
     web.end()
     web.skill.undo(effect())
     assert web.skill.present() == []
+    web.skill.clear()
     web.start()
     assert web.answers(BAD) == 200
 

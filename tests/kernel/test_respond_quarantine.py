@@ -322,6 +322,7 @@ def test_what_somebody_took_out_of_quarantine_is_missed(
     (file,) = kept_files(tmp_path)
     file.chmod(0o755)
     assert "not sealed" in str(skill.check(after))
+    assert "not sealed" in next(iter(skill.present())).problem
     file.unlink()
     assert "not there" in str(skill.check(after))
     with pytest.raises((TargetGone, SkillError)):

@@ -171,6 +171,7 @@ def test_it_sorts_behind_what_others_named_to_be_last(etc: Path, skill: Suspend)
     assert skill.check(effect(kept[-1])) is None
     (etc / "sudoers.d" / "zzzzzzz-later").write_text(GRANT)
     assert "is read after" in str(skill.check(effect(kept[-1])))
+    assert "is read after" in next(iter(skill.present())).problem
     (etc / "sudoers.d" / "{").write_text(GRANT)
     with pytest.raises(Refusal):
         skill.do(effect(), lambda handle: None)

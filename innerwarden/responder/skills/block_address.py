@@ -46,7 +46,11 @@ class Block(Skill[BlockAddress]):
 
     def present(self) -> Sequence[Found]:
         return [
-            Found(verb=BlockAddress(address=address), handle=f"{name}:{handle}")
+            Found(
+                verb=BlockAddress(address=address),
+                handle=f"{name}:{handle}",
+                problem=backend.doubt(address) or "",
+            )
             for name, backend in self._backends.items()
             if backend.missing() is None
             for address, handle in backend.present()

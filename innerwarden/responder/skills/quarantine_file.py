@@ -105,7 +105,8 @@ class Quarantine(Skill[QuarantineFile]):
             with suppress(OSError, msgspec.DecodeError):
                 kept = _read(note.read_text())
                 verb = QuarantineFile(path=kept.path, inode=kept.inode, dev=kept.dev)
-                found.append(Found(verb=verb, handle=_written(kept)))
+                effect = Effect(request_id="", verb=verb, ttl_s=1, handle=_written(kept))
+                found.append(Found(verb=verb, handle=effect.handle, problem=self.check(effect) or ""))
         return found
 
     def clear(self) -> None:

@@ -72,7 +72,9 @@ class Limit(Skill[RateLimitAddress]):
         return self.missing()
 
     def present(self) -> Sequence[Found]:
-        return [Found(verb=RateLimitAddress(address=address)) for address in sorted(self._addresses())]
+        addresses = sorted(self._addresses())
+        problem = self.missing() or "" if addresses else ""
+        return [Found(verb=RateLimitAddress(address=address), problem=problem) for address in addresses]
 
     def clear(self) -> None:
         """The file goes; it stays, empty, where nginx would not start without it."""

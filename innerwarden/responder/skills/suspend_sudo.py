@@ -103,7 +103,14 @@ class Suspend(Skill[SuspendSudo]):
     def present(self) -> Sequence[Found]:
         places = sorted(self._directory.glob("z*_innerwarden_*")) if self._directory.is_dir() else []
         found = [(place.name, _marked(place)) for place in places if _NAME.fullmatch(place.name)]
-        return [Found(verb=SuspendSudo(user=user), handle=name) for name, user in found if user is not None]
+        return [self._found(SuspendSudo(user=user), name) for name, user in found if user is not None]
+
+    def _found(self, verb: SuspendSudo, name: str) -> Found:
+        try:
+            problem = self.check(Effect(request_id="", verb=verb, ttl_s=1, handle=name))
+        except SkillError as error:  # a user who is not there any more
+            problem = error.problem
+        return Found(verb=verb, handle=name, problem=problem or "")
 
     def _usable(self) -> None:
         """Raises Refusal where a file of ours would not be read last, or the configuration is broken already."""
