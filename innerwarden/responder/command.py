@@ -59,3 +59,27 @@ def run(program: str, *arguments: str, given: bytes = b"", timeout_s: float = TI
         raise SkillError(f"{program} cannot be started: {error.strerror}", "Check it by hand") from error
     said = done.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
     return Output(done.returncode, done.stdout, said[0] if said else "", "\n".join(said))
+
+
+def start(program: str, *arguments: str, out: Path, said: Path) -> subprocess.Popen[bytes]:
+    """Start what goes on after the call, in a session of its own; stdout and stderr into new files of mode 0600."""
+    place = find(program)
+    if place is None:
+        raise SkillError(f"{program} is not installed", f"Install {program}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with (
+            os.fdopen(os.open(out, flags, 0o600), "wb") as one,
+            os.fdopen(os.open(said, flags, 0o600), "wb") as two,
+        ):
+            return subprocess.Popen(
+                [str(place), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=one,
+                stderr=two,
+                env=_ENVIRONMENT,
+                cwd="/",
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise SkillError(f"{program} cannot be started: {error}", "Check it by hand") from error
