@@ -81,7 +81,8 @@ class Product:
         return Path(self.log.name).read_text()
 
     def incidents(self, *arguments: str) -> list[dict[str, Any]]:
-        """What `innerwarden incidents --json` prints, newest first."""
+        """What `innerwarden incidents --json` prints of the sensor's, newest first. Acts of a test come from one process
+        tree, so the agent's stories of that tree grow beside them."""
         done = subprocess.run(
             self.command("incidents", "--data-dir", str(self.data_dir), "--json", *arguments),
             capture_output=True,
@@ -90,7 +91,7 @@ class Product:
             check=False,
         )
         assert done.returncode in (0, 1), done.stderr
-        return list(json.loads(done.stdout)["data"])
+        return [row for row in json.loads(done.stdout)["data"] if row["source"] == "sensor"]
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
