@@ -81,8 +81,8 @@ class Product:
         return Path(self.log.name).read_text()
 
     def incidents(self, *arguments: str) -> list[dict[str, Any]]:
-        """What `innerwarden incidents --json` prints of the sensor's, newest first. Acts of a test come from one process
-        tree, so the agent's stories of that tree grow beside them."""
+        """What `innerwarden incidents --json` prints of the sensor's, newest first. Acts of a test come from one
+        process tree, so the agent's stories of that tree grow beside them."""
         done = subprocess.run(
             self.command("incidents", "--data-dir", str(self.data_dir), "--json", *arguments),
             capture_output=True,
