@@ -14,6 +14,7 @@ from innerwarden_core import AuthParser, Engine, Hit, LineParser, Record
 
 from innerwarden import paths
 from innerwarden.config import Config, DetectorConfig
+from innerwarden.model.finding import without_facts
 from innerwarden.model.wire import DOTTED
 from innerwarden.modules.loader import ModuleSet, load_modules
 from innerwarden.modules.log_sources import READERS, parser_of
@@ -136,7 +137,7 @@ class Stream:
         groups = frozenset(value for hit in hits for value in hit.group)
         return tuple(
             (finding.detector, groups | {entity.value for entity in finding.fields.entities})
-            for finding in self.host.findings(hits)
+            for finding in without_facts(self.host.findings(hits))
         )
 
 
