@@ -159,6 +159,12 @@ def command(chance: random.Random) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in (*kind.__struct_fields__, "command")}
 
 
+def listens(path: Path) -> bool:
+    """A socket has its name before it takes connections."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as link:
+        return link.connect_ex(str(path)) == 0
+
+
 def told(path: Path, packets: list[bytes]) -> int:
     """Packets to a socket, answers read; returns how many were answered."""
     answered = 0
@@ -238,7 +244,7 @@ def test_nothing_privileged_happens(tmp_path: Path, model: str, enabled: bool, d
     data = tmp_path / "data"
     try:
         wait_for(lambda: "dashboard: " in agent.said() and "agent runs" in agent.said(), 60, agent.said())
-        wait_for((tmp_path / "r.sock").exists, 60, responder.said())
+        wait_for(lambda: listens(tmp_path / "r.sock"), 60, responder.said())
         wait_for(paths.agent_socket(data).exists, 20, agent.said())
         since = [len(one.log.read_text(errors="replace").splitlines()) for one in (responder, agent)]
         with paths.findings(data).open("ab") as file:
@@ -310,7 +316,7 @@ def test_the_watch_would_have_seen_one(tmp_path: Path) -> None:
     victim = int(started.stdout)
     responder = Traced(tmp_path, "responder", "--config", str(config))
     try:
-        wait_for((tmp_path / "r.sock").exists, 60, responder.said())
+        wait_for(lambda: listens(tmp_path / "r.sock"), 60, responder.said())
         ticks = int(Path(f"/proc/{victim}/stat").read_text().rpartition(")")[2].split()[19])
         start_ns = ticks * NS // os.sysconf("SC_CLK_TCK")
         request = Do(request_id="k1", verb=KillProcessTree(pid=victim, start_ns=start_ns), ttl_s=60)

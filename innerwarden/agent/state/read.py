@@ -133,32 +133,59 @@ class Reader:
         return members + [incident_of(row) for row in self._db.execute(sql, (incident_id,))]
 
     def counts(self, since_ns: int) -> Counts:
-        """Incidents since a moment (event time), grouped three ways from one snapshot; without facts."""
+        """Incidents since a moment (event time), grouped three ways from one snapshot.
+
+        Ranges of indexes are counted, no rows read and nothing sorted: 100,000 incidents take some milliseconds.
+        """
         with self._db:
-            severity = self._db.execute(
-                f"SELECT severity, count(*) FROM incidents AS i WHERE ts_ns >= ? AND {_NO_FACTS} GROUP BY severity",  # noqa: S608 - our own names
-                (since_ns,),
-            )
-            ranks = msgspec.convert(severity.fetchall(), list[tuple[int, int]])
-            by_severity = {str(_SEVERITIES[rank]): count for rank, count in ranks}
-            detector = self._db.execute(
-                f"SELECT detector, count(*) AS n FROM incidents AS i WHERE ts_ns >= ? AND {_NO_FACTS}"  # noqa: S608
-                " GROUP BY detector ORDER BY n DESC, detector",
-                (since_ns,),
-            )
-            by_detector = dict(msgspec.convert(detector.fetchall(), list[tuple[str, int]]))
-            hour = self._db.execute(
-                f"SELECT ts_ns / ?1 * ?1 AS hour, count(*) FROM incidents AS i WHERE ts_ns >= ?2 AND {_NO_FACTS}"  # noqa: S608
-                " GROUP BY hour ORDER BY hour",
-                (HOUR_NS, since_ns),
-            )
-            by_hour = msgspec.convert(hour.fetchall(), tuple[tuple[int, int], ...])
+            by_severity = {
+                str(severity): count
+                for severity in _SEVERITIES
+                if (count := self._count("severity = ? AND ts_ns >= ?", severity.rank, since_ns))
+            }
+            by_detector = {
+                name: count
+                for name in self._detectors()
+                if (count := self._count("detector = ? AND ts_ns >= ?", name, since_ns))
+            }
+            by_hour = tuple(self._by_hour(since_ns))
         return Counts(
             total=sum(by_severity.values()),
             by_severity=by_severity,
-            by_detector=by_detector,
+            by_detector=dict(sorted(by_detector.items(), key=lambda item: (-item[1], item[0]))),
             by_hour=by_hour,
         )
+
+    def detectors(self, since_ns: int) -> list[str]:
+        """Detectors with incidents since a moment (event time), sorted."""
+        sql = "SELECT 1 FROM incidents WHERE detector = ? AND ts_ns >= ? LIMIT 1"
+        with self._db:
+            found = [name for name in self._detectors() if self._db.execute(sql, (name, since_ns)).get]
+        return found
+
+    def _count(self, where: str, *values: str | int) -> int:
+        sql = f"SELECT count(*) FROM incidents WHERE {where}"  # noqa: S608 - our own words
+        return int(self._db.execute(sql, values).get)
+
+    def _detectors(self) -> list[str]:
+        """Every detector that has incidents: the index is left from one name to the next, not walked."""
+        sql = (
+            "WITH RECURSIVE name (d) AS (SELECT min(detector) FROM incidents UNION ALL"
+            " SELECT (SELECT min(detector) FROM incidents WHERE detector > d) FROM name WHERE d IS NOT NULL)"
+            " SELECT d FROM name WHERE d IS NOT NULL"
+        )
+        return [str(name) for (name,) in self._db.execute(sql)]
+
+    def _by_hour(self, since_ns: int) -> Iterator[tuple[int, int]]:
+        """(start of the hour, incidents), from one hour that has some to the next."""
+        at = since_ns
+        while True:
+            first = self._db.execute("SELECT min(ts_ns) FROM incidents WHERE ts_ns >= ?", (at,)).get
+            if first is None:
+                return
+            hour = first // HOUR_NS * HOUR_NS
+            at = hour + HOUR_NS
+            yield hour, self._count("ts_ns >= ? AND ts_ns < ?", max(hour, since_ns), at)
 
     def telemetry_latest(self) -> Telemetry | None:
         for (line,) in self._db.execute("SELECT line FROM telemetry ORDER BY ts_ns DESC LIMIT 1"):

@@ -43,7 +43,7 @@ def load(context: Context, req: falcon.Request, params: dict[str, str]) -> Incid
         filters=filters,
         incidents=tuple(map(summary, page)),
         next_before=page[-1].id if len(rows) > limit else None,
-        detectors=tuple(sorted(reader.counts(context.now_ns() - DETECTORS_OVER_NS).by_detector)),
+        detectors=tuple(reader.detectors(context.now_ns() - DETECTORS_OVER_NS)),
     )
 
 
