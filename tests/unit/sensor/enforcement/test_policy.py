@@ -130,8 +130,8 @@ def test_modes_reach_the_kernel_by_one_door() -> None:
         for name in ("iw_enforce_policy", "iw_exec_allow_cgroup", "iw_xdp_policy", '"iw_xdp"')
     }
     rules, xdp = "sensor/enforcement/rules.py", "xdp.py"
-    # kernel_hooks and loader name the program, to load it.
-    naming['"iw_xdp"'] -= {"sensor/kernel_hooks.py", "sensor/loader.py"}
+    # These name the program, to load it.
+    naming['"iw_xdp"'] -= {"sensor/kernel_hooks.py", "sensor/loader.py", "responder/backends/xdp.py"}
     assert naming == {
         "iw_enforce_policy": {rules},
         "iw_exec_allow_cgroup": {rules},
