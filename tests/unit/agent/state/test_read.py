@@ -124,3 +124,23 @@ def test_tokens_are_stored_as_digests_only(tmp_path: Path) -> None:
         assert not reader.token_is_valid("a" * 64, 99)
         assert reader.token_is_valid("c" * 64, 99)
     writer.close()
+
+
+def test_facts_are_in_no_count(tmp_path: Path) -> None:
+    """A fact in an hour of its own, and one beside an incident."""
+    append(
+        tmp_path,
+        finding("first_seen", severity=Severity.DEBUG, key="alone"),
+        finding("first_seen", severity=Severity.DEBUG, key="beside", at_s=7200),
+        finding("ssh_bruteforce", key="told", at_s=7201),
+    )
+    ingest_all(tmp_path)
+    with reading(tmp_path) as reader:
+        counts = reader.counts(0)
+        assert (counts.total, counts.by_severity, counts.by_detector) == (
+            1,
+            {"high": 1},
+            {"ssh_bruteforce": 1},
+        )
+        assert [count for _hour, count in counts.by_hour] == [1]
+        assert reader.detectors(0) == ["ssh_bruteforce"]
