@@ -10,7 +10,6 @@ import pwd
 import select
 import socket
 import stat
-import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,6 +20,7 @@ import msgspec
 from innerwarden.errors import UnavailableError
 from innerwarden.log import safe
 from innerwarden.model.responder import PACKET_BYTES, AnyReply, AnyRequest, Problem
+from innerwarden.peer import peer_of
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,6 @@ AGENT = "innerwarden"
 MAX_CLIENTS = 16
 #: unix(7): the address of a unix socket, with its end.
 MAX_PATH = 107
-_CREDENTIALS = struct.Struct("3i")
 _REQUEST = msgspec.json.Decoder(AnyRequest)
 _ENCODER = msgspec.json.Encoder()
 
@@ -49,8 +48,7 @@ class Client:
 
     def __init__(self, link: socket.socket) -> None:
         self.link = link
-        credentials = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        self.pid, self.uid, _gid = _CREDENTIALS.unpack(credentials)
+        self.pid, self.uid = peer_of(link)
         self.last = time.monotonic()
 
 

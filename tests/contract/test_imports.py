@@ -17,7 +17,19 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "innerwarden"
 CORE = ROOT / "core/innerwarden_core"
 
-LEAVES = {"lineage", "errors", "paths", "clock", "net", "log", "users", "windows", "stopping", "files"}
+LEAVES = {
+    "lineage",
+    "errors",
+    "paths",
+    "clock",
+    "net",
+    "log",
+    "users",
+    "windows",
+    "stopping",
+    "files",
+    "peer",
+}
 #: room -> the rooms of `innerwarden` that it may import, its own besides. `core` is the native package.
 ALLOWED: dict[str, set[str]] = {
     "model": set(),

@@ -7,7 +7,6 @@ import logging
 import os
 import selectors
 import socket
-import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,13 +16,13 @@ import msgspec
 
 from innerwarden.errors import UnavailableError
 from innerwarden.model.command import Answer, AnyCommand
+from innerwarden.peer import peer_of
 from innerwarden.users import Users
 
 logger = logging.getLogger(__name__)
 
 MAX_BYTES = 65536
 MAX_CLIENTS = 16
-_CREDENTIALS = struct.Struct("=iII")  # struct ucred of unix(7): pid, uid, gid
 _NO_LOGIN = 0xFFFFFFFF
 _DECODER = msgspec.json.Decoder(AnyCommand)
 
@@ -105,21 +104,15 @@ class Control:
 
     def _who(self, client: socket.socket) -> str:
         """The name that was logged in with: the kernel keeps it through sudo and su."""
-        pid, uid, _gid = _credentials(client)
+        pid, uid = peer_of(client)
         with suppress(OSError, ValueError):
             login = int(Path(f"/proc/{pid}/loginuid").read_text())
             uid = uid if login == _NO_LOGIN else login
         return self._users.name(uid) or str(uid)
 
 
-def _credentials(client: socket.socket) -> tuple[int, int, int]:
-    data = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    pid, uid, gid = _CREDENTIALS.unpack(data)
-    return pid, uid, gid
-
-
 def _may_speak(client: socket.socket) -> bool:
-    _pid, uid, _gid = _credentials(client)
+    uid = peer_of(client).uid
     if uid in (0, os.geteuid()):
         return True
     logger.warning("a command socket client was refused uid=%d", uid)

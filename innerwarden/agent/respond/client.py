@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 
 import msgspec
 
@@ -23,12 +22,12 @@ from innerwarden.model.responder import (
     Undo,
 )
 from innerwarden.model.responder import List as ListRequest
+from innerwarden.peer import peer_of
 
 #: The slowest answer is a block whose programs all take as long as they may.
 TIMEOUT_S = 60.0
 #: Rule of an answer that says nothing of the effect.
 PROBLEM = "problem"
-_CREDENTIALS = struct.Struct("3i")
 _REPLY: msgspec.json.Decoder[AnyReply] = msgspec.json.Decoder(AnyReply)
 _ENCODER = msgspec.json.Encoder()
 
@@ -92,8 +91,7 @@ class Client:
         try:
             link.settimeout(self._timeout_s)
             link.connect(self._path)
-            credentials = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-            _pid, uid, _gid = _CREDENTIALS.unpack(credentials)
+            uid = peer_of(link).uid
             if uid not in (0, os.geteuid()):
                 raise self._away(f"uid {uid} listens there")
         except BaseException:
