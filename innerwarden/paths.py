@@ -87,6 +87,12 @@ def state_db(data_dir: Path) -> Path:
     return data_dir / "state.db"
 
 
+def own_places(data_dir: Path) -> tuple[str, ...]:
+    """Directories of ours: nothing below them is anybody's target."""
+    places = (data_dir, data_dir.resolve(), SYSTEM_CONFIG.parent, PACKAGE)
+    return tuple(dict.fromkeys(map(str, places)))
+
+
 def agent_socket(data_dir: Path) -> Path:
     """Where the agent takes commands."""
     return data_dir / "agent.sock"

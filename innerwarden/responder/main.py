@@ -84,7 +84,7 @@ class Responder:
     def _facts(self) -> Judge:
         """Facts and policy as they are now."""
         host = look(self._own_pids())
-        policy = policy_of(self._config, (str(self._data_dir), str(paths.PACKAGE)))
+        policy = policy_of(self._config, paths.own_places(self._data_dir))
 
         def judge(verb: AnyVerb) -> Verdict:
             return may_act(verb, host, policy)

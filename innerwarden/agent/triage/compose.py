@@ -104,7 +104,7 @@ def open_triage(
     others: Iterable[str] = (),
 ) -> Triage:
     """The whole of it, for the composition root; `close()` it before the writer. Raises RuleError."""
-    safety = Safety(config, own=(str(data_dir.resolve()), "/etc/innerwarden"))
+    safety = Safety(config, own=paths.own_places(data_dir))
     settings = settings_of(config, safety, chains, others)
     trust = TrustStore(Path(config.trust.directory))
 
@@ -143,7 +143,7 @@ def open_consultation(
         model = build_model(config.triage.model)
     except OutsideError as error:
         raise UnavailableError(f"triage.model: {error}", "Correct it, or switch the model off") from error
-    safety = Safety(config, own=(str(data_dir.resolve()), "/etc/innerwarden"))
+    safety = Safety(config, own=paths.own_places(data_dir))
     settings = settings_of(config, safety, chains, others)
     return Consultation(paths.state_db(data_dir), writer, model, config.triage.model, lambda: settings)
 

@@ -100,7 +100,7 @@ def _settings(config: Config, data_dir: Path) -> Settings:
     from innerwarden.safety import look
 
     facts = look()
-    safety = Safety(config, own=(str(data_dir.resolve()), "/etc/innerwarden"), facts=lambda: facts)
+    safety = Safety(config, own=paths.own_places(data_dir), facts=lambda: facts)
     return settings_of(config, safety, [rule.id for rule in find_rules()], derived.ids())
 
 
