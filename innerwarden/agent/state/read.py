@@ -292,8 +292,7 @@ class Reader:
         with self._db:
             counted = self.counters()
             waiting = self._db.execute("SELECT count(*) FROM incidents WHERE triaged_ns IS NULL").get
-            rows = self._db.execute("SELECT state, count(*) FROM responses GROUP BY state").fetchall()
-        states = dict(msgspec.convert(rows, list[tuple[str, int]]))
+            states = self.response_counts()
         gate, outcome, lookup = "triage.gate.", "triage.outcome.", "triage.lookup."
         names = [name for name in GATES if f"{gate}{name}.in" in counted]
         return Funnel(
