@@ -79,6 +79,13 @@ DERIVED: tuple[Derived, ...] = (
     ),
 )
 
+_BY_ID = {one.id: one for one in DERIVED}
+
+
+def of(name: str) -> Derived:
+    """Raises KeyError for an id that the table does not have."""
+    return _BY_ID[name]
+
 
 def ids() -> list[str]:
     """What the agent itself reports, besides correlation rules."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import msgspec
 
+from innerwarden.agent import derived
 from innerwarden.agent.state.tx import NewIncident
 from innerwarden.agent.state.usual import DAY_NS
 from innerwarden.clock import rfc3339
@@ -19,11 +20,7 @@ SILENCE = "baseline_silence"
 RATE_SPIKE = "baseline_rate_spike"
 
 TITLES = {
-    NEW_LINEAGE: "A program was started by one that never did so before",
-    NEW_DESTINATION: "A program connected where it never did before",
-    LOGIN_HOUR: "An account logged in at an hour at which it never did before",
-    SILENCE: "Far fewer events than ever at this hour",
-    RATE_SPIKE: "Far more events than ever at this hour",
+    name: derived.of(name).title for name in (NEW_LINEAGE, NEW_DESTINATION, LOGIN_HOUR, SILENCE, RATE_SPIKE)
 }
 CHECKS = (
     "Ask whoever is responsible whether it was meant",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from innerwarden.agent import derived
 from innerwarden.agent.dna.tokens import detector_of
 from innerwarden.agent.state.attackers import Fingerprint, Session
 from innerwarden.agent.state.tx import NewIncident, Stored
@@ -19,10 +20,7 @@ SAME_ATTACKER = "dna_same_attacker"
 IP_ROTATION = "dna_ip_rotation"
 #: An address that takes over within this is a rotation.
 ROTATION_NS = 24 * 3600 * NS
-TITLES = {
-    SAME_ATTACKER: "An attacker that is known from another address",
-    IP_ROTATION: "An attacker goes on from another address",
-}
+TITLES = {name: derived.of(name).title for name in (SAME_ATTACKER, IP_ROTATION)}
 SHOWN_TOKENS = 12
 
 

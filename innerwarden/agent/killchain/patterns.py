@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from innerwarden.agent import derived
 from innerwarden.model.severity import Severity
 
 CODE = frozenset({"executable_stack", "code_from_memory_file", "library_from_open_directory"})
@@ -38,12 +39,10 @@ SENDS = CONNECTS | {"encoded_dns_name", "data_exfiltration", "data_encoding", "l
 
 
 class Pattern(msgspec.Struct, frozen=True, kw_only=True):
-    """`steps` are in order; two steps are never the same finding. `covers`: patterns that it says better."""
+    """`steps` are in order; two steps are never the same finding. `covers`: patterns that it says better. What it is
+    called and how grave it is at least stands in the table of what the agent derives."""
 
     id: str
-    title: str
-    severity: Severity
-    """At least; a worse part makes it worse."""
     steps: tuple[tuple[str, frozenset[str]], ...]
     window_s: int = 3600
     covers: frozenset[str] = frozenset()
@@ -52,12 +51,19 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
     def detector(self) -> str:
         return f"killchain_{self.id}"
 
+    @property
+    def title(self) -> str:
+        return derived.of(self.detector).title
+
+    @property
+    def severity(self) -> Severity:
+        """At least; a worse part makes it worse."""
+        return derived.of(self.detector).severity
+
 
 PATTERNS = (
     Pattern(
         id="reverse_shell",
-        title="Connection out, then a shell on the network",
-        severity=Severity.CRITICAL,
         steps=(
             ("connection out", CONNECTS | {"interpreter_network_one_liner"}),
             ("shell on the network", NETWORK_SHELL),
@@ -65,38 +71,26 @@ PATTERNS = (
     ),
     Pattern(
         id="bind_shell",
-        title="A program waited for connections and got a shell",
-        severity=Severity.CRITICAL,
         steps=(("waiting for connections", LISTENS), ("shell on the network", NETWORK_SHELL)),
     ),
     Pattern(
         id="code_inject",
-        title="A process was taken over and runs code that no file explains",
-        severity=Severity.HIGH,
         steps=(("another process taken over", INJECTS), ("code without a file", CODE)),
     ),
     Pattern(
         id="exploit_shell",
-        title="Code without a file, then a shell",
-        severity=Severity.HIGH,
         steps=(("code without a file", CODE), ("shell", SHELL)),
     ),
     Pattern(
         id="inject_shell",
-        title="A process was taken over and started a shell",
-        severity=Severity.HIGH,
         steps=(("another process taken over", INJECTS), ("shell", SHELL)),
     ),
     Pattern(
         id="exploit_c2",
-        title="Code without a file, then a connection out",
-        severity=Severity.HIGH,
         steps=(("code without a file", CODE), ("connection out", CONNECTS)),
     ),
     Pattern(
         id="full_exploit",
-        title="Code without a file, a process taken over, and a connection out",
-        severity=Severity.CRITICAL,
         steps=(
             ("code without a file", CODE),
             ("another process taken over", INJECTS),
@@ -106,8 +100,6 @@ PATTERNS = (
     ),
     Pattern(
         id="data_exfil",
-        title="Secrets gathered, then a way out used",
-        severity=Severity.MEDIUM,
         steps=(("secrets gathered", SECRETS), ("a way out", SENDS)),
     ),
 )
