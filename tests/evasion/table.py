@@ -609,7 +609,11 @@ CASES: tuple[Case, ...] = (
     Case(
         number=48,
         technique="Prompt injection through arguments, file names and log text",
-        answer="Nothing in the product lets a language model read or decide",
-        absent="the product asks no language model",
+        answer="No finding comes from a model; asked at all, it is given fenced data, may act on an incident's own"
+        " entities only, and closes nothing that is high",
+        acts=(
+            Act(program="processes", act="injected_words", expects=WATCHED),
+            logs("injected_user", "ssh_bruteforce", "203.0.113.48"),
+        ),
     ),
 )
