@@ -18,8 +18,6 @@ def line(case: Case, result: Result) -> str:
     rows = [f"{case.number:3} {case.technique}"]
     if case.blind_spot:
         rows.append(f"      declared: {case.blind_spot}")
-    if case.absent:
-        rows.append(f"      not applicable yet: {case.absent}")
     for outcome in result.outcomes:
         if outcome.obstacle:
             said = f"not run here: {outcome.obstacle}"

@@ -48,8 +48,6 @@ def result_text(case: Case, result: Result | None) -> str:
     """The last column: what was found, or why nothing was."""
     if case.blind_spot:
         return f"declared: `{case.blind_spot}`"
-    if case.absent:
-        return f"not run: {case.absent}"
     outcomes = result.outcomes if result is not None else ()
     found: dict[str, None] = {}
     parts, missing, reasons = [], [], []

@@ -40,14 +40,13 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the list. Without acts it is a declared blind spot or, with `absent`, of no use yet."""
+    """One row of the list. Without acts it is a declared blind spot."""
 
     number: int
     technique: str
     answer: str
     acts: tuple[Act, ...] = ()
     blind_spot: str = ""
-    absent: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,8 +27,6 @@ def results() -> dict[int, Result]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.number:02d}")
 def test_evasion(case: Case, results: dict[int, Result]) -> None:
-    if case.absent:
-        pytest.skip(f"not applicable yet: {case.absent}")
     if case.blind_spot:
         assert case.blind_spot in {spot.id for spot in declared()}
         return
