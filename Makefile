@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 ARGS ?=
 
-.PHONY: help build run test replay-qa test-kernel test-vm check gen bpf bpf-record bench bench-compare dev clean
+.PHONY: help build run test replay-qa test-kernel test-vm check gen lock bpf bpf-record bench bench-compare dev clean
 
 help: ## list the targets
 	@echo "InnerWarden: make TARGET [ARGS='...']"
@@ -46,6 +46,10 @@ check: ## formatting, lint, types, generated files, kernel object, contracts
 gen: ## write the declarations derived from bpf/include/iw_event.h, and the tables of docs/
 	@python3 bpf/tools/gen.py
 	@if [ -x $(PY) ]; then $(PY) -m tests.catalogue && $(PY) -m tests.correlations; else echo "the tables of docs/ are left as they are: they need make build"; fi
+
+lock: ## write requirements/*.lock from pyproject.toml (ARGS=--upgrade: the newest)
+	@mkdir -p build
+	@.ci/lock $(ARGS)
 
 bpf: ## rebuild the kernel object (installs clang-14 and bpftool when missing)
 	@.ci/setup bpf
