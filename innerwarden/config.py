@@ -300,7 +300,10 @@ class AgentConfig(Section, frozen=True):
 
 
 class DashboardConfig(Section, frozen=True):
+    """`public_url`: where a TLS proxy on this host shows the dashboard; empty: nowhere."""
+
     listen: str = "127.0.0.1:8787"
+    public_url: str = ""
 
 
 #: What a rule of kernel enforcement is asked to do; above `observe` only under both of the responder's switches.
@@ -662,6 +665,7 @@ def _check(config: Config) -> list[str]:
         *_check_lists(config.threat_lists),
         *_check_triage(config.triage),
         *_check_agent(config.agent),
+        *_check_dashboard(config.dashboard),
     ]
     kernel = config.collectors.kernel
     for key, size in (
@@ -700,6 +704,17 @@ def _check(config: Config) -> list[str]:
         problems.append(f"trust.directory is {config.trust.directory!r}; it must be an absolute path")
     problems += _check_notify(config.notify)
     return problems + _check_enforcement(config.responder.enforcement)
+
+
+PUBLIC_URL = re.compile(r"https://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
+
+
+def _check_dashboard(dashboard: DashboardConfig) -> list[str]:
+    if dashboard.public_url and not PUBLIC_URL.fullmatch(dashboard.public_url):
+        return [
+            f"dashboard.public_url is {dashboard.public_url!r}; it must be https://NAME or https://NAME:PORT"
+        ]
+    return []
 
 
 def _check_responder(responder: ResponderConfig) -> list[str]:

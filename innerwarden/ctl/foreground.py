@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from innerwarden import paths
+from innerwarden.agent.dashboard.address import split_listen
 from innerwarden.config import Config
 from innerwarden.ctl.children import Child
-from innerwarden.ctl.options import listen_of
 from innerwarden.ctl.output import SEVERITY_STYLE, console, shown
 from innerwarden.ctl.sources import sources
 from innerwarden.errors import StateError, UnavailableError
@@ -220,7 +220,7 @@ def _signals(stop: threading.Event) -> Iterator[None]:
 
 def _check_free(listen: str) -> None:
     """Fail before anything starts when the dashboard's address is taken."""
-    host, port = listen_of(listen)
+    host, port = split_listen(listen)
     if port == 0:
         return
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:

@@ -83,15 +83,6 @@ def severity_of(text: str | None, option: str = "--severity") -> Severity | None
         ) from None
 
 
-def listen_of(text: str) -> tuple[str, int]:
-    """'127.0.0.1:8787' or '[::1]:8787' -> (host, port)."""
-    host, colon, port = text.rpartition(":")
-    host = host.strip("[]")
-    if not colon or not host or not port.isdigit() or not 0 <= int(port) <= 65535:
-        raise UsageError(f"--listen {text!r} is not an address and a port", "Use for example 127.0.0.1:8787")
-    return host, int(port)
-
-
 def private_dir(path: Path) -> Path:
     """Create the data directory for its owner alone, and check that it can be written."""
     try:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import msgspec
@@ -108,6 +109,40 @@ def quiet(browser: Browser) -> Iterator[None]:
     yield
     told = [entry for entry in browser.log() if entry["level"] in {"WARNING", "SEVERE"}]
     assert told == []
+
+
+FORGED = """<!doctype html><meta name="referrer" content="{policy}">
+<form method="post" action="{url}/act/close"><input name="incident_id" value="any"></form>
+<script>document.forms[0].submit()</script>"""
+
+
+@pytest.mark.parametrize("policy", ["no-referrer", "unsafe-url"])
+def test_a_page_on_another_port_forges_nothing(browser: Browser, agent: Agent, policy: str) -> None:
+    """It is of the same site, so that the browser sends the session's cookie with its form."""
+    body = FORGED.format(policy=policy, url=agent.url).encode()
+
+    class Evil(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Evil)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        browser.open(f"http://127.0.0.1:{server.server_port}/")
+        assert wait_for("the answer", lambda: browser.texts("h1")) == ["Cross-site request"]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        browser.open(f"{agent.url}/")
+        wait_for("the overview", lambda: browser.texts("#latest-title"))
 
 
 def test_login_leaves_no_token_behind(browser: Browser, agent: Agent) -> None:

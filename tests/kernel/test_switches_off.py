@@ -287,7 +287,8 @@ def pages(chance: random.Random, said: str) -> None:
     for _ in range(FORMS):
         fields = command(chance)
         what = fields.pop("command")
-        link.request("POST", f"/act/{what}", urlencode(fields), {**form, "Cookie": cookie})
+        ours = {**form, "Cookie": cookie, "Sec-Fetch-Site": "same-origin"}
+        link.request("POST", f"/act/{what}", urlencode(fields), ours)
         answer = link.getresponse()
         answer.read()
         assert answer.status in (200, 409), answer.status

@@ -58,10 +58,13 @@ class Healthz:
         resp.text = "ok\n"
 
 
-def create(context: Context, is_valid: TokenCheck, operate: Operate | None = None) -> Application:
-    """Everything wired; `is_valid` judges a token's hash, `operate` takes commands (None: pages only show)."""
+def create(
+    context: Context, is_valid: TokenCheck, operate: Operate | None = None, public_url: str = ""
+) -> Application:
+    """Everything wired; `is_valid` judges a token's hash, `operate` takes commands (None: pages only show).
+    `public_url`: the address that a TLS proxy on this host shows it under, if there is one."""
     door = Door(is_valid, Sessions(), Throttle())
-    app: Application = falcon.App(middleware=[Guard(), door])
+    app: Application = falcon.App(middleware=[Guard(public_url), door])
     app.add_error_handler(Exception, _unexpected)
     app.add_error_handler(StateError, _state_error)
     app.add_error_handler(falcon.HTTPError, _http_error)

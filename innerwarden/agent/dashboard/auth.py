@@ -10,6 +10,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from ipaddress import ip_address, ip_network
 
 import falcon
 
@@ -22,7 +23,7 @@ SESSION_S = 12 * 3600
 MAX_SESSIONS = 64
 OPEN_PATHS = frozenset({"/login", "/healthz"})
 
-#: The failures that lead to a pause: per client address, and over all of them.
+#: The failures that lead to a pause: per client (an address, an IPv6 network of 64 bits), and over all of them.
 FAILURES_PER_CLIENT = 5
 FAILURES_IN_ALL = 30
 FAILURE_WINDOW_S = 60.0
@@ -111,6 +112,17 @@ class Throttle:
         )
 
 
+def client_of(address: str) -> str:
+    """Whose failures count together: one host has 2**64 addresses of IPv6 at its choice (RFC 4291, 2.5.1)."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4 or parsed.is_loopback:
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ip_network((int(parsed), 64), strict=False))
+
+
 class Door:
     """Falcon middleware: every path but the open ones needs a live session."""
 
@@ -126,7 +138,7 @@ class Door:
 
     def try_token(self, req: falcon.Request, token: str) -> str | None:
         """The token's hash when it is valid. Raises 429 for a client that failed too often."""
-        client = req.remote_addr or ""
+        client = client_of(req.remote_addr or "")
         if wait_s := self.throttle.wait_s(client):
             raise falcon.HTTPTooManyRequests(
                 title="too many failed logins",

@@ -34,7 +34,7 @@ class Login:
             self._door.sessions.open(token_hash),
             max_age=SESSION_S,
             path="/",
-            secure=req.scheme == "https",
+            secure=bool(getattr(req.context, "is_public", False)),
             http_only=True,
             same_site="Strict",
         )

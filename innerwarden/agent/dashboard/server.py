@@ -14,26 +14,24 @@ from waitress import wasyncore
 from waitress.server import create_server
 
 from innerwarden.agent.dashboard.act import Operate
+from innerwarden.agent.dashboard.address import split_listen
 from innerwarden.agent.dashboard.app import create
 from innerwarden.agent.dashboard.auth import TokenCheck
 from innerwarden.agent.dashboard.context import Context
 from innerwarden.agent.state.read import Reader
 from innerwarden.config import ResponderConfig
-from innerwarden.errors import UnavailableError, UsageError
+from innerwarden.errors import UnavailableError
 
 THREADS = 4
 LOOP_S = 1.0
 MAX_BODY_BYTES = 16384
 MAX_HEADER_BYTES = 32768
-
-
-def split_listen(listen: str) -> tuple[str, int]:
-    """'127.0.0.1:8787' or '[::1]:8787'; raises UsageError."""
-    host, colon, port = listen.rpartition(":")
-    host = host.strip("[]")
-    if not colon or not host or not port.isdigit() or int(port) > 65535:
-        raise UsageError(f"dashboard address {listen!r} is not HOST:PORT", "Use for example 127.0.0.1:8787")
-    return host, int(port)
+#: With a proxy on this host before us, the last address that it saw is the client's. Without one nobody is believed.
+BEHIND_PROXY = {
+    "trusted_proxy": "127.0.0.1",
+    "trusted_proxy_count": 1,
+    "trusted_proxy_headers": {"x-forwarded-for"},
+}
 
 
 def bind(listen: str) -> socket.socket:
@@ -57,7 +55,12 @@ class Server:
     """Bound when made, so that a taken port is an error at once; serves between start and stop."""
 
     def __init__(
-        self, context: Context, is_valid: TokenCheck, listen: str, operate: Operate | None = None
+        self,
+        context: Context,
+        is_valid: TokenCheck,
+        listen: str,
+        operate: Operate | None = None,
+        public_url: str = "",
     ) -> None:
         self._context = context
         self._map: dict[int, Any] = {}
@@ -65,7 +68,7 @@ class Server:
         listener = bind(listen)
         self.host, self.port = listener.getsockname()[:2]
         self._server: Any = create_server(
-            create(context, is_valid, operate),
+            create(context, is_valid, operate, public_url),
             map=self._map,
             sockets=[listener],
             threads=THREADS,
@@ -75,6 +78,7 @@ class Server:
             max_request_header_size=MAX_HEADER_BYTES,
             connection_limit=100,
             channel_timeout=30,
+            **(BEHIND_PROXY if public_url else {}),
         )
         self._thread = threading.Thread(target=self._serve, name="dashboard", daemon=True)
 
@@ -111,12 +115,13 @@ def serve(
     tokens: TokenCheck | None = None,
     operate: Operate | None = None,
     responder: ResponderConfig = ResponderConfig(),  # noqa: B008 - frozen
+    public_url: str = "",
 ) -> Server:
     """A bound server. `tokens` says whether a token's SHA-256 is valid; by default state.db is asked.
-    `operate` takes the commands of pages; None: they only show."""
+    `operate` takes the commands of pages; None: they only show. `public_url` is where a TLS proxy shows it."""
     context = Context(reader_factory, health_path, responder)
 
     def stored(sha256: str) -> bool:
         return context.reader().token_is_valid(sha256, context.now_ns())
 
-    return Server(context, tokens or stored, listen, operate)
+    return Server(context, tokens or stored, listen, operate, public_url)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from innerwarden.ctl.options import ConfigFile, DataDir, data_dir_of, listen_of, private_dir
+from innerwarden.ctl.options import ConfigFile, DataDir, data_dir_of, private_dir
 
 if TYPE_CHECKING:
     from innerwarden.agent.operate.operator import Operator
@@ -33,6 +33,7 @@ def agent(
 ) -> None:
     """Store findings, correlate them, serve the dashboard."""
     from innerwarden import log
+    from innerwarden.agent.dashboard.address import split_listen
     from innerwarden.agent.main import run
     from innerwarden.config import load
     from innerwarden.ctl.children import follow_parent
@@ -40,7 +41,7 @@ def agent(
     follow_parent()
     settings = load(config)
     address = listen or settings.dashboard.listen
-    listen_of(address)
+    split_listen(address)
     directory = private_dir(data_dir_of(data_dir))
     log.setup("agent")
 
@@ -62,13 +63,14 @@ def _serve(
 
     server = serve(
         lambda: Reader(paths.state_db(data_dir)), paths.sensor_health(data_dir), listen,
-        operate=operator.run, responder=settings.responder,
+        operate=operator.run, responder=settings.responder, public_url=settings.dashboard.public_url,
     )  # fmt: skip
-    address = f"{server.url}/"
+    url = settings.dashboard.public_url or server.url
+    address = f"{url}/"
     if token:
         secret = new_token()
         add(writer, secret)
-        address = f"{server.url}/login#{secret}"
+        address = f"{url}/login#{secret}"
     server.start()
     print(f"dashboard: {address}", flush=True)
     return server.stop

@@ -57,7 +57,8 @@ def token(
         add(writer, secret, only=only, days=days)
     finally:
         writer.close()
-    url = f"http://{settings.dashboard.listen}/login#{secret}"
+    address = settings.dashboard.public_url or f"http://{settings.dashboard.listen}"
+    url = f"{address}/login#{secret}"
     if json:
         emit_json("dashboard token", NewToken(token=secret, url=url, days=days))
     else:

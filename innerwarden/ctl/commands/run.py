@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from innerwarden.ctl.options import ConfigFile, DataDir, data_dir_of, listen_of, private_dir
+from innerwarden.ctl.options import ConfigFile, DataDir, data_dir_of, private_dir
 
 
 def register(app: typer.Typer) -> None:
@@ -25,11 +25,12 @@ def run(
     ] = None,
 ) -> None:
     """Start everything, print the dashboard's address and every incident. Nothing is blocked."""
+    from innerwarden.agent.dashboard.address import split_listen
     from innerwarden.config import load
     from innerwarden.ctl.foreground import Foreground
 
     settings = load(config)
     address = listen or settings.dashboard.listen
-    listen_of(address)
+    split_listen(address)
     directory: Path = private_dir(data_dir_of(data_dir))
     raise typer.Exit(Foreground(settings, directory, config, address).run(seconds))

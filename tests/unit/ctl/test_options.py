@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from innerwarden import clock
-from innerwarden.ctl.options import listen_of, private_dir, severity_of, since_ns
+from innerwarden.ctl.options import private_dir, severity_of, since_ns
 from innerwarden.ctl.output import bytes_text, shown
 from innerwarden.errors import UnavailableError, UsageError
 
@@ -39,19 +39,6 @@ def test_a_wrong_severity_lists_the_right_ones() -> None:
     with pytest.raises(UsageError) as caught:
         severity_of("urgent")
     assert "critical" in caught.value.remedy
-
-
-@pytest.mark.parametrize(
-    ("text", "pair"), [("127.0.0.1:1", ("127.0.0.1", 1)), ("[::1]:65535", ("::1", 65535))]
-)
-def test_listen(text: str, pair: tuple[str, int]) -> None:
-    assert listen_of(text) == pair
-
-
-@pytest.mark.parametrize("text", ["8787", "localhost", ":1", "a:b", "a:65536"])
-def test_no_listen(text: str) -> None:
-    with pytest.raises(UsageError):
-        listen_of(text)
 
 
 def test_a_data_dir_is_private(tmp_path: Path) -> None:

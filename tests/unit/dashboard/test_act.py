@@ -39,7 +39,8 @@ def app(context: Context, told: Told) -> falcon.testing.TestClient:
 
 
 def session(app: falcon.testing.TestClient) -> dict[str, str]:
-    return {**FORM, "Cookie": f"iw_session={log_in(app).cookies['iw_session'].value}"}
+    cookie = f"iw_session={log_in(app).cookies['iw_session'].value}"
+    return {**FORM, "Cookie": cookie, "Origin": f"http://{HOST['Host']}"}
 
 
 def test_a_form_is_a_command(app: falcon.testing.TestClient, told: Told) -> None:
@@ -102,6 +103,8 @@ def test_anything_else_is_refused(
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": ""},
         {"Host": "evil.example"},
         {"Cookie": ""},
         {"Cookie": "iw_session=guessed"},

@@ -16,6 +16,7 @@ from innerwarden.agent.dashboard.view import find
 from tests.unit.dashboard.conftest import HOST, TOKEN, log_in
 
 Client = falcon.testing.TestClient
+OURS = {"Sec-Fetch-Site": "same-origin"}
 PATHS = [path for view in find() for path in (view.path, view.api_path)]
 FILLED = [path.replace("{incident_id:path}", "any:id/with/slashes") for path in PATHS]
 
@@ -55,7 +56,7 @@ def test_headers_on_every_response(stranger: Client, client: Client, path: str) 
         assert "unsafe" not in policy
         assert headers["x-frame-options"] == "DENY"
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
         assert ("no-store" in headers.get("cache-control", "")) is not path.startswith("/static/")
 
 
@@ -96,7 +97,7 @@ def test_the_api_takes_a_bearer_token_and_throttles_it(stranger: Client) -> None
 
 def test_logout_ends_the_session(client: Client) -> None:
     assert client.simulate_get("/").status_code == 200
-    assert client.simulate_post("/logout").status_code == 303
+    assert client.simulate_post("/logout", headers=OURS).status_code == 303
     assert client.simulate_get("/").status_code == 303
 
 
@@ -130,8 +131,15 @@ def test_host_names(context: Context, host: str, ours: bool) -> None:
 @pytest.mark.parametrize(
     ("headers", "accepted"),
     [
-        ({}, True),
+        ({}, False),  # a browser that says nothing about where it comes from
+        ({"Origin": "null"}, False),
+        ({"Origin": ""}, False),
         ({"Origin": "http://127.0.0.1:8787"}, True),
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": ""}, False),
+        ({"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"}, False),
+        ({"Origin": "http://127.0.0.1:8787.evil.example"}, False),
+        ({"Origin": "http://127.0.0.1:8787@evil.example"}, False),
         ({"Origin": "null", "Sec-Fetch-Site": "same-origin"}, True),
         ({"Origin": "null", "Sec-Fetch-Site": "cross-site"}, False),
         ({"Origin": "https://evil.example"}, False),
@@ -142,6 +150,52 @@ def test_host_names(context: Context, host: str, ours: bool) -> None:
 def test_cross_site_posts_are_refused(client: Client, headers: dict[str, str], accepted: bool) -> None:
     reply = client.simulate_post("/logout", headers=headers)
     assert reply.status_code == (303 if accepted else 403)
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "null"}, {"Origin": "https://evil.example"}])
+def test_a_cross_site_login_is_refused(stranger: Client, headers: dict[str, str]) -> None:
+    assert stranger.simulate_post("/login", headers=headers).status_code == 403
+
+
+PUBLIC = {"Host": "warden.example.org"}
+
+
+def test_the_public_name_is_let_in_and_its_cookie_needs_tls(context: Context) -> None:
+    app = create(context, {auth.hash_of(TOKEN)}.__contains__, public_url="https://warden.example.org")
+    public, local = log_in(Client(app, headers=PUBLIC)), log_in(Client(app, headers=HOST))
+    assert "Secure" in public.headers["set-cookie"]
+    assert public.headers["strict-transport-security"] == "max-age=31536000"
+    assert "Secure" not in local.headers["set-cookie"]
+    assert "strict-transport-security" not in local.headers
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "example.org", "x.warden.example.org", "warden.example.org.evil.example", ""]
+)
+def test_no_other_name_is_let_in(context: Context, host: str) -> None:
+    app = create(context, lambda sha256: True, public_url="https://warden.example.org:8443")
+    assert Client(app).simulate_get("/healthz", headers={"Host": host}).status_code == 421
+    assert Client(app).simulate_get("/healthz", headers=PUBLIC).status_code == 200
+
+
+def test_one_ipv6_network_is_one_client(stranger: Client) -> None:
+    for number in range(auth.FAILURES_PER_CLIENT):
+        assert guess_from(stranger, f"2001:db8::{number + 1}") == 401
+    assert guess_from(stranger, "2001:db8::ffff:1") == 429
+    assert guess_from(stranger, "2001:db8:0:1::1") == 401
+    assert guess_from(stranger, "::ffff:192.0.2.1") == 401
+    assert guess_from(stranger, "192.0.2.1") == 401
+
+
+def guess_from(client: Client, address: str) -> int:
+    headers = {"Authorization": "Bearer guess"}
+    return client.simulate_get("/api/v1/overview", headers=headers, remote_addr=address).status_code
+
+
+def test_many_addresses_together_are_throttled(stranger: Client) -> None:
+    for number in range(auth.FAILURES_IN_ALL):
+        assert guess_from(stranger, f"192.0.2.{number}") == 401
+    assert guess_from(stranger, "198.51.100.1") == 429
 
 
 def test_sessions_end_and_are_bounded() -> None:

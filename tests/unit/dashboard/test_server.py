@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from innerwarden import paths
-from innerwarden.agent.dashboard.auth import hash_of
+from innerwarden.agent.dashboard.auth import FAILURES_PER_CLIENT, hash_of
 from innerwarden.agent.dashboard.server import serve
 from innerwarden.agent.state.read import Reader
 from innerwarden.agent.state.tokens import AddToken
@@ -65,6 +65,25 @@ def test_a_taken_port_is_an_error_with_a_way_out(data_dir: Path) -> None:
 def test_a_wrong_address_is_usage(data_dir: Path, listen: str) -> None:
     with pytest.raises(UsageError):
         serve(lambda: Reader(paths.state_db(data_dir)), paths.sensor_health(data_dir), listen)
+
+
+@pytest.mark.parametrize("public_url", ["", "https://warden.example.org"])
+def test_only_a_proxy_of_ours_names_the_client(data_dir: Path, public_url: str) -> None:
+    """One client that fails with ever new X-Forwarded-For: without a proxy it is one client all the same."""
+    server = serve(
+        lambda: Reader(paths.state_db(data_dir)), paths.sensor_health(data_dir), "127.0.0.1:0",
+        tokens=lambda sha256: False, public_url=public_url,
+    )  # fmt: skip
+    server.start()
+    try:
+        headers = [
+            {"Authorization": "Bearer guess", "X-Forwarded-For": f"198.51.100.1, 192.0.2.{number}"}
+            for number in range(FAILURES_PER_CLIENT + 1)
+        ]
+        replies = [get(server.port, "/api/v1/overview", **one)[0] for one in headers]
+    finally:
+        server.stop()
+    assert replies == [401] * FAILURES_PER_CLIENT + [401 if public_url else 429]
 
 
 def test_a_missing_database_is_503_not_a_traceback(tmp_path: Path) -> None:
