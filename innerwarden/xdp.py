@@ -218,7 +218,7 @@ def _ethernet_name(interface_index: int) -> str:
 def _hardware_type(name: str) -> int:
     """ARPHRD_ of an interface of this network namespace; /sys may show another's. Source: netdevice(7)."""
     request = struct.pack("16s24x", name.encode())
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as any_socket:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as any_socket:
         answer = fcntl.ioctl(any_socket, _SIOCGIFHWADDR, request)
     kind: int = struct.unpack_from("=H", answer, 16)[0]
     return kind
