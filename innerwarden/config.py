@@ -17,6 +17,7 @@ from innerwarden import paths
 from innerwarden.errors import ConfigError
 from innerwarden.model.severity import Severity
 from innerwarden.model.verb import VERB_IDS, Backend
+from innerwarden.unreadable import toml
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -546,7 +547,7 @@ def load(path: Path | None) -> Config:
 def parse(text: str, name: str) -> Config:
     """Decode and check one file's text; every message starts with `name:line`."""
     try:
-        tree = tomllib.loads(text)
+        tree = toml(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: {error}", "Correct the TOML at that place") from error
     try:

@@ -13,7 +13,7 @@ import struct
 from innerwarden.model.pack import address
 
 _FRAME = re.compile(
-    rb"(?:node=(\S+) )?type=([A-Z][A-Z0-9_]*|UNKNOWN\[\d+\]) msg=audit\((\d{1,11})\.(\d{3}):(\d{1,19})\):\s*"
+    rb"(?:node=(\S+) )?type=([A-Z][A-Z0-9_]*|UNKNOWN\[\d+\]) msg=audit\((\d{1,10})\.(\d{3}):(\d{1,19})\):\s*"
 )
 _FIELD = re.compile(rb"([A-Za-z_][\w-]*(?:\[\d+\])?)=(\"[^\"]*\"?|\S*)")
 #: A nested message of a daemon: msg='op=login acct="root" ... res=failed'

@@ -24,6 +24,8 @@ MAX_SEEN = 4096
 #: Podman's words for what Docker calls otherwise.
 ACTIONS = {"died": "die", "remove": "destroy", "exec": "exec_create", "exec_died": "exec_die"}
 ID = re.compile(r"[0-9a-f]{12,64}")
+#: Of times that are believed, and fit a record.
+FIRST_YEAR, LAST_YEAR = 1971, 2261
 _FRACTION = re.compile(r"\.(\d{1,9})")
 
 
@@ -187,7 +189,7 @@ def rfc3339_ns(text: object, *, zone: tzinfo | None = None) -> int | None:
         if zone is None:
             return None
         moment = moment.replace(tzinfo=zone)
-    if moment.year < 1971:
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         return None
     nanoseconds = int(fraction[1].ljust(9, "0")) if fraction else 0
     return int(moment.timestamp()) * 1_000_000_000 + nanoseconds

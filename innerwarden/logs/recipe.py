@@ -321,7 +321,8 @@ def time_ns(value: object, form: str) -> int | None:
         except ValueError:
             return None
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return int(moment.timestamp() * 1_000_000) * 1000
+        ts_ns = int(moment.timestamp() * 1_000_000) * 1000
+        return ts_ns if 0 < ts_ns < 1 << 63 else None
     try:
         number = float(as_text(value) or "")
     except ValueError:

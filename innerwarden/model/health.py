@@ -144,5 +144,5 @@ def read(path: Path) -> SensorHealth | None:
     """The last report, or None when there is none or it is not whole."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=SensorHealth)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

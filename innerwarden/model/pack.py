@@ -52,8 +52,8 @@ class Packer:
         `address` gave. Raises KeyError for a member that the kind does not have."""
         buffer = bytearray(self._template)
         flags = self._flags | more_flags
-        offset, form, _ = self._numbers["ts_ns"]
-        form.pack_into(buffer, offset, max(0, ts_ns))
+        offset, form, most = self._numbers["ts_ns"]
+        form.pack_into(buffer, offset, min(max(0, ts_ns), most))
         for name, value in values.items():
             if value is None or value in ("", b""):
                 continue

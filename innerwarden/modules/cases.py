@@ -21,6 +21,7 @@ from innerwarden.modules.factory import BOOT_BASE_NS, REAL_BASE_NS, encode
 from innerwarden.modules.loader import ModuleSet
 from innerwarden.modules.log_sources import feed_text
 from innerwarden.modules.manifest import line_of, toml_line
+from innerwarden.unreadable import toml
 
 NS = 1_000_000_000
 MAX_REPEAT = 10_000
@@ -71,7 +72,7 @@ def read_cases(path: Path) -> list[Case]:
     """Raises ModuleError with file and line."""
     try:
         text = path.read_text("utf-8")
-        tree = tomllib.loads(text)
+        tree = toml(text)
         cases = msgspec.convert(tree.get("case", []), list[Case])
     except tomllib.TOMLDecodeError as error:
         raise ModuleError("cases cannot be read", [f"{path}:{toml_line(error)}: {error}"]) from error

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from innerwarden.unreadable import toml
+
 FILE = "module.toml"
 KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 SNAKE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -84,7 +86,7 @@ def read(directory: Path) -> tuple[Manifest | None, list[str]]:
     path = directory / FILE
     try:
         text = path.read_text("utf-8")
-        tree = tomllib.loads(text)
+        tree = toml(text)
     except (OSError, UnicodeDecodeError) as error:
         return None, [f"{path}:1: cannot be read: {error}"]
     except tomllib.TOMLDecodeError as error:

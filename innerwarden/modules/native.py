@@ -12,6 +12,7 @@ from innerwarden_core import NATIVE_DETECTORS, NativeDetector
 from innerwarden.errors import RuleError
 from innerwarden.model.detector import DetectorSpec, check_templates
 from innerwarden.modules.manifest import line_of, toml_line
+from innerwarden.unreadable import toml
 
 #: The engine's parameter that the spec says as `cooldown_s`.
 COOLDOWN = "cooldown_s"
@@ -26,7 +27,7 @@ def read_native(path: Path, module: str) -> NativeSpec:
     """Raises RuleError with file and line. Parameters that the file leaves out take the code's defaults."""
     text = path.read_text("utf-8")
     try:
-        tree = tomllib.loads(text)
+        tree = toml(text)
     except tomllib.TOMLDecodeError as error:
         raise RuleError(f"{path}:{toml_line(error)}: {error}", "Correct the TOML there") from error
     native = tree.pop("native", None)

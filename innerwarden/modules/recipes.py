@@ -16,6 +16,7 @@ from innerwarden.logs.json_path import JsonPath
 from innerwarden.logs.recipe import MEMBERS, TIME_FORMATS, Recipe
 from innerwarden.modules.manifest import SNAKE, toml_line
 from innerwarden.rules.pipeline import suggest
+from innerwarden.unreadable import toml
 
 Key = tuple[str | int, ...]
 Problem = tuple[Key, str]
@@ -47,7 +48,7 @@ def read_recipe(path: Path, origin: Origin) -> Recipe:
     """Raises ModuleError with every problem as `file:line: text`."""
     try:
         text = path.read_text("utf-8")
-        tree = tomllib.loads(text)
+        tree = toml(text)
     except tomllib.TOMLDecodeError as error:
         raise ModuleError("a recipe cannot be read", [f"{path}:{toml_line(error)}: {error}"]) from error
     except (OSError, UnicodeDecodeError) as error:

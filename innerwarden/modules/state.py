@@ -13,6 +13,7 @@ import msgspec
 
 from innerwarden import files
 from innerwarden.errors import ConfigError, UnavailableError
+from innerwarden.unreadable import UNREADABLE
 
 
 class ModuleState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,7 +54,7 @@ def read(path: Path) -> ModuleState:
         state = msgspec.json.decode(path.read_bytes(), type=ModuleState)
     except FileNotFoundError:
         return ModuleState()
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise ConfigError(
             f"{path}:1: cannot be read: {error}",
             "Correct it, or remove it and switch modules on again with innerwarden module enable",

@@ -23,6 +23,7 @@ from innerwarden.files import replace_whole, sync_directory
 from innerwarden.model.responder import MAX_TTL_S
 from innerwarden.model.verb import AnyVerb
 from innerwarden.responder.moments import Begin, Clock
+from innerwarden.unreadable import UNREADABLE
 
 logger = logging.getLogger(__name__)
 
@@ -196,7 +197,7 @@ class Journal:
         for line in whole.split(b"\n") if newline else ():
             try:
                 self._take(_DECODER.decode(line))
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 self.damaged_lines += 1
                 logger.error("journal has a line that cannot be read path=%s error=%s", self._path, error)
         if self.damaged_lines:

@@ -102,8 +102,8 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 def read(text: str, name: str, stem: str) -> list[Document]:
     """Documents of one file. Raises RuleError with `name:line` for what is not a Sigma document."""
     out = []
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         while loader.check_node():
             node = loader.get_node()
             if node is None:

@@ -15,6 +15,7 @@ from innerwarden.config import Config
 from innerwarden.model.finding import Finding, without_facts
 from innerwarden.sensor.judging import Judge
 from innerwarden.sensor.recording import Entry, Losses, Reader, SeedProcess
+from innerwarden.unreadable import UNREADABLE
 
 #: Called with (bytes read, bytes of the file) after each entry.
 Progress = Callable[[int, int], None]
@@ -76,6 +77,6 @@ def _told(kind: Entry, data: bytes, judge: Judge) -> bool:
         elif kind is Entry.LOSSES:
             told = _losses.decode(data)
             judge.losses.update(told.now_ns, told.totals)
-    except (msgspec.MsgspecError, OverflowError):
+    except (*UNREADABLE, OverflowError):
         return False
     return True

@@ -13,6 +13,7 @@ import msgspec
 
 from innerwarden.trust.model import EVERY, MODULE, TAG, Entry, Executable, Placed
 from innerwarden.trust.networks import network_of
+from innerwarden.unreadable import toml
 
 TABLE = "trust"
 ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -47,7 +48,7 @@ def runs_anything(entry: Entry, path: str) -> bool:
 def read(text: str, name: str) -> tuple[list[Placed], list[str]]:
     """Entries and problems of one file's text. With a problem the entries are not to be used."""
     try:
-        tree = tomllib.loads(text)
+        tree = toml(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"line (\d+)", str(error))
         return [], [f"{name}:{found[1] if found else 1}: {error}; correct the TOML there"]

@@ -29,6 +29,7 @@ LEAVES = {
     "stopping",
     "files",
     "peer",
+    "unreadable",
 }
 #: room -> the rooms of `innerwarden` that it may import, its own besides. `core` is the native package.
 ALLOWED: dict[str, set[str]] = {

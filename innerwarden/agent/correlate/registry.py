@@ -16,6 +16,7 @@ from innerwarden.agent.correlate.parts import Part, Parts
 from innerwarden.agent.correlate.rule import ChainRule, Join, Order, Step
 from innerwarden.errors import RuleError
 from innerwarden.model.severity import Severity
+from innerwarden.unreadable import toml
 
 HERE = Path(__file__).parent
 RULES = HERE / "rules"
@@ -131,7 +132,7 @@ def _flat(name: str, written: Groups, path: Path, above: tuple[str, ...]) -> lis
 
 def _read(path: Path, convert: Callable[[dict[str, Any]], _T]) -> _T:
     try:
-        return convert(tomllib.loads(path.read_text("utf-8")))
+        return convert(toml(path.read_text("utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise RuleError(f"{path}:1: cannot be read: {error}", _REMEDY) from error
     except tomllib.TOMLDecodeError as error:

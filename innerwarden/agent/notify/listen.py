@@ -23,6 +23,7 @@ from innerwarden.agent.notify.answering import Event, Listen, Press, Reply
 from innerwarden.agent.notify.channels.telegram import API
 from innerwarden.agent.notify.failure import Failed
 from innerwarden.agent.notify.post import Request, post
+from innerwarden.unreadable import UNREADABLE
 
 MAX_ANSWER = 4 << 20
 PRESSES_AT_ONCE = 10
@@ -77,7 +78,7 @@ class Bot:
         answer = self._call("getUpdates", body, self._listen.poll_s)
         try:
             return [_press(raw) for raw in msgspec.json.decode(answer, type=_Answer).result]
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             raise Failed("the answer to getUpdates is not what the Bot API says") from None
 
     def confirm(self, number: int) -> None:
@@ -115,7 +116,7 @@ def _press(raw: msgspec.Raw) -> tuple[int, Press | None]:
     number = msgspec.json.decode(raw, type=_Number).update_id
     try:
         query = msgspec.json.decode(raw, type=_Update).callback_query
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return number, None
     if query is None:
         return number, None

@@ -17,6 +17,7 @@ import msgspec
 from innerwarden.errors import UnavailableError
 from innerwarden.model.command import Answer, AnyCommand
 from innerwarden.peer import peer_of
+from innerwarden.unreadable import UNREADABLE
 from innerwarden.users import Users
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class Control:
     def _judge(self, client: socket.socket, data: bytes) -> Answer:
         try:
             command = _DECODER.decode(data)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             return Answer(done=False, text=f"not a command: {error}")
         try:
             return self._run(self._who(client), command)

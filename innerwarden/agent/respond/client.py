@@ -23,6 +23,7 @@ from innerwarden.model.responder import (
 )
 from innerwarden.model.responder import List as ListRequest
 from innerwarden.peer import peer_of
+from innerwarden.unreadable import UNREADABLE
 
 #: The slowest answer is a block whose programs all take as long as they may.
 TIMEOUT_S = 60.0
@@ -106,7 +107,7 @@ class Client:
             raise ConnectionResetError("it closed the connection")
         try:
             return _REPLY.decode(reply)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise self._away(f"it said something that is no reply: {error}") from error
 
     def _away(self, reason: str) -> Away:

@@ -15,6 +15,7 @@ from innerwarden.agent.state.rows import CheckRow
 from innerwarden.agent.state.verify import Report, Verifier, verify
 from innerwarden.clock import realtime_ns, rfc3339
 from innerwarden.model.record import AnyEntry
+from innerwarden.unreadable import UNREADABLE
 
 _ENTRY: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
 
@@ -97,6 +98,6 @@ class Audit:
 def _row(seq: int, ts_ns: int, kind: str, digest: bytes, body: bytes) -> RecordRow:
     try:
         entry = _ENTRY.decode(body)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         entry = None
     return RecordRow(seq=seq, ts=rfc3339(ts_ns), kind=kind, hash=digest.hex(), entry=entry)

@@ -16,6 +16,7 @@ import msgspec
 
 from innerwarden.errors import RuleError
 from innerwarden.trust.store import guarded
+from innerwarden.unreadable import toml
 
 MAX_BYTES = 1 << 20
 T = TypeVar("T", bound=msgspec.Struct)
@@ -32,7 +33,7 @@ class Row(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 def parse(text: str, name: str, table: str, kind: type[T]) -> tuple[list[Row[T]], list[str]]:
     """Rows and problems of one file's text."""
     try:
-        tree = tomllib.loads(text)
+        tree = toml(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"line (\d+)", str(error))
         return [], [f"{name}:{found[1] if found else 1}: {error}"]

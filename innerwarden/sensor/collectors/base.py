@@ -16,6 +16,7 @@ from innerwarden_core import AuthDedup, AuthParser, Engine, Hit, LineParser, Web
 
 from innerwarden.config import CollectorsConfig
 from innerwarden.model.health import CollectorHealth
+from innerwarden.unreadable import UNREADABLE
 
 C = TypeVar("C", bound=msgspec.Struct)
 P = TypeVar("P", bound=LineParser)
@@ -76,7 +77,7 @@ def decode_cursor(raw: bytes | None, shape: type[C]) -> C | None:
         return None
     try:
         return msgspec.json.decode(raw, type=shape)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from innerwarden.unreadable import UNREADABLE
+
 logger = logging.getLogger(__name__)
 
 VERSION = 1
@@ -42,7 +44,7 @@ class CursorStore:
             return {}
         try:
             file = msgspec.json.decode(data, type=CursorFile)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             self._set_aside(str(error))
             return {}
         if file.version != VERSION:

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from innerwarden.model._wire import Change
+from innerwarden.unreadable import UNREADABLE
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Baseline:
             file = msgspec.json.decode(self._path.read_bytes(), type=_File)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (OSError, *UNREADABLE) as error:
             self._refuse(self._path, str(error))
             return None
         if file.version != VERSION:
