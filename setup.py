@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Native extensions only; everything else is in pyproject.toml.
 
-Environment: IW_DEBUG=1 builds with bounds checks and assertions on; IW_ONLY=authlog,ring
-builds just these extensions (by module name), for a quick turn while editing one of them.
+Environment: IW_DEBUG=1 builds with bounds checks and assertions on; IW_SANITIZE=1 (with clang as CC and CXX) for
+AddressSanitizer and libFuzzer's coverage, see tests/fuzz; IW_ONLY=authlog,ring builds just these extensions (by
+module name), for a quick turn while editing one of them.
 """
 
 import os
@@ -14,6 +15,9 @@ from setuptools import Extension, setup
 CORE = Path("core/innerwarden_core")
 GENERATED = Path("build/generated")
 DEBUG = os.environ.get("IW_DEBUG") == "1"
+FLAGS = ["-O1", "-g"] if DEBUG else ["-O3", "-g0", "-fno-plt"]
+if os.environ.get("IW_SANITIZE") == "1":
+    FLAGS = ["-O1", "-g1", "-fno-omit-frame-pointer", "-fsanitize=address,fuzzer-no-link"]
 ONLY = set(filter(None, os.environ.get("IW_ONLY", "").split(",")))
 
 
@@ -88,7 +92,7 @@ def extensions() -> list[Extension]:
                     str(GENERATED / "suffix_table.h"),
                     *map(str, CORE.glob("*.h")),
                 ],
-                extra_compile_args=["-O1", "-g"] if DEBUG else ["-O3", "-g0", "-fno-plt"],
+                extra_compile_args=FLAGS,
             )
         )
     return found
