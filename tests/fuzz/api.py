@@ -1,0 +1,5 @@
+from tests.fuzz.running import Result
+
+
+def run(seconds):
+    return Result(name="dashboard-api", seconds=0)
