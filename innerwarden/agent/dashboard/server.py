@@ -27,7 +27,7 @@ LOOP_S = 1.0
 MAX_BODY_BYTES = 16384
 MAX_HEADER_BYTES = 32768
 #: With a proxy on this host before us, the last address that it saw is the client's. Without one nobody is believed.
-BEHIND_PROXY = {
+BEHIND_PROXY: dict[str, Any] = {
     "trusted_proxy": "127.0.0.1",
     "trusted_proxy_count": 1,
     "trusted_proxy_headers": {"x-forwarded-for"},
