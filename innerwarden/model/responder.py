@@ -70,8 +70,17 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, tag_field="reply", omit_d
     """Base of what the responder answers."""
 
 
+class Way(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a verb would be done here now: by what, why by that, and what is wrong with it, empty when nothing is."""
+
+    name: str = ""
+    why: str = ""
+    problem: str = ""
+
+
 class Welcome(Reply, frozen=True, kw_only=True, tag="welcome"):
-    """`problem` names what keeps it from acting at all, empty when nothing does."""
+    """`problem` names what keeps it from acting at all, empty when nothing does. `ways`: of verbs that can be done in
+    more than one."""
 
     version: str
     pid: int
@@ -80,6 +89,7 @@ class Welcome(Reply, frozen=True, kw_only=True, tag="welcome"):
     verbs: tuple[str, ...]
     live_count: int
     problem: str = ""
+    ways: dict[str, Way] = {}
 
 
 class Answer(Reply, frozen=True, kw_only=True, tag="answer"):

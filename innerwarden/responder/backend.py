@@ -16,13 +16,19 @@ from innerwarden.responder.skill import Keep
 
 
 class Backend(ABC):
-    """`rank`: with `auto` the lowest one that is not missing is used."""
+    """`rank`: with `auto` the lowest one that is neither missing nor asleep is used. `manages`: it is the front of a
+    program that rules a host's packet filter."""
 
     rank: ClassVar[int]
+    manages: ClassVar[bool] = False
 
     @abstractmethod
     def missing(self) -> str | None:
         """Why it cannot be used here, None when it can. Changes nothing."""
+
+    def asleep(self) -> str | None:
+        """Why what it needs is there and not in charge of this host, None when it is. Changes nothing."""
+        return None
 
     @abstractmethod
     def plan(self, address: str, ttl_s: int) -> list[str]:

@@ -32,6 +32,7 @@ from innerwarden.model.responder import (
     Live,
     Problem,
     Undo,
+    Way,
     Welcome,
 )
 from innerwarden.model.verb import AnyVerb
@@ -263,15 +264,23 @@ class Executor:
         return Cleared(undone_count=undone, problems=tuple(p[:PLAN_CHARS] for p in problems[:PLAN_LINES]))
 
     def _welcome(self) -> Welcome:
+        verbs = tuple(sorted(set(self._config.verbs) & set(self._skills)))
         return Welcome(
             version=__version__,
             pid=os.getpid(),
             enabled=self._config.enabled,
             dry_run=self._config.dry_run,
-            verbs=tuple(sorted(set(self._config.verbs) & set(self._skills))),
+            verbs=verbs,
             live_count=len(self._journal.live()),
             problem=self._journal.problem,
+            ways={verb: way for verb in verbs if (way := self._way(verb)) is not None},
         )
+
+    def _way(self, verb: str) -> Way | None:
+        try:
+            return self._skills[verb].way()
+        except Exception as error:  # the border of a skill
+            return Way(problem=said(error))
 
     def told(self, entry: Entry, problem: str = "") -> Answer:
         """An entry as an answer; `doing` can only be one that was interrupted and waits for its repair."""

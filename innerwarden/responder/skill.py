@@ -30,6 +30,7 @@ import msgspec
 
 from innerwarden.config import ResponderConfig
 from innerwarden.errors import InnerWardenError
+from innerwarden.model.responder import Way
 from innerwarden.model.verb import AnyVerb, Verb
 
 V = TypeVar("V", bound=Verb)
@@ -105,6 +106,10 @@ class Skill(ABC, Generic[V]):
 
     def present(self) -> Sequence[Found] | None:
         """All effects in the system that carry our mark, from one look; None where there is no mark to find them by."""
+        return None
+
+    def way(self) -> Way | None:
+        """How it would be done here now, where there is more than one way to. Changes nothing."""
         return None
 
     def restore(self, effects: Sequence[Effect[V]]) -> None:

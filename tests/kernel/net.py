@@ -62,12 +62,13 @@ def run(*words: str, given: str | None = None) -> str:
 
 
 class Net:
-    """Made by root, gone with `close`."""
+    """Made by root, gone with `close`. `inside`: words before a command in the middle one."""
 
     def __init__(self) -> None:
         tag = f"{os.getpid() % 100000}{time.monotonic_ns() % 1000}"
         self.far, self.here, self.behind = (f"iw{name}{tag}" for name in ("f", "h", "b"))
         try:
+            self.inside = ["ip", "netns", "exec", self.here]
             self._make()
         except BaseException:
             self.close()
@@ -102,7 +103,8 @@ class Net:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
 
     def at(self, name: str, *words: str, given: str | None = None) -> str:
-        return run("ip", "netns", "exec", name, *words, given=given)
+        inside = self.inside if name == self.here else ["ip", "netns", "exec", name]
+        return run(*inside, *words, given=given)
 
     def nft(self, text: str) -> None:
         self.at(self.here, "nft", "-f", "-", given=text)
@@ -137,7 +139,7 @@ class Daemon:
     def __init__(self, net: Net, data_dir: Path, config: ResponderConfig, code: str = DAEMON) -> None:
         self.socket = config.socket
         self.log = data_dir / "responder.log"
-        words = ["ip", "netns", "exec", net.here, sys.executable, "-c", code, str(data_dir)]
+        words = [*net.inside, sys.executable, "-c", code, str(data_dir)]
         environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/core"}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

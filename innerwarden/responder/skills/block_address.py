@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from innerwarden.model.responder import Way
 from innerwarden.model.verb import BlockAddress
 from innerwarden.responder import backends
 from innerwarden.responder.backend import Backend
+from innerwarden.responder.choice import choose
 from innerwarden.responder.skill import Effect, Found, Keep, Means, Skill, SkillError, scan
 
 
@@ -70,20 +72,15 @@ class Block(Skill[BlockAddress]):
             if backend.missing() is None:
                 backend.clear()
 
+    def way(self) -> Way:
+        try:
+            return choose(self._backends, self._wanted)
+        except SkillError as error:
+            return Way(problem=f"{error.problem}. {error.remedy}")
+
     def _choose(self, verb: BlockAddress) -> tuple[str, Backend]:
-        wanted = verb.backend if verb.backend != "auto" else self._wanted
-        names = sorted(self._backends, key=lambda name: self._backends[name].rank)
-        reasons = []
-        for name in names if wanted == "auto" else [wanted]:
-            backend = self._backends.get(name)
-            reason = "not known to this version" if backend is None else backend.missing()
-            if backend is not None and reason is None:
-                return name, backend
-            reasons.append(f"{name}: {reason}")
-        raise SkillError(
-            f"no backend can block addresses here ({'; '.join(reasons)})",
-            "Install nftables, or set responder.backend",
-        )
+        name = choose(self._backends, verb.backend if verb.backend != "auto" else self._wanted).name
+        return name, self._backends[name]
 
     def _of(self, handle: str) -> tuple[str, Backend, str]:
         name, _colon, inner = handle.partition(":")
