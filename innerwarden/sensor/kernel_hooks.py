@@ -365,5 +365,6 @@ HOOKS: tuple[Hook, ...] = (
     *_enforcement("lsm_ptrace", "iw_lsm_ptrace", "ptrace_access_check"),
 )
 
-#: Loaded so that they can be attached later, or (the sample) alone; attached by nobody here.
-UNATTACHED_PROGRAMS = frozenset({"iw_xdp", "iw_xdp_observe", "iw_lsm_sample"})
+#: Of the object, and for the responder: not loaded here, its large maps with room for one.
+RESPONDER_PROGRAMS = ("iw_xdp", "iw_xdp_observe")
+RESPONDER_MAPS = ("iw_xdp_block_v4", "iw_xdp_block_v6")

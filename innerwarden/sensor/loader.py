@@ -24,7 +24,18 @@ from innerwarden.model.health import HookHealth
 from innerwarden.sensor.enforcement import KEY_BYTES, Enforcement, apply, lsm, wanted_programs
 from innerwarden.sensor.kernel_abilities import Abilities
 from innerwarden.sensor.kernel_effects import effect_of
-from innerwarden.sensor.kernel_hooks import CGROUP, DISPATCHER, HOOKS, LSM, SAMPLED, SYSCALL, TP_BTF, Hook
+from innerwarden.sensor.kernel_hooks import (
+    CGROUP,
+    DISPATCHER,
+    HOOKS,
+    LSM,
+    RESPONDER_MAPS,
+    RESPONDER_PROGRAMS,
+    SAMPLED,
+    SYSCALL,
+    TP_BTF,
+    Hook,
+)
 from innerwarden.sensor.kernel_limits import Limits
 from innerwarden.sensor.kernel_maps import (
     KERNEL_KINDS,
@@ -39,7 +50,6 @@ from innerwarden.sensor.kernel_self import INIT, OwnProcesses, own_cgroup
 from innerwarden.sensor.kernel_syscalls import implemented, numbers
 from innerwarden.sensor.kernel_watch import QUALIFIED, default_names
 from innerwarden.sensor.procfs import Seed
-from innerwarden.xdp import GROWING_MAPS, XdpList
 
 log = logging.getLogger(__name__)
 
@@ -188,7 +198,7 @@ class KernelSource:
         self._unwanted = {h.program for h in HOOKS if h.attach == LSM} - wanted_programs(
             responder.enforcement
         )
-        self._unwanted.add(lsm.SAMPLE)
+        self._unwanted |= {lsm.SAMPLE, *RESPONDER_PROGRAMS}
         self._path_keys = os.urandom(KEY_BYTES)
         self._object: Object | None = None
         self._links: dict[str, Link] = {}
@@ -202,7 +212,6 @@ class KernelSource:
         self._kernel: btf.KernelNames | None = None
         self.rings: list[tuple[int, int, str]] = []
         self.hooks: list[HookHealth] = []
-        self.xdp: XdpList | None = None
         self.enforcement: Enforcement | None = None
         self._traced = True
         #: Something was switched off that hooks need: ask them at once. Whoever does sets it back.
@@ -230,7 +239,6 @@ class KernelSource:
             if (hierarchy := cgroup2_root()) is not None:
                 self.own.set_cgroup(own_cgroup(hierarchy))
             self.rings = [(loaded.maps[m].fd, loaded.maps[m].max_entries, name) for m, name in RINGS]
-            self.xdp = None if "iw_xdp" in self._refused else XdpList(loaded, self._responder)
             self._prepare_enforcement(loaded)
             self._attach_all(loaded)
             self.identities.forget()
@@ -295,8 +303,8 @@ class KernelSource:
         sizes = (self._config.prio_ring_bytes, self._config.bulk_ring_bytes)
         for (map_name, _name), size in zip(RINGS, sizes, strict=True):
             opened.maps[map_name].resize(size)
-        for map_name in GROWING_MAPS:
-            opened.maps[map_name].resize(self._responder.block_entries)
+        for map_name in RESPONDER_MAPS:
+            opened.maps[map_name].resize(1)
         constants = layout.variables(".rodata")
         section = opened.section_map(".rodata")
         wake = struct.pack("<2Q", *(size // _WAKE_FRACTION for size in sizes))
@@ -506,8 +514,8 @@ class KernelSource:
         return {name: (found.run_count, found.run_time_ns) for name, found in stats.items()}
 
     def tend(self) -> None:
-        """Upkeep, once a second: the sign of life that enforcement lasts on, changed files, expired blocks, hooks that
-        could not be detached, and whether functions are traced still."""
+        """Upkeep, once a second: the sign of life that enforcement lasts on, changed files, hooks that could
+        not be detached, and whether functions are traced still."""
         self._detach_replaced()
         traced = functions_are_traced()
         self.disturbed |= self._traced and not traced
@@ -515,17 +523,13 @@ class KernelSource:
         if self.enforcement is not None:
             self.enforcement.beat()
             self.enforcement.refresh()
-        if self.xdp is not None:
-            self.xdp.reap()
 
     def close(self) -> None:
         """Detach everything and free it; the rings' descriptors are invalid afterwards. Safe to call twice."""
         links, self._links = self._links, {}
         for name, link in links.items():
             _detach(name, link)
-        if self.xdp is not None:
-            self.xdp.close()
-        self.rings, self.xdp, self._counters, self._watch = [], None, None, None
+        self.rings, self._counters, self._watch = [], None, None
         self._calls = self.identities = self.enforcement = self.own = self.limits = None
         if self._object is not None:
             self._object.close()

@@ -58,7 +58,6 @@ ALLOWED: dict[str, set[str]] = {
         "logs",
         "malware",
         "switches",
-        "xdp",
     }
     | LEAVES,
     "switches": {"model", "config"} | LEAVES,

@@ -23,12 +23,14 @@ import msgspec
 
 from innerwarden import paths
 from innerwarden.canary.triggers import TRIGGERS
-from innerwarden.config import KernelConfig
+from innerwarden.config import KernelConfig, ResponderConfig
 from innerwarden.errors import BpfError
 from innerwarden.libbpf import libc
 from innerwarden.model._wire import HookId
-from innerwarden.sensor.kernel_hooks import HOOKS, LSM, Hook
+from innerwarden.sensor.kernel_hooks import HOOKS, LSM, RESPONDER_PROGRAMS, Hook
 from innerwarden.sensor.loader import KernelSource
+from innerwarden.xdp import XdpList
+from tests.kernel import partial
 from tests.vm import enforcing
 
 WITHIN_S = 3.0
@@ -178,7 +180,7 @@ def row(source: KernelSource, hook: Hook, todo: list[Action], directory: Path) -
 
 
 def rows(source: KernelSource, lists: Path, directory: Path) -> Iterator[Row]:
-    """A row for each hook of the table, in its order, then XDP, which is attached on demand only."""
+    """A row for each hook of the table, in its order."""
     with enforcing.protected(source.enforcement) as victim:
         judged = enforcing.actions(victim)
         for hook in HOOKS:
@@ -187,39 +189,47 @@ def rows(source: KernelSource, lists: Path, directory: Path) -> Iterator[Row]:
                 yield row(source, hook, [lambda _place, action=action: action(lists)], directory)
             else:
                 yield row(source, hook, actions(hook.name), directory)
-    yield xdp_row(source)
 
 
-def xdp_row(source: KernelSource) -> Row:
-    """On the near one of a pair of interfaces for a moment, with one frame from a blocked address that nobody has."""
+def xdp_row() -> tuple[Row, dict[str, int]]:
+    """As the responder has it: on the near one of a pair of interfaces for a moment, with one frame from a blocked
+    address that nobody has. Also what the verifier processed."""
     count, reason, state = None, "", "failed"
-    if source.xdp is not None:
-        before = fired(source, HookId.XDP)
+    verified: dict[str, int] = {}
+    try:
+        loaded = partial.load(RESPONDER_PROGRAMS)
+    except BpfError as error:
+        reason = str(error)
+    else:
+        verified = {name: loaded.programs[name].verified_instructions() for name in RESPONDER_PROGRAMS}
+        found = XdpList(loaded, ResponderConfig())
         try:
             with wire() as (near, far):
-                source.xdp.attach(socket.if_nametoindex(near))
+                found.attach(socket.if_nametoindex(near))
                 state = "attached"
-                source.xdp.block(STRANGER)
+                found.block(STRANGER)
                 with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
                     sender.bind((far, 0))
                     sender.send(FRAME)
                 deadline = time.monotonic() + WITHIN_S
-                while (count := fired(source, HookId.XDP) - before) == 0 and time.monotonic() < deadline:
+                while (count := found.packet_count(STRANGER)) == 0 and time.monotonic() < deadline:
                     time.sleep(0.01)
-                source.xdp.unblock(STRANGER)
-                source.xdp.detach(socket.if_nametoindex(near))
         except (BpfError, OSError, subprocess.CalledProcessError) as error:
             reason = str(error)
-    return Row(
+        finally:
+            found.close()
+            loaded.close()
+    row = Row(
         hook=XDP,
         attach=XDP,
         program="iw_xdp",
         state=state,
-        loaded="iw_xdp" in source.verified_instructions(),
+        loaded="iw_xdp" in verified,
         reason=reason,
         fired=count,
         lost_techniques=() if state == "attached" else (enforcing.NOTHING_BLIND,),
     )
+    return row, verified
 
 
 @contextmanager
@@ -249,13 +259,14 @@ def observe() -> Column:
         source.start()
         try:
             found = tuple(rows(source, lists, directory))
-            verified = {name: count for name, count in source.verified_instructions().items() if count}
+            counts = source.verified_instructions()
         finally:
             source.close()
+    last, more = xdp_row()
     return Column(
         release=platform.release(),
         object_sha256=hashlib.sha256(paths.bpf_object().read_bytes()).hexdigest(),
         seconds=round(time.monotonic() - began, 1),
-        rows=found,
-        verified=verified,
+        rows=(*found, last),
+        verified={name: count for name, count in {**counts, **more}.items() if count},
     )

@@ -131,7 +131,7 @@ def test_modes_reach_the_kernel_by_one_door() -> None:
     }
     rules, xdp = "sensor/enforcement/rules.py", "xdp.py"
     # These name the program, to load it.
-    naming['"iw_xdp"'] -= {"sensor/kernel_hooks.py", "sensor/loader.py", "responder/backends/xdp.py"}
+    naming['"iw_xdp"'] -= {"sensor/kernel_hooks.py", "responder/backends/xdp.py"}
     assert naming == {
         "iw_enforce_policy": {rules},
         "iw_exec_allow_cgroup": {rules},
