@@ -83,8 +83,19 @@ def events(data_dir: Path) -> Path:
     return data_dir / "events.jsonl"
 
 
+def agent_dir(data_dir: Path) -> Path:
+    """Where the agent writes. An installed system has a directory of its user's own; what root writes lies outside."""
+    own = data_dir / "agent"
+    return own if os.path.isdir(own) else data_dir  # noqa: PTH112 - Path.is_dir() raises where nothing may be read
+
+
 def state_db(data_dir: Path) -> Path:
-    return data_dir / "state.db"
+    return agent_dir(data_dir) / "state.db"
+
+
+def agent_lock(data_dir: Path) -> Path:
+    """Held while an agent runs."""
+    return agent_dir(data_dir) / "agent.lock"
 
 
 def own_places(data_dir: Path) -> tuple[str, ...]:
@@ -95,7 +106,7 @@ def own_places(data_dir: Path) -> tuple[str, ...]:
 
 def agent_socket(data_dir: Path) -> Path:
     """Where the agent takes commands."""
-    return data_dir / "agent.sock"
+    return agent_dir(data_dir) / "agent.sock"
 
 
 def sensor_state(data_dir: Path) -> Path:
@@ -130,7 +141,7 @@ def canary(data_dir: Path) -> Path:
 
 def own_command() -> list[str]:
     """argv prefix that starts this installation's CLI."""
-    return [sys.executable, "-m", "innerwarden"]
+    return [sys.executable, "-P", "-m", "innerwarden"]
 
 
 def child_python(module: str) -> list[str]:

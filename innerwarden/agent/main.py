@@ -175,14 +175,14 @@ class _Signals:
 
 def lock(data_dir: Path) -> int:
     """A descriptor that holds the data directory for one agent; the kernel lets go when the process ends."""
-    path = data_dir / "agent.lock"
+    path = paths.agent_lock(data_dir)
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
         raise UnavailableError(
             f"{path} cannot be opened: {error.strerror}",
-            f"Give this user write access to {data_dir}, or give another --data-dir",
+            f"Give this user write access to {path.parent}, or give another --data-dir",
         ) from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from innerwarden import paths
 from innerwarden.agent.state.outbox import ChannelRow
 from innerwarden.agent.state.rows import CheckRow, CursorRow, Funnel, StateRow, TaskRow
 from innerwarden.ctl.reading import SILENT_AFTER_S, locked_by, reading, sensor_health
@@ -53,7 +54,7 @@ def gather(data_dir: Path) -> Status:
     """Never raises for what is down: that is the answer."""
     health, age_s = sensor_health(data_dir)
     sensor = _sensor(data_dir, health, age_s)
-    agent_pid = locked_by(data_dir / "agent.lock")
+    agent_pid = locked_by(paths.agent_lock(data_dir))
     trouble: list[str] = []
     tasks: tuple[TaskRow, ...] = ()
     ingest: CursorRow | None = None

@@ -212,7 +212,7 @@ def _belong_as(path: Path, model: Path) -> None:
     """Root restores for the agent's user."""
     found = model.stat()
     if os.geteuid() == 0:
-        os.chown(path, found.st_uid, found.st_gid)
+        os.chown(path, found.st_uid, found.st_gid, follow_symlinks=False)
 
 
 def _set_aside(state: Path) -> Path | None:

@@ -32,7 +32,7 @@ def agent(
     ] = True,
 ) -> None:
     """Store findings, correlate them, serve the dashboard."""
-    from innerwarden import log
+    from innerwarden import log, paths
     from innerwarden.agent.dashboard.address import split_listen
     from innerwarden.agent.main import run
     from innerwarden.config import load
@@ -42,7 +42,8 @@ def agent(
     settings = load(config)
     address = listen or settings.dashboard.listen
     split_listen(address)
-    directory = private_dir(data_dir_of(data_dir))
+    directory = data_dir_of(data_dir)
+    private_dir(paths.agent_dir(directory))
     log.setup("agent")
 
     def start(writer: Writer, operator: Operator) -> Callable[[], None]:

@@ -28,11 +28,12 @@ def restore(
     from innerwarden.agent.state.backup import restore as put_back
 
     directory = data_dir_of(data_dir)
-    fresh = not (directory / "agent.lock").exists()
+    held = paths.agent_lock(directory)
+    fresh = not held.exists()
     fd = lock(directory)
     try:
         if fresh and os.geteuid() == 0:  # the agent's own user must be able to open it later
-            os.fchown(fd, directory.stat().st_uid, directory.stat().st_gid)
+            os.fchown(fd, held.parent.stat().st_uid, held.parent.stat().st_gid)
         restored = put_back(path, paths.state_db(directory), _who())
     finally:
         os.close(fd)
