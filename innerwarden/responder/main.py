@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 #: A signal is noticed within this time.
 LONGEST_WAIT_S = 0.5
+JOURNAL = "journal.jsonl"
 
 
 class Responder:
@@ -43,7 +44,7 @@ class Responder:
         directory = private_directory(data_dir)
         at = Clock()
         try:
-            self._journal = Journal(directory / "journal.jsonl", at)
+            self._journal = Journal(directory / JOURNAL, at)
             self._stack.callback(self._journal.close)
             means = Means(config=config.responder, directory=directory)
             effects = Effects(self._journal, find_skills(means), at)
@@ -96,6 +97,18 @@ class Responder:
         found = set(self.server.pids()) if self.server is not None else set()
         report = health.read(paths.sensor_health(self._data_dir))
         return found | ({report.pid} if report is not None else set())
+
+
+def has_live(data_dir: Path) -> bool:
+    """Whether anything is in effect that has to be looked after. Raises JournalError, UnavailableError."""
+    path = paths.responder(data_dir) / JOURNAL
+    if not path.exists():
+        return False
+    journal = Journal(private_directory(data_dir) / JOURNAL, Clock())
+    try:
+        return bool(journal.live())
+    finally:
+        journal.close()
 
 
 def private_directory(data_dir: Path) -> Path:

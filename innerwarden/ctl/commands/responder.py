@@ -20,6 +20,10 @@ def responder(
     clear: Annotated[
         bool, typer.Option("--clear", help="Undo all that is in effect, remove what was made, and end.")
     ] = False,
+    if_needed: Annotated[
+        bool,
+        typer.Option("--if-needed", help="End at once when responder.enabled is off and nothing is in effect."),
+    ] = False,
 ) -> None:
     """Carry out responses: judge them again, journal them, end them in time (root)."""
     import os
@@ -40,6 +44,9 @@ def responder(
         raise UnavailableError(f"{file} decides what root does, and {doubt}", "Give it to root alone")
     log.setup("responder")
     directory = data_dir_of(data_dir)
+    if if_needed and not settings.responder.enabled and not main.has_live(directory):
+        print("responder.enabled is off and nothing is in effect: nothing to do")
+        return
     if not clear:
         main.run(settings, directory)
         return
