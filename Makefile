@@ -6,7 +6,8 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 ARGS ?=
 
-.PHONY: help build run test replay-qa test-kernel test-vm check gen lock bpf bpf-record bench bench-compare dev clean
+.PHONY: help build run test replay-qa test-kernel test-vm test-installed test-faults fuzz check gen lock sbom bpf \
+	bpf-record bench bench-compare heap-budget deb deb-check dev clean
 
 help: ## list the targets
 	@echo "InnerWarden: make TARGET [ARGS='...']"
@@ -38,6 +39,11 @@ test-kernel: ## run only the tests that need root and this machine's kernel
 test-vm: ## try every hook and run the kernel tests on Debian's kernels in QEMU (ARGS='5.10 6.1 6.12 newest')
 	@.ci/setup vm
 	@$(PY) -m tests.vm.run $(ARGS)
+
+test-installed: ## install the package on a fresh Debian 12 in QEMU and use it (ARGS=FILE: that .deb, else make deb)
+	@.ci/setup installed
+	@$(if $(ARGS),true,$(MAKE) --no-print-directory deb)
+	@$(PY) -m tests.installed.run $(ARGS)
 
 check: ## formatting, lint, types, generated files, kernel object, contracts
 	@.ci/setup test
