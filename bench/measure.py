@@ -22,9 +22,21 @@ class Unavailable(Exception):
     """This row cannot be measured here; the text says what is missing."""
 
 
+@dataclass(frozen=True)
+class Bound:
+    """What goal and gate are about, in one unit: the drawing needs numbers, not the words of the table."""
+
+    value: float
+    goal: float
+    gate: float
+    at_least: bool = True
+    """Whether more is better."""
+
+
 @dataclass(kw_only=True)
 class Result:
-    """One line of the table. `ratio` is against the peer; `passed` None: not measured."""
+    """One line of the table. `ratio` is against the peer, more is better unless `lower_is_better`; `passed` None: not
+    measured. `rounds`: how many single figures the median is of, where it is one."""
 
     row: int
     what: str
@@ -36,7 +48,10 @@ class Result:
     gate: str = ""
     passed: bool | None = None
     spread: float | None = None
+    rounds: int | None = None
     note: str = ""
+    lower_is_better: bool = False
+    bound: Bound | None = None
     details: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, object]:

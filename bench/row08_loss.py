@@ -11,13 +11,12 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from innerwarden_core import FIELDS, OPERATORS, Engine, Predicate, Ring, Rule
 
 from bench.measure import Result, need_root
-from bench.sensor import Made, child, load
+from bench.sensor import Made, begin_together, child, ended
 from innerwarden.config import KernelConfig
 from innerwarden.model._wire import Kind
 from innerwarden.sensor.kernel_watch import READ
@@ -28,24 +27,19 @@ GOAL_RATE = 1e6
 
 
 def flood(path: Path, seconds: float, engine: Engine, rings: list[Ring]) -> tuple[Made, Made, int]:
-    """(opens made, execs made, hits: one for each exec that arrived), with the load in threads of its own.
+    """(opens made, execs made, hits: one for each exec that arrived); both loads begin at one moment.
 
     In the first half nobody empties the ring of the opens, as if the sensor did not get the CPU: it
     overflows, and what does not fit must be counted. Then both rings are consumed like the sensor does.
     """
-    load("getpgid", 1)  # compiled once, before two threads ask for it
     threads = max(2, os.cpu_count() or 2)
     hits = 0
-    with ThreadPoolExecutor(2) as pool:
-        jobs = [
-            pool.submit(load, "flood", path, seconds, threads),
-            pool.submit(load, "spawn", child(), EXECS),
-        ]
-        stalled_until = time.monotonic() + seconds / 2
-        while not all(job.done() for job in jobs):
-            stalled = time.monotonic() < stalled_until
-            hits += len(engine.drain(rings[:1] if stalled else rings, 10))
-        opens, execs = (job.result() for job in jobs)
+    running = begin_together(("flood", path, seconds, threads), ("spawn", child(), EXECS))
+    stalled_until = time.monotonic() + seconds / 2
+    while any(process.poll() is None for process in running):
+        stalled = time.monotonic() < stalled_until
+        hits += len(engine.drain(rings[:1] if stalled else rings, 10))
+    opens, execs = ended(running)
     deadline = time.monotonic() + 5
     while any(ring.pending() for ring in rings) and time.monotonic() < deadline:
         hits += len(engine.drain(rings, 10))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -38,15 +39,49 @@ class Made:
 FREED_WITHIN_S = 5.0
 
 
-def load(*words: str | float | Path, cpu: int = 0) -> Made:
-    """Run bench/c/load.c pinned to one core; `flood` gets all of them."""
+Words = Sequence[str | float | Path]
+
+
+def _command(words: Words, cpu: int) -> list[str]:
+    """bench/c/load.c pinned to one core; `flood` gets all of them."""
     command = [str(program("load.c", "-pthread")), *map(str, words)]
-    if words[0] != "flood":
-        command = ["taskset", "-c", str(cpu), *command]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = re.fullmatch(r"made (\d+) total_ns (\d+) median_ns ([\d.]+)\n", run.stdout)
-    assert found, run.stdout
+    return command if words[0] == "flood" else ["taskset", "-c", str(cpu), *command]
+
+
+def _made(output: str) -> Made:
+    found = re.fullmatch(r"made (\d+) total_ns (\d+) median_ns ([\d.]+)\n", output)
+    assert found, output
     return Made(int(found[1]), int(found[2]), float(found[3]))
+
+
+def load(*words: str | float | Path, cpu: int = 0) -> Made:
+    """Run one load to its end."""
+    return _made(subprocess.run(_command(words, cpu), capture_output=True, text=True, check=True).stdout)
+
+
+def begin_together(*loads: Words) -> list[subprocess.Popen[str]]:
+    """Several loads, which begin at one moment, when each of them is ready; `ended` takes what they made."""
+    (ready, is_ready), (wait, go) = os.pipe(), os.pipe()
+    environment = {**os.environ, "BARRIER": f"{is_ready},{wait}"}
+    running = [
+        subprocess.Popen(
+            _command(words, 0), stdout=subprocess.PIPE, text=True, env=environment, pass_fds=(is_ready, wait)
+        )
+        for words in loads
+    ]
+    os.close(is_ready)
+    os.close(wait)
+    there = 0
+    while there < len(loads) and (got := os.read(ready, len(loads))):
+        there += len(got)
+    os.close(ready)
+    os.close(go)
+    return running
+
+
+def ended(running: Sequence[subprocess.Popen[str]]) -> list[Made]:
+    outputs = [process.communicate(timeout=120)[0] for process in running]
+    return [_made(output) for output in outputs]
 
 
 def need_quiet() -> None:

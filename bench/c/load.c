@@ -7,6 +7,9 @@
  *   load spawn CHILD COUNT       posix_spawn and wait, one after the other
  *   load flood PATH SECONDS N    N threads of one process that open and close
  *
+ * With BARRIER=READY,GO in the environment, two file descriptors: once set up it writes a byte to READY and begins
+ * when GO ends, so that several loads begin at one moment. Threads of a flood wait for each other in any case.
+ *
  * Prints one line: made <count> total_ns <time> median_ns <of single operations or of 256 together>
  */
 #define _GNU_SOURCE
@@ -127,6 +130,23 @@ static void spawns(const char *child, uint64_t count)
 	printf("made %lu total_ns %lu median_ns %.2f\n", made, now_ns() - began, median(1));
 }
 
+/* Nothing is made before everybody is there. */
+static void start_together(void)
+{
+	const char *text = getenv("BARRIER");
+	int ready, go;
+	char byte = 1;
+
+	if (!text)
+		return;
+	if (sscanf(text, "%d,%d", &ready, &go) != 2 || write(ready, &byte, 1) != 1)
+		die("BARRIER");
+	close(ready);
+	if (read(go, &byte, 1))
+		die("BARRIER");
+}
+
+static pthread_barrier_t flood_start;
 static atomic_ulong flood_made;
 static const char *flood_path;
 static uint64_t flood_until;
@@ -134,6 +154,7 @@ static uint64_t flood_until;
 static void *flood_one(void *unused)
 {
 	(void)unused;
+	pthread_barrier_wait(&flood_start);
 	while (now_ns() < flood_until) {
 		for (int i = 0; i < GROUP; i++)
 			open_close(flood_path);
@@ -145,15 +166,19 @@ static void *flood_one(void *unused)
 static void flood(const char *path, double seconds, int threads)
 {
 	pthread_t ids[64];
-	uint64_t began = now_ns();
+	uint64_t began;
 
 	flood_path = path;
-	flood_until = began + (uint64_t)(seconds * 1e9);
 	if (threads > 64)
 		threads = 64;
+	if (pthread_barrier_init(&flood_start, NULL, threads + 1))
+		die("pthread_barrier_init");
 	for (int i = 0; i < threads; i++)
 		if (pthread_create(&ids[i], NULL, flood_one, NULL))
 			die("pthread_create");
+	began = now_ns();
+	flood_until = began + (uint64_t)(seconds * 1e9);
+	pthread_barrier_wait(&flood_start);
 	for (int i = 0; i < threads; i++)
 		pthread_join(ids[i], NULL);
 	printf("made %lu total_ns %lu median_ns 0\n", flood_made, now_ns() - began);
@@ -168,6 +193,7 @@ int main(int argc, char **argv)
 	samples = calloc(count + GROUP, sizeof(*samples));
 	if (!samples)
 		die("calloc");
+	start_together();
 	if (argc == 5 && !strcmp(argv[1], "opens"))
 		opens(argv[2], count, strtoull(argv[4], NULL, 10));
 	else if (argc == 3 && !strcmp(argv[1], "getpgid"))
