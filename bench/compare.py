@@ -67,5 +67,7 @@ def failures(now: Sequence[Row], then: Sequence[Row], rows: set[int]) -> list[st
     measured_now = {int(row["row"]): row for row in now if row["value"] is None}
     for row in left:
         reason = measured_now.get(int(row["row"]), {}).get("note", "no such row in this run")
-        found.append(f"row {row['row']} {row['what']}: {reason}; it was measured when the baseline was recorded")
+        found.append(
+            f"row {row['row']} {row['what']}: {reason}; it was measured when the baseline was recorded"
+        )
     return found

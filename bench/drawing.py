@@ -98,7 +98,9 @@ def bars(
     ]
     for tick in scale.ticks():
         out.append(_line("grid", scale(tick), TOP - 4, bottom))
-        out.append(f'<text class="small" x="{scale(tick):.1f}" y="{bottom + 14}" text-anchor="middle">{tick:g}</text>')
+        out.append(
+            f'<text class="small" x="{scale(tick):.1f}" y="{bottom + 14}" text-anchor="middle">{tick:g}</text>'
+        )
     for number, row in enumerate(rows):
         out += _bar(row, number, scale)
     if gate is not None:

@@ -71,7 +71,13 @@ def unpacked(package: str) -> Path:
 
 def _run(package: str, command: list[str], directory: Path) -> str:
     done = subprocess.run(
-        command, cwd=directory, capture_output=True, text=True, check=False, timeout=WAIT_S, env={**os.environ, "LC_ALL": "C"}
+        command,
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=WAIT_S,
+        env={**os.environ, "LC_ALL": "C"},
     )
     if done.returncode != 0:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
@@ -80,6 +86,10 @@ def _run(package: str, command: list[str], directory: Path) -> str:
 
 
 def _environment(root: Path) -> dict[str, str]:
-    libraries = [root / "usr/lib", *(root / "usr/lib").glob("*-linux-gnu"), *(root / "lib").glob("*-linux-gnu")]
+    libraries = [
+        root / "usr/lib",
+        *(root / "usr/lib").glob("*-linux-gnu"),
+        *(root / "lib").glob("*-linux-gnu"),
+    ]
     found = os.pathsep.join(str(path) for path in libraries if path.is_dir())
     return {**os.environ, "LD_LIBRARY_PATH": found}
