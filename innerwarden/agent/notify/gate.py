@@ -33,8 +33,10 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """What the gate knows of the channel at that moment. `group_is_open`: the same was told within the window;
-    `since_told_s`: since the last message about the same; `passed`: told one by one in the last hour."""
+    `since_told_s`: since the last message about the same; `passed`: told one by one in the last hour; `repeated`:
+    triage folded it into one that was told."""
 
+    repeated: bool = False
     group_is_open: bool = False
     since_told_s: float | None = None
     passed: int = 0
@@ -42,12 +44,13 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def gate(policy: ChannelConfig, about: About, standing: Standing) -> Verdict:
-    """A Critical always passes; only a filter that the operator set for Criticals too keeps it from a channel."""
+    """A Critical always passes; only a filter that the operator set for Criticals too keeps it from a channel. What
+    repeats one is counted, and the number is told."""
     critical = about.severity is Severity.CRITICAL
     if not _wanted(policy, about) and not (critical and not policy.filter_criticals):
         return Verdict.SKIP
     if critical:
-        return Verdict.SEND
+        return Verdict.GROUP if standing.repeated else Verdict.SEND
     # A proposal is useless to an operator who does not hear of it.
     urgent = about.outcome is Outcome.PROPOSE or about.severity.at_least(policy.min_severity)
     if about.outcome is Outcome.DISMISS or not (urgent or about.severity.at_least(policy.digest_severity)):

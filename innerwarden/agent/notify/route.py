@@ -21,6 +21,8 @@ from innerwarden.model.verb import AnyVerb
 #: Incidents that one transaction takes over.
 BATCH = 100
 GROUPS_KEPT = 5_000
+#: How long repetitions of a Critical are counted at most before the number is told.
+REPEATS_S = 600
 #: An attack that goes on is told again after so long.
 BURST_AGAIN_NS = 4 * HOUR_NS
 #: These keep an alarm open until they hear that the incident is closed.
@@ -101,7 +103,7 @@ class _Router:
             detector=incident.detector,
             tags=incident.fields.tags,
         )
-        verdict = gate(policy, about, self._standing(name, group))
+        verdict = gate(policy, about, self._standing(name, group, incident))
         if verdict is Verdict.SKIP:
             return
         state = {Verdict.SEND: "due", Verdict.GROUP: "grouped", Verdict.DEFER: "deferred"}[verdict]
@@ -124,14 +126,15 @@ class _Router:
             )
         )
         if verdict is Verdict.GROUP:
-            self._hold(policy, group, incident, entity)
+            self._hold(policy, group or self._closed_group(name, incident, entity), incident, entity)
         elif verdict is Verdict.SEND and incident.severity is not Severity.CRITICAL and not follows:
             self._open(name, policy, incident, entity)
 
-    def _standing(self, name: str, group: Group | None) -> Standing:
+    def _standing(self, name: str, group: Group | None, incident: Incident) -> Standing:
         policy = self._channels[name]
         since_s = None if group is None else (self._now_ns - group.told_ns) / NS
         return Standing(
+            repeated=incident.repeated,
             group_is_open=group is not None and group.ends_ns > 0,
             # A message from the future was sent before the clock was set back.
             since_told_s=None if since_s is None or since_s < 0 else since_s,
@@ -190,27 +193,29 @@ class _Router:
     def _open(self, name: str, policy: ChannelConfig, incident: Incident, entity: str) -> None:
         if not policy.group_window_s and not policy.cooldown_s:
             return
-        window_ns = policy.group_window_s * NS
-        notices.put_group(
-            self._tx,
-            Group(
-                channel=name,
-                detector=incident.detector,
-                entity=entity,
-                began_ns=self._now_ns,
-                ends_ns=self._now_ns + window_ns if window_ns else 0,
-                told_ns=self._now_ns,
-                held=0,
-                severity=0,
-                summarised=False,
-                incident_id=incident.fields.incident_id,
-            ),
+        group = self._closed_group(name, incident, entity)
+        if window_ns := policy.group_window_s * NS:
+            group = msgspec.structs.replace(group, ends_ns=self._now_ns + window_ns)
+        notices.put_group(self._tx, group)
+
+    def _closed_group(self, name: str, incident: Incident, entity: str) -> Group:
+        """Of something that was told just now, without a window."""
+        return Group(
+            channel=name,
+            detector=incident.detector,
+            entity=entity,
+            began_ns=self._now_ns,
+            ends_ns=0,
+            told_ns=self._now_ns,
+            held=0,
+            severity=0,
+            summarised=False,
+            incident_id=incident.fields.incident_id,
         )
 
-    def _hold(self, policy: ChannelConfig, group: Group | None, incident: Incident, entity: str) -> None:
-        assert group is not None  # noqa: S101 - the gate groups only with one
-        if not group.ends_ns:  # within the cooldown of the last: a new window that has told nothing yet
-            window_ns = max(policy.group_window_s, policy.cooldown_s) * NS
+    def _hold(self, policy: ChannelConfig, group: Group, incident: Incident, entity: str) -> None:
+        if not group.ends_ns:  # nothing was counted since the last message: a window begins
+            window_ns = (max(policy.group_window_s, policy.cooldown_s) or REPEATS_S) * NS
             group = msgspec.structs.replace(
                 group,
                 began_ns=self._now_ns,
@@ -219,6 +224,9 @@ class _Router:
                 severity=0,
                 summarised=False,
             )
+        repeats_end_ns = self._now_ns + REPEATS_S * NS
+        if incident.severity is Severity.CRITICAL and group.severity < incident.severity.rank:
+            group = msgspec.structs.replace(group, ends_ns=min(group.ends_ns, repeats_end_ns))
         group = msgspec.structs.replace(
             group,
             held=group.held + 1,
@@ -265,7 +273,9 @@ class _Router:
             entities=(EntityRef(EntityType(kind), cut(value, VALUE_LIMIT)),) if kind else (),
             count=group.held,
         )
-        self._queue(group.channel, message, hours.quiet_until_ns(policy, self._now_ns))
+        critical = severity is Severity.CRITICAL
+        due_ns = self._now_ns if critical else hours.quiet_until_ns(policy, self._now_ns)
+        self._queue(group.channel, message, due_ns)
 
     def digest(self, name: str) -> None:
         """Whatever waits, once a local day; rows and not times say what is in it, so none is lost or told twice."""

@@ -28,10 +28,12 @@ _VERB: msgspec.json.Decoder[AnyVerb] = msgspec.json.Decoder(AnyVerb)
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
-    """What triage handed over, with the incident as it is stored. `closed`: it ended, nothing else is new."""
+    """What triage handed over, with the incident as it is stored. `closed`: it ended, nothing else is new. `repeated`:
+    it folds into one that was told."""
 
     intake: int
     closed: bool
+    repeated: bool
     outcome: Outcome
     reason: str
     verb: AnyVerb | None
@@ -166,8 +168,9 @@ def taken(tx: Tx, limit: int) -> list[Incident]:
     """The oldest handed-over incidents, removed: what comes of them belongs to the same transaction."""
     rows = tx.db.execute(
         "SELECT n.id, n.kind, n.outcome, n.reason, n.verb, n.ttl_s, n.dry_run, n.response_id,"
-        " i.ts_ns, i.severity, i.detector, i.fields"
-        " FROM notice_intake AS n JOIN incidents AS i ON i.id = n.incident ORDER BY n.id LIMIT ?",
+        " i.ts_ns, i.severity, i.detector, i.fields, t.folded_into IS NOT NULL"
+        " FROM notice_intake AS n JOIN incidents AS i ON i.id = n.incident"
+        " LEFT JOIN triage AS t ON t.incident = n.incident ORDER BY n.id LIMIT ?",
         (limit,),
     ).fetchall()
     if rows:
@@ -176,15 +179,28 @@ def taken(tx: Tx, limit: int) -> list[Incident]:
 
 
 def _incident(row: tuple[object, ...]) -> Incident:
-    number, kind, outcome, reason, verb, ttl_s, dry_run, response_id, ts_ns, rank, detector, fields = (
-        msgspec.convert(
-            row,
-            tuple[int, str, Outcome, str, bytes | None, int | None, int, str | None, int, int, str, bytes],
-        )
+    (
+        number,
+        kind,
+        outcome,
+        reason,
+        verb,
+        ttl_s,
+        dry_run,
+        response_id,
+        ts_ns,
+        rank,
+        detector,
+        fields,
+        folded,
+    ) = msgspec.convert(
+        row,
+        tuple[int, str, Outcome, str, bytes | None, int | None, int, str | None, int, int, str, bytes, int],
     )
     return Incident(
         intake=number,
         closed=kind == "closed",
+        repeated=bool(folded),
         outcome=outcome,
         reason=reason,
         verb=None if verb is None else _VERB.decode(verb),

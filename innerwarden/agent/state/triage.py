@@ -129,9 +129,7 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
         ids = order(tx, one.orders)
         if one.recorded and not one.orders:
             record.append(tx, decided(one))
-        # Every critical is told by itself; one that folds was told with the one that it folds into.
-        if one.folded_into is None or one.severity is not Severity.CRITICAL:
-            self._tell(tx, one, ids)
+        self._tell(tx, one, ids)
 
     def _tell(self, tx: Tx, one: Judged, ids: list[str | None]) -> None:
         first = next((place for place, found in enumerate(ids) if found is not None), None)

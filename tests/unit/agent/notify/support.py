@@ -40,6 +40,7 @@ class Triaged(msgspec.Struct, frozen=True, kw_only=True):
     verb: AnyVerb | None = None
     response_id: str | None = None
     times: int = 1
+    folded_into: str | None = None
     durable: bool = False
 
     def apply(self, tx: Tx) -> int:
@@ -48,6 +49,12 @@ class Triaged(msgspec.Struct, frozen=True, kw_only=True):
             NewIncident(finding=self.finding, ts_ns=parse_rfc3339(self.finding.ts), fields=fields)
         )
         assert stored is not None
+        if self.folded_into is not None:
+            tx.db.execute(
+                "INSERT INTO triage (incident, outcome, by, reason, confidence, folded_into, decided_ns)"
+                " VALUES (?, 'watch', 'gate:dedupe', '', 0, ?, 1)",
+                (stored.id, self.folded_into),
+            )
         for _ in range(self.times):
             notices.queue(
                 tx,
@@ -118,12 +125,20 @@ class Store:
         response_id: str | None = None,
         summary: str = "12 failed logins",
         times: int = 1,
+        folded_into: str | None = None,
     ) -> str:
         """Returns the incident's id."""
         self._made += 1
         one = finding(detector, key=str(self._made), entities=(entity,), severity=severity, summary=summary)
         self.writer.run(
-            Triaged(finding=one, outcome=outcome, verb=verb, response_id=response_id, times=times)
+            Triaged(
+                finding=one,
+                outcome=outcome,
+                verb=verb,
+                response_id=response_id,
+                times=times,
+                folded_into=folded_into,
+            )
         )
         return one.fields.incident_id
 

@@ -149,6 +149,54 @@ def test_a_critical_passes_what_holds_the_rest(tmp_path: Path) -> None:
         assert {r.severity for r in one.rows(state="due")} == {Severity.CRITICAL.rank}
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"group_window_s": 0, "cooldown_s": 0}, {"quiet_hours": "11-14", "hourly_cap": 1}],
+    ids=["default", "no grouping", "quiet"],
+)
+def test_repetitions_of_a_critical_are_counted_and_told(tmp_path: Path, settings: dict[str, object]) -> None:
+    with store(tmp_path, one_channel(**settings)) as one:
+        first = one.triage(Severity.CRITICAL)
+        one.route()
+        for minute in range(1, 6):
+            one.triage(Severity.CRITICAL, folded_into=first)
+            one.route(NOON_NS + minute * 60 * NS)
+        assert one.states() == {"due": 1, "grouped": 5}
+        one.route(NOON_NS + (60 + 599) * NS)
+        assert one.rows(kind="summary") == []
+        one.route(NOON_NS + (60 + 601) * NS)
+        (summary,) = one.rows(kind="summary")
+        assert (summary.state, summary.due_ns) == ("due", NOON_NS + (60 + 601) * NS)
+        told = summary.message()
+        assert (told.count, told.severity, told.detector) == (5, Severity.CRITICAL, "ssh_brute_force")
+        assert [e.value for e in told.entities] == ["203.0.113.9"]
+        one.route(NOON_NS + 3 * HOUR_NS)
+        assert len(one.rows(kind="summary")) == 1
+        one.triage(Severity.CRITICAL)
+        one.route(NOON_NS + 3 * HOUR_NS)
+        assert len(one.rows(state="due", kind="incident")) == 2, "the next that does not fold is told at once"
+
+
+def test_a_repetition_ends_the_window_of_lesser_ones_early(tmp_path: Path) -> None:
+    with store(tmp_path, one_channel(group_window_s=3600)) as one:
+        one.triage()
+        first = one.triage(Severity.CRITICAL)
+        one.triage(Severity.CRITICAL, folded_into=first)
+        one.route()
+        one.route(NOON_NS + 599 * NS)
+        assert one.rows(kind="summary") == []
+        one.route(NOON_NS + 601 * NS)
+        assert [r.message().count for r in one.rows(kind="summary")] == [1]
+
+
+def test_a_filter_for_criticals_keeps_their_repetitions_too(tmp_path: Path) -> None:
+    with store(tmp_path, one_channel(detectors=["web_*"], filter_criticals=True)) as one:
+        first = one.triage(Severity.CRITICAL)
+        one.triage(Severity.CRITICAL, folded_into=first)
+        one.route()
+        assert one.rows() == []
+
+
 def test_above_the_cap_the_digest_tells(tmp_path: Path) -> None:
     with store(tmp_path, one_channel(hourly_cap=3)) as one:
         one.route()

@@ -363,6 +363,7 @@ def test_messages_are_queued_with_the_decision(tmp_path: Path) -> None:
         ("c2_callback", "needs_review", None),
         ("ssh_bruteforce", "watch", None),
         ("ransomware", "needs_review", None),
+        ("ransomware", "watch", None),
     ]
 
 
