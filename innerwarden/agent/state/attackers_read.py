@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people and triage see of attackers: profiles with their risk, campaigns, and how long a block should last."""
+"""What people see of attackers: profiles with their risk, and campaigns."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from innerwarden.agent.state.attackers import Profile, decayed
 from innerwarden.agent.state.connection import open_read_only
 from innerwarden.clock import rfc3339
 
-#: How long to block an address, by how often it was blocked before.
-BLOCK_TTL_S = (3600, 4 * 3600, 24 * 3600, 7 * 24 * 3600)
 MAX_ROWS = 1_000
 _PROFILE = msgspec.json.Decoder(Profile)
 _ROW = "SELECT address, first_ns, last_ns, campaign, profile FROM attackers"
@@ -88,14 +86,6 @@ class AttackerReader:
                 )
             )
         return out
-
-    def block_ttl_s(self, address: str) -> int:
-        """How long a block of it should last: longer each time that one was in effect. A dry run is none."""
-        row = self._db.execute(
-            "SELECT count(*) FROM responses WHERE key = ? AND state IN ('active', 'undoing', 'undone', 'done')",
-            (f"block_address:ip:{address}",),
-        ).fetchone()
-        return BLOCK_TTL_S[min(int(row[0]) if row else 0, len(BLOCK_TTL_S) - 1)]
 
 
 def _attacker(row: tuple[object, ...], now_ns: int) -> AttackerRow:

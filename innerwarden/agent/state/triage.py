@@ -27,6 +27,8 @@ STATUS: dict[Outcome, str] = {
     Outcome.DISMISS: "dismissed",
     Outcome.NEEDS_REVIEW: "needs_review",
 }
+#: How long to block an address at least that was blocked once, twice, or oftener before, in s.
+REPEAT_TTL_S = (4 * 3600, 24 * 3600, 7 * 24 * 3600)
 FOLDED = "folded"
 #: Of an entity that thousands of incidents name, so many of the newest are looked at.
 LOOK_BACK = 200
@@ -299,6 +301,18 @@ class TriageReader:
             " AND expires_ns IS NOT NULL AND state IN ('active', 'undoing', 'undone', 'done')"
         )
         return int(self._db.execute(sql, tuple(keys)).get)
+
+    def repeat_ttls(self, addresses: Sequence[str]) -> dict[str, int]:
+        """How long in s a block of each should last at least; only of those that were blocked before. A dry run, and
+        what was refused or failed, is no block."""
+        keys = {f"block_address:ip:{address}": address for address in addresses}
+        marks = ", ".join("?" * len(keys))
+        sql = (
+            f"SELECT key, count(*) FROM responses WHERE key IN ({marks})"  # noqa: S608 - question marks
+            " AND expires_ns IS NOT NULL AND state IN ('active', 'undoing', 'undone', 'done') GROUP BY key"
+        )
+        rows = msgspec.convert(self._db.execute(sql, tuple(keys)).fetchall(), list[tuple[str, int]])
+        return {keys[key]: REPEAT_TTL_S[min(count, len(REPEAT_TTL_S)) - 1] for key, count in rows}
 
     def live(self, keys: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
         """Those of the keys that are ordered or in effect, and those that are proposed."""

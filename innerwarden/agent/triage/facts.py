@@ -96,6 +96,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     places: tuple[str, ...] = ()
     """Where its addresses are, one sentence each."""
     load: Load = Load()
+    repeat_ttl_s: dict[str, int] = msgspec.field(default_factory=dict)
+    """By address that was blocked before: how long a block of it should last at least."""
     opinion: Opinion | None = None
 
     @property

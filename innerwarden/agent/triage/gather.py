@@ -178,6 +178,7 @@ class Gatherer:
             ),
             listings=tuple(one for a in addresses for one in listings.get(a, ())),
             places=tuple(text for a in addresses[:4] if (text := self._sources.place(a)) is not None),
+            repeat_ttl_s=self._reader.repeat_ttls(addresses[:MAX_ENTITIES]) if addresses else {},
             load=batch.load(*self._reader.live(keys)) if keys else batch.load(frozenset(), frozenset()),
         )
 

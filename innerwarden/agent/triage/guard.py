@@ -17,7 +17,7 @@ from innerwarden.model.entity import EntityType
 from innerwarden.model.finding import OBSERVE_ONLY
 from innerwarden.model.record import Outcome
 from innerwarden.model.severity import Severity
-from innerwarden.model.verb import AnyVerb
+from innerwarden.model.verb import AnyVerb, BlockAddress
 from innerwarden.trust.networks import address_of
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def _outcome(
 def allowed_actions(
     facts: Facts, settings: Settings, actions: tuple[Action, ...]
 ) -> tuple[tuple[Action, ...], list[str]]:
-    """Those that may be done or proposed, one an effect, and why the others may not."""
+    """Those that may be done or proposed, one an effect; why the others may not, and what was changed."""
     kept: dict[str, Action] = {}
     refusals: list[str] = []
     for action in actions:
@@ -76,12 +76,15 @@ def allowed_actions(
         if refusal is not None:
             refusals.append(f"not {action.verb.id} {_target_text(action.verb)}: {refusal}")
             continue
-        allowed, note = _without_asking(facts, settings, action)
+        allowed, note = _without_asking(facts, settings, _longer(facts, action))
         if not allowed.auto and allowed.verb.key() in facts.load.proposed:
             refusals.append(f"not {action.verb.id} {_target_text(action.verb)}: it is proposed already")
             continue
         if note:
             refusals.append(f"would {action.verb.id} {_target_text(action.verb)}, but {note}")
+        if allowed.ttl_s != action.ttl_s:
+            hours = allowed.ttl_s // 3600
+            refusals.append(f"{_target_text(action.verb)} was blocked before, so this time for {hours} h")
         key = allowed.verb.key()
         if key not in kept or (allowed.auto and not kept[key].auto):
             kept[key] = allowed
@@ -91,6 +94,14 @@ def allowed_actions(
         del kept[key]
         refusals.append(f"not proposed: {key}, because {settings.max_proposals} proposals wait already")
     return tuple(kept.values()), refusals
+
+
+def _longer(facts: Facts, action: Action) -> Action:
+    """A block of an address that was blocked before lasts longer; what a rule says is not shortened."""
+    if not isinstance(action.verb, BlockAddress):
+        return action
+    least_s = facts.repeat_ttl_s.get(action.verb.target().value, 0)
+    return msgspec.structs.replace(action, ttl_s=max(action.ttl_s, least_s))
 
 
 def _target_text(verb: AnyVerb) -> str:

@@ -15,15 +15,12 @@ from innerwarden.agent.dna.tokens import act_of
 from innerwarden.agent.state import attackers, progress
 from innerwarden.agent.state.attackers import HALF_LIFE_NS, Profile
 from innerwarden.agent.state.attackers_read import AttackerReader
-from innerwarden.agent.state.responses import Order, intend
 from innerwarden.agent.state.rows import IncidentRow
 from innerwarden.agent.state.tx import Tx
 from innerwarden.agent.state.writer import Writer
 from innerwarden.model.entity import EntityRef
 from innerwarden.model.finding import Evidence, Finding
-from innerwarden.model.record import Decided, Outcome
 from innerwarden.model.severity import Severity
-from innerwarden.model.verb import BlockAddress
 from innerwarden.paths import state_db
 from tests.unit.agent.support import START_NS, append, finding, ingest_all, process, reading
 
@@ -315,40 +312,6 @@ def test_a_campaign_goes_with_its_last_address(tmp_path: Path, monkeypatch: pyte
     judge(tmp_path, seen("web_scan", FIRST, 100 * DAY_S))
     with AttackerReader(state_db(tmp_path)) as reader:
         assert reader.campaigns() == []
-
-
-class Blocked(msgspec.Struct, frozen=True):
-    state: str
-    durable: bool = False
-
-    def apply(self, tx: Tx) -> None:
-        decided = Decided(incident_id="x", outcome=Outcome.ACT, by="rule:x", reason="test")
-        number = intend(tx, Order(decided=decided, verb=BlockAddress(address=FIRST), ttl_s=60))
-        assert number is not None
-        tx.db.execute("UPDATE responses SET state = ? WHERE response_id = ?", (self.state, number))
-
-
-@pytest.mark.parametrize(
-    ("states", "hours"),
-    [
-        ([], 1),
-        (["undone"], 4),
-        (["undone", "undone"], 24),
-        (["undone"] * 3, 168),
-        (["undone"] * 9, 168),
-        (["dry_run", "denied", "failed", "refused"], 1),
-    ],
-)
-def test_a_block_lasts_longer_each_time(tmp_path: Path, states: list[str], hours: int) -> None:
-    writer = Writer(state_db(tmp_path))
-    try:
-        for state in states:
-            writer.run(Blocked(state))
-        with AttackerReader(state_db(tmp_path)) as reader:
-            assert reader.block_ttl_s(FIRST) == hours * 3600
-            assert reader.block_ttl_s(SECOND) == 3600
-    finally:
-        writer.close()
 
 
 def test_a_flood_of_addresses_is_bounded_and_the_riskiest_stay(

@@ -45,8 +45,8 @@ BLOCK = Rule(
 KEYS_ONLY = Sources(ssh=lambda: SshLogin(password=False))
 
 
-def rows(data_dir: Path, sql: str) -> list[tuple[object, ...]]:
-    return list(apsw.Connection(str(paths.state_db(data_dir))).execute(sql))
+def rows(data_dir: Path, sql: str, *bound: str) -> list[tuple[object, ...]]:
+    return list(apsw.Connection(str(paths.state_db(data_dir))).execute(sql, bound))
 
 
 def responses(data_dir: Path) -> list[tuple[object, ...]]:
@@ -90,6 +90,50 @@ def test_the_hourly_cap_asks_instead(tmp_path: Path) -> None:
     append(tmp_path, *(guessing(f"203.0.113.{n}") for n in range(1, 6)))
     triage_all(tmp_path, settings(rules=(BLOCK,), enabled=True, hourly_cap=2))
     assert [state for _, state, _ in responses(tmp_path)] == ["intended"] * 2 + ["proposed"] * 3
+
+
+@pytest.mark.parametrize(
+    ("before", "ttl_s"),
+    [
+        ([], 900),
+        (["undone"], 4 * 3600),
+        (["undone", "undone"], 24 * 3600),
+        (["undone", "done", "undone"], 7 * 24 * 3600),
+        (["undone"] * 9, 7 * 24 * 3600),
+        (["dry_run", "denied", "failed", "refused"], 900),
+    ],
+)
+def test_who_was_blocked_before_is_blocked_for_longer(tmp_path: Path, before: list[str], ttl_s: int) -> None:
+    rule = msgspec.structs.replace(BLOCK, ttl_s=900)
+    other = "203.0.113.77"
+    for count, state in enumerate(before):
+        append(tmp_path, guessing(at_s=2000 * count))
+        triage_all(tmp_path, settings(rules=(rule,), enabled=True))
+        ended(tmp_path, state)
+    append(tmp_path, guessing(at_s=90_000), guessing(other, at_s=90_000))
+    triage_all(tmp_path, settings(rules=(rule,), enabled=True))
+    sql = "SELECT ttl_s FROM responses WHERE key = ? AND state = 'intended'"
+    assert rows(tmp_path, sql, f"block_address:ip:{ATTACKER}") == [(ttl_s,)]
+    assert rows(tmp_path, sql, f"block_address:ip:{other}") == [(900,)]
+
+
+def test_a_rule_that_blocks_for_longer_is_not_shortened(tmp_path: Path) -> None:
+    rule = msgspec.structs.replace(BLOCK, ttl_s=5 * 3600)
+    append(tmp_path, guessing())
+    triage_all(tmp_path, settings(rules=(rule,), enabled=True))
+    ended(tmp_path, "undone")
+    append(tmp_path, again := guessing(at_s=2000))
+    triage_all(tmp_path, settings(rules=(rule,), enabled=True))
+    assert rows(tmp_path, "SELECT ttl_s FROM responses ORDER BY created_ns, response_id") == [(5 * 3600,)] * 2
+    assert "blocked before" not in decision(tmp_path, again).reason
+
+
+def ended(data_dir: Path, state: str) -> None:
+    """What was intended came to this end; a block that took effect has a time at which it ends."""
+    db = apsw.Connection(str(paths.state_db(data_dir)))
+    expires = "NULL" if state in ("dry_run", "denied", "failed", "refused") else "5"
+    db.execute(f"UPDATE responses SET state = ?, expires_ns = {expires} WHERE state = 'intended'", (state,))
+    db.close()
 
 
 def test_proposals_have_an_end(tmp_path: Path) -> None:
