@@ -35,7 +35,7 @@ from innerwarden.clock import NS, boot_to_realtime_ns, realtime_ns
 from innerwarden.config import Config
 from innerwarden.log import safe
 from innerwarden.model.entity import EntityType
-from innerwarden.model.responder import Answer, Check, Do, Live, Undo
+from innerwarden.model.responder import Answer, Check, Do, Hello, Live, Undo, Welcome
 
 logger = logging.getLogger(__name__)
 
@@ -242,11 +242,26 @@ class Respond:
         if self.problem:
             logger.warning("the responder answers again")
         if self.problem is None or self.problem:
-            self._show("")
+            self._show("", self._ways())
 
-    def _show(self, problem: str) -> None:
+    def _ways(self) -> str:
+        """By what it blocks, and why by that."""
+        if self._config.enabled is not True:
+            return ""
+        try:
+            reply = self._client.ask(Hello())
+        except Away:
+            return ""  # the next step says so
+        ways = reply.ways if isinstance(reply, Welcome) else {}
+        return "; ".join(
+            safe(f"{verb} by {way.name}: {way.why}" if way.name else f"{verb}: {way.problem}")
+            for verb, way in ways.items()
+        )
+
+    def _show(self, problem: str, detail: str = "") -> None:
         """For `innerwarden status`."""
-        row = CheckRow(name="responder", ok=not problem, ts_ns=realtime_ns(), took_ms=0.0, detail=problem)
+        told = problem or detail
+        row = CheckRow(name="responder", ok=not problem, ts_ns=realtime_ns(), took_ms=0.0, detail=told)
         if self._config.enabled:  # otherwise nobody misses it
             self._writer.run(SaveCheck(row=row, durable=False))
         self.problem = problem

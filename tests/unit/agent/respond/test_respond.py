@@ -28,7 +28,7 @@ from innerwarden.agent.state.writer import Writer
 from innerwarden.clock import NS, boot_to_realtime_ns, realtime_ns
 from innerwarden.config import Config, ResponderConfig
 from innerwarden.model.record import Answered, AnyEntry, Decided, Outcome, Requested, Undone
-from innerwarden.model.responder import AnyReply, AnyRequest, Do, Undo
+from innerwarden.model.responder import AnyReply, AnyRequest, Do, Hello, Undo, Way
 from innerwarden.model.verb import AnyVerb, BlockAddress, KillProcessTree
 from innerwarden.responder.server import Server
 from tests.unit.responder.support import HOSTILE, LIVE, Crash, Rig, broken, refuse
@@ -267,6 +267,24 @@ def test_without_a_responder_it_waits_and_says_so(side: Side) -> None:
     with side.up():
         assert side.respond.step()
     assert (side.state(), side.respond.problem) == ("active", "")
+
+
+def test_status_says_by_what_it_blocks_once_it_answers(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    way = Way(name="ufw", why="ufw rules this host")
+    monkeypatch.setattr(side.rig.files, "way", lambda: way)
+
+    def row() -> tuple[bool, str]:
+        (found,) = [check for check in side.reader.checks() if check.name == "responder"]
+        return found.ok, found.detail
+
+    side.respond.step()
+    assert (row()[0], "cannot be asked" in row()[1]) == (False, True)
+    side.monotonic += 1
+    with side.up():
+        side.respond.step()
+        side.respond.step()
+    assert row() == (True, "block_address by ufw: ufw rules this host")
+    assert sum(isinstance(one, Hello) for one in side.asked) == 1
 
 
 def test_a_responder_that_is_away_is_not_asked_all_the_time(
