@@ -31,6 +31,7 @@ from innerwarden.config import Config
 from innerwarden.ctl.children import Child
 from innerwarden.ctl.output import note
 from innerwarden.ctl.reading import SILENT_AFTER_S, age_s, locked_by, sensor_health
+from innerwarden.ctl.responding import responder_checks
 from innerwarden.ctl.sources import Check, kernel_checks
 from innerwarden.errors import BpfError, UnavailableError
 from innerwarden.model.health import CollectorHealth, HookHealth, SensorHealth
@@ -73,7 +74,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def healthy(self) -> bool:
-        good = all(check.state == "ok" for check in self.checks)
+        good = all(check.state != "failed" for check in self.checks)
         return good and bool(self.proofs) and all(p.result == "working" or p.stand_in for p in self.proofs)
 
 
@@ -81,6 +82,7 @@ def examine(data_dir: Path, config: Config) -> Diagnosis:
     """Checks of this machine and its kernel, then a positive control per source of the sensor on `data_dir`."""
     kernel = config.collectors.kernel.enabled
     checks = [*(kernel_checks() if kernel else []), *_data_dir_checks(data_dir)]
+    checks += responder_checks(config, data_dir)
     capabilities = _capabilities() if kernel else ()
     report, report_age_s = sensor_health(data_dir)
     pid = locked_by(data_dir / "sensor.lock")
