@@ -313,7 +313,8 @@ class Engine:
         """records and bytes per kind; malformed by reason; hits, suppressed, hits_lost,
         stream_lost, capture_lost, cooldowns_evicted; processes, argv_chunks, payloads, windows and natives (by
         owner), each a dict with what is held and what was evicted, refused, late or skipped by a documented
-        exception.
+        exception. table_bytes: memory that each bounded table has touched and keeps: processes, process_images,
+        windows (at most 4 * window_keys slots in all), cooldowns, hits.
 
         payloads: dns and tls records made; of the latter `incomplete`; streams in pieces that wait (256 at most),
         evicted by newer ones, expired after 10 s, with gaps, refused for want of memory; unparsed by reason."""

@@ -21,7 +21,9 @@ from innerwarden_core.lifecycle cimport table_seed
 from innerwarden_core.lines cimport LineParser
 from innerwarden_core.jsonl cimport lines_free, lines_take
 from innerwarden_core.intel cimport Intel
-from innerwarden_core.hits cimport hits_free, hits_full, hits_init, hits_take
+from innerwarden_core.hits cimport (
+    COOLDOWN_SETS, COOLDOWN_WAYS, hits_free, hits_full, hits_init, hits_take, iw_cooldown, iw_hit, iw_hits,
+)
 from innerwarden_core.payload cimport iw_payloads_free, iw_payloads_new, payload_stats
 from innerwarden_core.pipeline cimport (
     MAX_DETECTORS, iw_look, iw_pipeline, pipeline_look, pipeline_plan, pipeline_tick,
@@ -436,7 +438,25 @@ cdef class Engine:
                 "payloads": payload_stats(self.pipeline.payloads),
                 "windows": {owner: window_stats(window) for owner, window in self._windows.items()},
                 "natives": {owner: native[1].stats() for owner, native in self._natives.items()},
+                "table_bytes": self._table_bytes(),
             }
+
+    def _table_bytes(self):
+        """What of each bounded table was touched, so is resident: it stays until the set is swapped."""
+        cdef iw_table *table = &self.pipeline.table
+        cdef iw_hits *hits = &self.pipeline.hits
+        cdef Window window
+        cdef uint64_t windows = 0
+        for window in self._windows.values():
+            windows += <uint64_t>window.window.used * window.window.stride
+            windows += (<uint64_t>window.window.head_mask + 1) * sizeof(uint32_t)
+        return {
+            "processes": table.capacity * sizeof(iw_process) + (<uint64_t>table.head_mask + 1) * sizeof(uint32_t),
+            "process_images": table.bytes,
+            "windows": windows,
+            "cooldowns": COOLDOWN_SETS * COOLDOWN_WAYS * sizeof(iw_cooldown),
+            "hits": hits.capacity * sizeof(iw_hit) + hits.touched,
+        }
 
 
 cdef dict window_stats(Window window):

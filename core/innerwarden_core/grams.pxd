@@ -18,8 +18,9 @@ cdef struct iw_grams:
     uint32_t width
     uint32_t entry_count
     iw_gram_entry *entries
-    uint32_t *heads         # 1 << GRAM_BITS, entry index plus 1
-    uint64_t *bitmap        # the same as bits: 8 KiB, which stays in the first-level cache
+    uint32_t *heads         # by the upper bits of the hash, about two for each literal: entry index plus 1
+    uint32_t head_shift
+    uint64_t *bitmap        # one bit for each hash: 8 KiB, which stays in the first-level cache
     uint32_t *rules
 
 # Numbers of one field -> rules: linear probing, half empty.

@@ -53,7 +53,12 @@ cdef bint grams_build(iw_grams *grams, uint32_t width, list literals) except 0:
     cdef uint32_t filled = 0, slot, index
     grams.width = width
     grams.entry_count = 0
-    grams.heads = <uint32_t *>calloc(1 << GRAM_BITS, sizeof(uint32_t))
+    if not literals:
+        return True
+    grams.head_shift = GRAM_BITS
+    while grams.head_shift and (1 << (GRAM_BITS - grams.head_shift)) < 2 * len(literals):
+        grams.head_shift -= 1
+    grams.heads = <uint32_t *>calloc(1 << (GRAM_BITS - grams.head_shift), sizeof(uint32_t))
     grams.bitmap = <uint64_t *>calloc((1 << GRAM_BITS) // 64, sizeof(uint64_t))
     grams.entries = <iw_gram_entry *>calloc(len(literals) + 1, sizeof(iw_gram_entry))
     grams.rules = <uint32_t *>malloc((sum(len(rules) for _, rules in literals) + 1) * sizeof(uint32_t))
@@ -76,9 +81,9 @@ cdef bint grams_build(iw_grams *grams, uint32_t width, list literals) except 0:
             grams.rules[filled] = index
             filled += 1
         slot = slot_of(entry.gram)
-        entry.chain = grams.heads[slot]
+        entry.chain = grams.heads[slot >> grams.head_shift]
         grams.entry_count += 1
-        grams.heads[slot] = grams.entry_count
+        grams.heads[slot >> grams.head_shift] = grams.entry_count
         grams.bitmap[slot >> 6] |= <uint64_t>1 << (slot & 63)
     return True
 
@@ -99,7 +104,7 @@ cdef void verify(
     iw_candidates *out,
 ) noexcept nogil:
     """The literals whose gram is at `at`: those that are there whole make their rules candidates."""
-    cdef uint32_t link = grams.heads[slot]
+    cdef uint32_t link = grams.heads[slot >> grams.head_shift]
     cdef const iw_gram_entry *entry
     while link:
         entry = &grams.entries[link - 1]
@@ -116,7 +121,7 @@ cdef void grams_scan(
 ) noexcept nogil:
     """Add the rules whose literals `text` (folded) holds."""
     cdef uint32_t width = grams.width, gram, slot, i
-    if size < width:
+    if size < width or not grams.entry_count:
         return
     # PERF: two loops so that the width is constant inside; row 9 of the benchmarks.
     if width == 4:

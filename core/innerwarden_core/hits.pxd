@@ -51,6 +51,7 @@ cdef struct iw_hits:
     uint32_t count
     uint8_t *arena
     uint32_t used
+    uint32_t touched            # the most that `used` was when a batch was taken
     const iw_header *copied     # the record whose copy is at copied_at
     uint64_t copied_stamp
     uint32_t copied_at

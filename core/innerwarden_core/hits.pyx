@@ -213,6 +213,7 @@ cdef list hits_take(iw_hits *hits, iw_table *table, list owners):
             hit.actor = process_info(&raw.actor)
             table_release(table, raw.actor.image)
         out.append(hit)
+    hits.touched = max(hits.touched, hits.used)
     hits.count = 0
     hits.used = 0
     hits.copied = NULL

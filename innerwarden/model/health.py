@@ -136,6 +136,8 @@ class SensorHealth(msgspec.Struct, frozen=True, kw_only=True):
     process_table: ProcessTableHealth = ProcessTableHealth()
     trust: TrustHealth = TrustHealth()
     rss_bytes: int = 0
+    table_bytes: dict[str, int] = msgspec.field(default_factory=dict)
+    """What the engine's bounded tables hold of it."""
     stopped: bool = False
     """The sensor's last word: it was asked to stop and did."""
 

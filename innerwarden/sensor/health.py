@@ -45,6 +45,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     process_entries: int
     process_evicted: int
     trust: TrustHealth = TrustHealth()
+    table_bytes: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class Reporter:
@@ -82,6 +83,7 @@ class Reporter:
             ),
             trust=snapshot.trust,
             rss_bytes=rss_bytes(),
+            table_bytes=snapshot.table_bytes,
             stopped=stopped,
         )
         temporary = self._path.with_suffix(".tmp")

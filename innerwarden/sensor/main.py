@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from innerwarden_core import Engine, Ring
+from innerwarden_core.memory import trim
 
 from innerwarden import paths
 from innerwarden.clock import boot_to_realtime_ns, realtime_ns
@@ -132,6 +133,7 @@ class Sensor:
         self.inventory = inventory.load(self.config.collectors.inventory, self.data_dir, self.engine)
         self.threat_lists.tick(time.monotonic())
         self.engine.stream(self.events is not None)
+        trim()  # what libbpf needed to fit the programs to this kernel
         if self._unwatched_since_ns is not None:
             self.sink.write([gap.finding(self.config.host_name(), self._unwatched_since_ns, realtime_ns())])
         logger.info(
@@ -292,6 +294,7 @@ class Sensor:
             disabled=self.host.disabled,
             modules=self.switch.health(),
             trust=self._trust_health(),
+            table_bytes=stats.get("table_bytes", {}),
             process_entries=table.get("entries", 0),
             process_evicted=table.get("evicted", 0),
         )
