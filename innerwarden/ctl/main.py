@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from innerwarden import __version__
-from innerwarden.ctl import commands
+from innerwarden.ctl import commands, plain
 from innerwarden.ctl.output import shown
 from innerwarden.errors import InnerWardenError
 
@@ -63,7 +63,8 @@ def build() -> typer.Typer:
 def main() -> None:
     """Run the command that argv names and exit with its code."""
     try:
-        build()(prog_name="innerwarden")
+        if not plain.run(sys.argv[1:]):
+            build()(prog_name="innerwarden")
     except InnerWardenError as error:
         sys.exit(report(error))
     except KeyboardInterrupt:
