@@ -80,10 +80,12 @@ def test_what_is_no_daemon_is_left_to_typer() -> None:
 def test_a_daemon_that_was_started_plainly_carries_no_command_tree(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text("[collectors.kernel]\nenabled = false\n")
+    words = ["innerwarden", "sensor", "--data-dir", str(tmp_path), "--config", str(config), "--for", "0"]
     look = (
         "import atexit, sys\n"
-        "atexit.register(lambda: print(sorted({'pydantic', 'rich', 'innerwarden.ctl.commands.trust'} & set(sys.modules))))\n"
-        f"sys.argv = ['innerwarden', 'sensor', '--data-dir', {str(tmp_path)!r}, '--config', {str(config)!r}, '--for', '0']\n"
+        "heavy = {'pydantic', 'rich', 'innerwarden.ctl.commands.trust'}\n"
+        "atexit.register(lambda: print(sorted(heavy & set(sys.modules))))\n"
+        f"sys.argv = {words!r}\n"
         "from innerwarden.ctl.main import main\n"
         "main()\n"
     )
