@@ -79,6 +79,10 @@ bench-compare: ## the same, and fail when a row misses its gate
 	@.ci/setup bench
 	@$(PY) -m bench --compare $(ARGS)
 
+heap-budget: ## memory of sensor and agent under load, and that it is flat (ARGS=--quick, --leak, --allocator)
+	@.ci/setup bench
+	@$(PY) -m bench.heap $(ARGS)
+
 dev: ## a checkout to work in: everything that test and check need, then what to do next
 	@.ci/setup test
 	@echo "ready. Run the product: make run   tests: make test   before a commit: make check"
