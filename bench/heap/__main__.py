@@ -33,7 +33,7 @@ def main() -> int:
     roles = (arguments.only,) if arguments.only else runs.ROLES
     try:
         if arguments.allocator:
-            return allocator.compare(roles, runs.Size.of(quick=not arguments.full))
+            return allocator.compare(roles)
         return runs.check(
             roles,
             runs.Size.of(quick=arguments.quick),

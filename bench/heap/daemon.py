@@ -24,6 +24,8 @@ PERIOD_S = 0.25
 READY_WITHIN_S = 120.0  # the first start compiles the rules
 STOPPED_WITHIN_S = 30.0
 HOLDERS = 12
+#: Role -> what was last told of it.
+shown: dict[str, str] = {}
 INSIDE = Path(__file__).resolve().parent / "inside"
 
 
@@ -150,13 +152,14 @@ class Daemon:
             self._tell(sample)
 
     def _tell(self, sample: Sample) -> None:
-        """A line that is written over on a terminal, one every ten seconds elsewhere."""
+        """One line for all daemons, written over on a terminal; elsewhere a line each every ten seconds."""
         text = (
             f"{self.role}: {sample.events:>9,} events, {sample.heap / MIB:6.1f} MiB"
             f" + tables {sample.tables / MIB:5.1f} MiB"
         )
+        shown[self.role] = text
         if sys.stderr.isatty():
-            print(f"\r{text}", end="", file=sys.stderr, flush=True)
+            print("\r" + "  ".join(shown.values()), end="", file=sys.stderr, flush=True)
         elif time.monotonic() - self._told >= 10:
             self._told = time.monotonic()
             print(text, file=sys.stderr, flush=True)

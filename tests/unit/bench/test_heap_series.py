@@ -11,7 +11,7 @@ import pytest
 from bench.heap.series import MIB, Sample, growth, most
 
 #: (events in all, what they are): the least that a run makes of either process, and the most.
-RUNS = [30_000, 100_000, 1_500_000]
+RUNS = [60_000, 100_000, 1_500_000]
 
 
 def series(events: int, heap: Callable[[int], float], noise: float = 0.0, count: int = 200) -> list[Sample]:
@@ -32,7 +32,7 @@ def test_a_leak_is_no_plateau(events: int, noise: float) -> None:
 
 def test_the_smallest_run_sees_a_leak_in_what_malloc_takes_for_it() -> None:
     """100 bytes are 112 of malloc's; noise of 0.2 MiB is more than a run shows."""
-    assert not growth(series(30_000, lambda n: 30 * MIB + 112 * n, 0.2)).flat
+    assert not growth(series(60_000, lambda n: 30 * MIB + 112 * n, 0.2)).flat
 
 
 @pytest.mark.parametrize("events", RUNS)
