@@ -10,7 +10,7 @@ from typing import Any
 import falcon
 import msgspec
 
-from innerwarden.agent.dashboard import view
+from innerwarden.agent.dashboard import openapi, view
 from innerwarden.agent.dashboard.act import Act, Operate
 from innerwarden.agent.dashboard.auth import Door, Sessions, Throttle, TokenCheck
 from innerwarden.agent.dashboard.context import Context
@@ -72,13 +72,14 @@ def create(
     app.add_route("/login", Login(door))
     app.add_route("/logout", Logout(door))
     app.add_route("/healthz", Healthz(context))
-    app.add_route("/api/v1/pulse", PulseApi(context))
+    app.add_route(openapi.PULSE, PulseApi(context))
     if operate is not None:
         app.add_route("/act/{what}", Act(operate))
     views = view.find()
     for entry in views:
         app.add_route(entry.path, view.Page(entry, context, views))
         app.add_route(entry.api_path, view.Api(entry, context))
+    app.add_route(openapi.PATH, openapi.Description(views))
     return app
 
 

@@ -90,4 +90,7 @@ def _same_origin(req: falcon.Request) -> bool:
         return False
     if origin in {None, "null"}:
         return site is not None or (origin is None and COOKIE not in req.cookies)
-    return urlsplit(str(origin)).netloc == req.get_header("Host")
+    try:
+        return urlsplit(str(origin)).netloc == req.get_header("Host")
+    except ValueError:
+        return False

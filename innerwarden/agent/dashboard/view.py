@@ -19,7 +19,8 @@ from innerwarden.agent.dashboard.types import Body
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """`nav` is the place in the menu (None: not in it). `load` raises falcon errors for bad requests."""
+    """`nav` is the place in the menu (None: not in it). `load` raises falcon errors for bad requests. `query`:
+    parameter -> its type, for the API's description."""
 
     name: str
     title: str
@@ -29,6 +30,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     load: Callable[[Context, falcon.Request, dict[str, str]], Body]
     render: Callable[[Any], Html]
     nav: int | None = None
+    query: dict[str, Any] = {}
 
 
 def find() -> list[View]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 from urllib.parse import urlencode
 
 import falcon
@@ -19,6 +20,8 @@ from innerwarden.model.severity import Severity
 
 PAGE = 50
 MAX_PAGE = 500
+#: Of a row of SQLite.
+MAX_ID = (1 << 63) - 1
 DETECTORS_OVER_NS = 30 * 86400 * NS
 SPANS = {"15m": "15 minutes", "1h": "hour", "24h": "24 hours", "7d": "7 days"}
 _SPAN = re.compile(r"(\d{1,6})([smhdw])")
@@ -36,7 +39,7 @@ def load(context: Context, req: falcon.Request, params: dict[str, str]) -> Incid
         entity=filters.entity,
         text=filters.text,
         limit=limit + 1,
-        before_id=req.get_param_as_int("before", min_value=0),
+        before_id=req.get_param_as_int("before", min_value=0, max_value=MAX_ID),
     )
     page = rows[:limit]
     return IncidentList(
@@ -67,7 +70,7 @@ def _since_ns(text: str | None, now_ns: int) -> int | None:
     if span := _SPAN.fullmatch(text):
         return max(0, now_ns - int(span[1]) * _SECONDS[span[2]] * NS)
     try:
-        return parse_rfc3339(text)
+        return min(parse_rfc3339(text), MAX_ID)
     except ValueError:
         raise falcon.HTTPInvalidParam("a span such as 15m, 1h, 7d, or an RFC 3339 time", "since") from None
 
@@ -142,4 +145,10 @@ VIEW = View(
     load=load,
     render=render,
     nav=2,
+    query={
+        **dict.fromkeys(Filters.__struct_fields__, str),
+        "severity": Severity,
+        "limit": Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE)],
+        "before": Annotated[int, msgspec.Meta(ge=0, le=MAX_ID)],
+    },
 )

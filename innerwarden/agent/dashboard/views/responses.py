@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import falcon
+import msgspec
 
 from innerwarden.agent.dashboard.context import Context, response_summary
 from innerwarden.agent.dashboard.html import Html, el, join
@@ -73,4 +75,5 @@ VIEW = View(
     load=load,
     render=render,
     nav=3,
+    query={"limit": Annotated[int, msgspec.Meta(ge=1, le=SHOWN)]},
 )
