@@ -25,6 +25,9 @@ from innerwarden.unreadable import toml
 
 NS = 1_000_000_000
 MAX_REPEAT = 10_000
+#: Of a case; a year is more than any window.
+MAX_S = 366 * 86400
+_TIMES = (("at_s", 0.0), ("every_s", 1.0))
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -115,7 +118,7 @@ def records_of(case: Case) -> bytes:
 def _repeated(case: Case, row: dict[str, Any]) -> list[tuple[float, dict[str, Any]]]:
     """A row as often as it says, `every_s` apart, `{n}` in its text being the number from 0."""
     fields = dict(row)
-    at_s, every_s = float(fields.pop("at_s", 0.0)), float(fields.pop("every_s", 1.0))
+    at_s, every_s = (_seconds(case, fields.pop(name, default)) for name, default in _TIMES)
     count = fields.pop("repeat", 1)
     if not isinstance(count, int) or not 1 <= count <= MAX_REPEAT:
         raise UsageError(f"case {case.name!r}: repeat is {count!r}", f"Give a number from 1 to {MAX_REPEAT}")
@@ -126,6 +129,12 @@ def _repeated(case: Case, row: dict[str, Any]) -> list[tuple[float, dict[str, An
         filled = {k: v.replace("{n}", str(n)) if isinstance(v, str) else v for k, v in fields.items()}
         made.append((at_s + n * every_s, filled))
     return made
+
+
+def _seconds(case: Case, value: object) -> float:
+    if isinstance(value, int | float) and abs(value) < MAX_S:
+        return float(value)
+    raise UsageError(f"case {case.name!r}: {value!r} is no time", f"Give seconds, fewer than {MAX_S}")
 
 
 def run_case(modules: ModuleSet, spec: DetectorSpec, case: Case) -> Result:

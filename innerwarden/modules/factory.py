@@ -81,12 +81,15 @@ def _defaults(kind: Kind, at_s: float, fields: Mapping[str, Value]) -> dict[str,
 
 def _fixed(field: str, shape: str, value: Value) -> bytes:
     if shape == "ip":
-        return ip_bytes(str(value))
+        try:
+            return ip_bytes(str(value))
+        except ValueError as error:
+            raise UsageError(f"{field}: {error}", "Give one address") from error
     if shape == "comm":
         return _string(value)[: COMM_LEN - 1].ljust(COMM_LEN, b"\0")
     flags = VOCABULARY[field].flags if field in VOCABULARY else {}
     if flags and isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        unknown = [item for item in value if item not in flags]
+        unknown = [item for item in value if not isinstance(item, str) or item not in flags]
         if unknown:
             raise UsageError(f"{field} has no flag {unknown[0]!r}", f"It has {', '.join(flags)}")
         value = sum(flags[item] for item in set(value))
@@ -108,6 +111,6 @@ def _string(value: Value) -> bytes:
         return value
     if isinstance(value, str):
         return value.encode()
-    if isinstance(value, int):
-        raise UsageError(f"{value!r} is not text", "Quote it")
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise UsageError(f"{value!r} is neither text nor a list of texts", "Quote it")
     return b"".join(item.encode() + b"\0" for item in value)

@@ -25,13 +25,15 @@ class NativeSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_native(path: Path, module: str) -> NativeSpec:
     """Raises RuleError with file and line. Parameters that the file leaves out take the code's defaults."""
-    text = path.read_text("utf-8")
     try:
+        text = path.read_text("utf-8")
         tree = toml(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise RuleError(f"{path}:1: cannot be read: {error}", "Make it a UTF-8 text file") from error
     except tomllib.TOMLDecodeError as error:
         raise RuleError(f"{path}:{toml_line(error)}: {error}", "Correct the TOML there") from error
     native = tree.pop("native", None)
-    if native not in NATIVE_DETECTORS:
+    if not isinstance(native, str) or native not in NATIVE_DETECTORS:
         known = ", ".join(sorted(NATIVE_DETECTORS))
         raise RuleError(
             f"{path}:{line_of(text, 'native')}: unknown native detector {native!r}", f"There is {known}"
