@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -39,9 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with ThreadPoolExecutor(options.jobs) as pool:
         # What starts slowly goes first, so that no single one is left at the end.
         names.sort(key=lambda name: (name not in (API, "detectors", "sigma"), name))
-        for result in pool.map(lambda name: _one(found.get(name), library, options), names):
-            results.append(result)
-            _say(result)
+        for done in as_completed([pool.submit(_one, found.get(name), library, options) for name in names]):
+            results.append(done.result())
+            _say(results[-1])
     bad = [result for result in results if result.fault is not None or result.problem]
     total = sum(result.executions for result in results)
     print(f"{total} executions in {time.monotonic() - began:.0f} s; {len(bad)} targets with a fault")

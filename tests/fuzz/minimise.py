@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,8 @@ from tests.fuzz.running import environment
 from tests.fuzz.target import ROOT, Judge, Target, bounded
 
 SECONDS = 30.0
+#: A try that takes longer hangs.
+TRY_S = 20
 #: How a try in a forked child ends.
 SAME, OTHER = 7, 0
 
@@ -24,14 +27,17 @@ def smaller(target: Target, data: bytes, library: Path | None) -> bytes:
         given.write(data)
         given.flush()
         command = [sys.executable, "-m", "tests.fuzz.minimise", target.name, given.name]
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=environment(target, library),
-            capture_output=True,
-            timeout=SECONDS * 4,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=environment(target, library),
+                capture_output=True,
+                timeout=SECONDS * 4,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return data
         return Path(given.name).read_bytes() if done.returncode == 0 else data
 
 
@@ -48,16 +54,21 @@ def signature(judge: Judge, data: bytes) -> str:
     return ""
 
 
-def _same(judge: Judge, data: bytes, wanted: str) -> bool:
-    """Tried in a child, which may die of it."""
+def _same(target: Target, data: bytes, wanted: str) -> bool:
+    """Tried in a child, which may die of it, and which makes its own judge: threads do not survive a fork."""
     child = os.fork()
     if child == 0:
-        os._exit(SAME if signature(judge, data) == wanted else OTHER)
+        signal.alarm(TRY_S)
+        os._exit(SAME if _tried(target, data) == wanted else OTHER)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     return code == SAME if wanted else code not in (SAME, OTHER)
 
 
-def _shrunk(judge: Judge, data: bytes, wanted: str) -> bytes:
+def _tried(target: Target, data: bytes) -> str:
+    return signature(bounded(target, target.make()), data)
+
+
+def _shrunk(target: Target, data: bytes, wanted: str) -> bytes:
     """Take pieces out, half of it first, then ever smaller ones."""
     deadline = time.monotonic() + SECONDS
     size = max(1, len(data) // 2)
@@ -65,7 +76,7 @@ def _shrunk(judge: Judge, data: bytes, wanted: str) -> bytes:
         at = 0
         while at < len(data) and time.monotonic() < deadline:
             shorter = data[:at] + data[at + size :]
-            if len(shorter) < len(data) and _same(judge, shorter, wanted):
+            if len(shorter) < len(data) and _same(target, shorter, wanted):
                 data = shorter
             else:
                 at += size
@@ -78,18 +89,19 @@ def main() -> int:
 
     name, path = sys.argv[1], Path(sys.argv[2])
     target = targets.find()[name]
-    judge, data = bounded(target, target.make()), path.read_bytes()
+    data = path.read_bytes()
     with tempfile.TemporaryFile() as said:
         child = os.fork()
         if child == 0:
-            os.write(said.fileno(), signature(judge, data).encode())
+            signal.alarm(TRY_S)
+            os.write(said.fileno(), _tried(target, data).encode())
             os._exit(OTHER)
         os.waitpid(child, 0)
         said.seek(0)
         wanted = said.read().decode()
-    if not wanted and not _same(judge, data, ""):
+    if not wanted and not _same(target, data, ""):
         return 1
-    path.write_bytes(_shrunk(judge, data, wanted))
+    path.write_bytes(_shrunk(target, data, wanted))
     return 0
 
 

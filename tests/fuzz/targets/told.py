@@ -49,12 +49,12 @@ def _findings() -> Judge:
 
     scratch = _Scratch()
     writer = Writer(paths.state_db(scratch.path))
-    file = paths.findings(scratch.path)
+    file, other = paths.findings(scratch.path), scratch.path / "other"
     reader = Reader(paths.state_db(scratch.path))
 
     def judge(data: bytes) -> None:
-        file.unlink(missing_ok=True)
-        file.write_bytes(data)
+        other.write_bytes(data)
+        other.replace(file)  # another inode, or it would be the file of before
         before = reader.counters()
         ingest = Ingest(file, writer, lambda tx, stored: 0)
         told = 0
