@@ -71,6 +71,10 @@ bpf-record: ## write bpf/verified.json: what the verifier processes here and on 
 	@$(PY) -m tests.vm.verified
 	@$(PY) -m tests.vm.run --record $(or $(ARGS),6.1 newest)
 
+fuzz: ## fuzz everything that reads input from outside, 60 s each (ARGS='--seconds 5 dns tls'; CORPORA=<dir> for more seeds)
+	@.ci/setup fuzz
+	@CORPORA='$(CORPORA)' $(PY) -m tests.fuzz $(ARGS)
+
 bench: ## speed, cost and loss beside their peers, see bench/README.md (ARGS=--full: five minutes)
 	@.ci/setup bench
 	@$(PY) -m bench $(ARGS)
