@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -13,6 +14,9 @@ import yaml
 from innerwarden.errors import RuleError
 from innerwarden.model.severity import Severity
 
+#: Of one document, everything in it counted; the largest of known rule sets has some 3,000.
+MAX_VALUES = 20_000
+MAX_DEPTH = 24
 LEVELS = {
     "informational": Severity.INFO,
     "low": Severity.LOW,
@@ -87,6 +91,8 @@ class _Loader(yaml.SafeLoader):
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen = set()
     for key_node, _ in node.value:
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise yaml.MarkedYAMLError(problem="a key is one text", problem_mark=key_node.start_mark)
         key = loader.construct_object(key_node, deep=True)
         if key in seen:
             raise yaml.MarkedYAMLError(
@@ -116,6 +122,8 @@ def read(text: str, name: str, stem: str) -> list[Document]:
         raise RuleError(f"{name}:{line}: {error.problem}", "Correct the YAML there") from error
     except yaml.YAMLError as error:
         raise RuleError(f"{name}:1: {error}", "Correct the YAML") from error
+    except (ValueError, OverflowError, RecursionError) as error:  # of a date, a number or nesting
+        raise RuleError(f"{name}:1: a value cannot be read: {error}", "Correct the YAML") from error
     if not out:
         raise RuleError(f"{name}:1: the file holds no Sigma document", "Add one or remove the file")
     return out if len(out) == 1 else [_with_owner(document, stem, out) for document in out]
@@ -138,10 +146,34 @@ def _with_owner(document: Document, stem: str, others: list[Document]) -> Docume
     )
 
 
+def _is_small(tree: Any) -> bool:
+    """Whether what is made of it ends: an alias may mean itself, or ten of what means ten of what means ten."""
+    level, seen = [tree], 0
+    for _ in range(MAX_DEPTH):
+        seen += len(level)
+        if seen > MAX_VALUES:
+            return False
+        inside = (
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        )
+        level = list(islice(inside, MAX_VALUES + 1))
+        if not level:
+            return True
+    return False
+
+
 def _document(tree: Any, text: str, name: str, stem: str, span: tuple[int, int]) -> Document:
     line = span[0] + 1
     if not isinstance(tree, dict):
         raise RuleError(f"{name}:{line}: a Sigma document is a mapping", "Write `title:`, `detection:` ...")
+    if not _is_small(tree):
+        raise RuleError(
+            f"{name}:{line}: more than {MAX_VALUES} values or {MAX_DEPTH} levels (aliases count as what they mean)",
+            "Split the document",
+        )
     body = "\n".join(text.splitlines()[span[0] : span[1] + 1])
     try:
         extension = msgspec.convert(tree.pop("innerwarden", {}), Extension)
