@@ -10,6 +10,7 @@ import msgspec
 
 from innerwarden.agent.state.anchor import Anchor
 from innerwarden.agent.state.connection import open_read_only
+from innerwarden.agent.state.damage import question
 from innerwarden.agent.state.read import MAX_ROWS
 from innerwarden.agent.state.rows import CheckRow
 from innerwarden.agent.state.verify import Report, Verifier, verify
@@ -31,9 +32,11 @@ class RecordRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Audit:
-    """Open one per thread. Raises StateError when the database is missing, damaged or of another version."""
+    """Open one per thread. It and its methods raise StateError when the database is missing, damaged or of another
+    version."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._db = open_read_only(path)
 
     def close(self) -> None:
@@ -45,6 +48,7 @@ class Audit:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @question
     def entries(
         self,
         *,
@@ -70,6 +74,7 @@ class Audit:
         values = {"since": since_ns, "kind": kind, "seq": before_seq, "limit": max(0, min(limit, MAX_ROWS))}
         return [_row(*row) for row in self._db.execute(sql, values)][::-1]
 
+    @question
     def check(self, name: str) -> CheckRow | None:
         """What the agent found out last under this name."""
         columns = ", ".join(CheckRow.__struct_fields__)
@@ -80,6 +85,7 @@ class Audit:
             )
         return None
 
+    @question
     def verify(self, anchors: Iterable[Anchor] = ()) -> Report:
         return verify(self._db, anchors)
 
@@ -87,6 +93,7 @@ class Audit:
         """For a caller that does other things between two slices."""
         return Verifier(self._db)
 
+    @question
     def anchor(self, host: str) -> Anchor:
         """The end of the record as it is now; that all before it holds is what verify() says."""
         with self._db:

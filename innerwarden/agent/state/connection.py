@@ -44,7 +44,7 @@ def open_writer(path: Path) -> apsw.Connection:
         migrate.upgrade(db, APPLICATION_ID)
         _let_shrink(db, path)
     except apsw.Error as error:
-        raise _refusal(path, error) from error
+        raise refusal(path, error) from error
     return db
 
 
@@ -66,7 +66,7 @@ def open_read_only(path: Path) -> apsw.Connection:
         db = read_only_as_is(path)
         version = migrate.version_of(db)
     except apsw.Error as error:
-        raise _refusal(path, error) from error
+        raise refusal(path, error) from error
     if version != migrate.latest():
         db.close()
         raise StateError(
@@ -126,7 +126,8 @@ def set_aside(path: Path) -> str:
     )
 
 
-def _refusal(path: Path, error: apsw.Error) -> StateError:
+def refusal(path: Path, error: apsw.Error) -> StateError:
+    """What SQLite said about the file, with what to do."""
     if isinstance(error, apsw.NotADBError | apsw.CorruptError):
         return StateError(f"{path} is damaged or not a SQLite file: {error}", set_aside(path))
     if isinstance(error, apsw.FullError):

@@ -11,6 +11,7 @@ import msgspec
 
 from innerwarden.agent.state import outbox
 from innerwarden.agent.state.connection import open_read_only
+from innerwarden.agent.state.damage import question, told
 from innerwarden.agent.state.outbox import Outbox
 from innerwarden.agent.state.rows import (
     BadLine,
@@ -56,8 +57,8 @@ ROW = (
 
 
 class Reader:
-    """Open one per thread; every call sees the last committed state. Raises StateError when the database
-    is missing, damaged or of another version."""
+    """Open one per thread; every call sees the last committed state. It and its methods raise StateError when the
+    database is missing, damaged or of another version."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -72,6 +73,7 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @question
     def incidents(
         self,
         *,
@@ -115,11 +117,13 @@ class Reader:
         sql = ROW + (" WHERE " + " AND ".join(where) if where else "") + " ORDER BY i.id DESC LIMIT ?"
         return [incident_of(row) for row in self._db.execute(sql, (*values, max(0, min(limit, MAX_ROWS))))]
 
+    @question
     def incident(self, incident_id: str) -> IncidentRow | None:
         for row in self._db.execute(ROW + " WHERE i.incident_id = ?", (incident_id,)):
             return incident_of(row)
         return None
 
+    @question
     def related(self, incident_id: str) -> list[IncidentRow]:
         """Members of a chain by step, or the chains that hold this incident."""
         sql = (
@@ -133,6 +137,7 @@ class Reader:
         )
         return members + [incident_of(row) for row in self._db.execute(sql, (incident_id,))]
 
+    @question
     def counts(self, since_ns: int) -> Counts:
         """Incidents since a moment (event time), grouped three ways from one snapshot; without facts.
 
@@ -157,6 +162,7 @@ class Reader:
             by_hour=by_hour,
         )
 
+    @question
     def detectors(self, since_ns: int) -> list[str]:
         """Detectors with incidents since a moment (event time), sorted."""
         sql = "SELECT 1 FROM incidents WHERE detector = ? AND ts_ns >= ? LIMIT 1"
@@ -193,11 +199,13 @@ class Reader:
             if count := self._count("ts_ns >= ? AND ts_ns < ?", max(hour, since_ns), at):
                 yield hour, count
 
+    @question
     def telemetry_latest(self) -> Telemetry | None:
         for (line,) in self._db.execute("SELECT line FROM telemetry ORDER BY ts_ns DESC LIMIT 1"):
             return _TELEMETRY.decode(line)
         return None
 
+    @question
     def telemetry_since(self, ns: int) -> list[Telemetry]:
         """Oldest first."""
         rows = self._db.execute(
@@ -205,16 +213,19 @@ class Reader:
         )
         return [_TELEMETRY.decode(line) for (line,) in rows]
 
+    @question
     def tasks(self) -> list[TaskRow]:
         columns = ", ".join(TaskRow.__struct_fields__)
         rows = self._db.execute(f"SELECT {columns} FROM tasks ORDER BY name")  # noqa: S608 - our own names
         return [_struct(TaskRow, row) for row in rows]
 
+    @question
     def checks(self) -> list[CheckRow]:
         columns = ", ".join(CheckRow.__struct_fields__)
         rows = self._db.execute(f"SELECT {columns} FROM checks ORDER BY name").fetchall()  # noqa: S608
         return [_struct(CheckRow, row, strict=False) for row in rows]
 
+    @question
     def state(self) -> StateRow:
         page = int(self._db.pragma("page_size"))
         log = Path(f"{self._path}-wal")
@@ -225,11 +236,13 @@ class Reader:
             record_entries=int(self._db.execute("SELECT sum(entry_count) FROM record_head").get or 0),
         )
 
+    @question
     def counters(self) -> dict[str, int]:
         """Everything that the agent counts, by name."""
         rows = self._db.execute("SELECT name, value FROM counters ORDER BY name").fetchall()
         return dict(msgspec.convert(rows, list[tuple[str, int]]))
 
+    @question
     def cursor(self, last: int = 20) -> CursorRow:
         """`last` bounds the bad lines that are listed; all are counted."""
         with self._db:
@@ -250,6 +263,7 @@ class Reader:
             last_bad=last_bad,
         )
 
+    @question
     def responses(
         self, *, states: Collection[str] = (), incident_id: str | None = None, limit: int = 100
     ) -> list[ResponseRow]:
@@ -268,14 +282,17 @@ class Reader:
 
     def responses_in_order(self) -> Iterator[ResponseRow]:
         """All of them, oldest first."""
-        for row in self._db.execute(_RESPONSE + " ORDER BY r.id"):
-            yield _response(row)
+        with told(self._path):
+            for row in self._db.execute(_RESPONSE + " ORDER BY r.id"):
+                yield _response(row)
 
+    @question
     def response_counts(self) -> dict[str, int]:
         """Responses by state."""
         rows = self._db.execute("SELECT state, count(*) FROM responses GROUP BY state ORDER BY state")
         return dict(msgspec.convert(rows.fetchall(), list[tuple[str, int]]))
 
+    @question
     def triage(self, incident_id: str) -> TriageRow | None:
         """What was decided about an incident; None before."""
         columns = ", ".join(f"t.{name}" for name in TriageRow.__struct_fields__)
@@ -287,6 +304,7 @@ class Reader:
             return _struct(TriageRow, row)
         return None
 
+    @question
     def funnel(self) -> Funnel:
         """How many incidents came into triage, where they stayed, and what was done."""
         with self._db:
@@ -319,10 +337,12 @@ class Reader:
             lookups={n.removeprefix(lookup): c for n, c in counted.items() if n.startswith(lookup)},
         )
 
+    @question
     def outbox(self, limit: int = 50) -> Outbox:
         """Channels of notifications with their numbers, and the latest messages that wait or were given up."""
         return outbox.read(self._db, realtime_ns(), min(limit, MAX_ROWS))
 
+    @question
     def token_is_valid(self, sha256: str, now_ns: int) -> bool:
         """Whether a dashboard token with this digest (hex) exists and has not expired."""
         sql = "SELECT 1 FROM dashboard_tokens WHERE sha256 = ? AND (expires_ns IS NULL OR expires_ns > ?)"

@@ -102,8 +102,9 @@ class Verifier:
             verdict, seq, what = broken.verdict, broken.seq, broken.what
         except (
             apsw.Error,
-            msgspec.MsgspecError,
+            ValueError,
             TypeError,
+            ArithmeticError,
             struct.error,
         ) as error:  # damage can turn a column into another type
             verdict, seq = Verdict.CHANGED, self._seq + 1
