@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.fuzz.running import WORK, Result
-from tests.fuzz.target import BreachError, must
+from tests.fuzz.target import must
 from tests.fuzz.targets.dashboard import TOKEN, fill
 
 NAME = "dashboard-api"
@@ -129,6 +129,3 @@ class _Asking:
             one()
         except Unsatisfiable:  # there is nothing wrong to send where there are no parameters
             return
-
-
-__all__ = ["BreachError", "live", "run"]
