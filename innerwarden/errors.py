@@ -75,3 +75,7 @@ class TrustError(ConfigError):
 
 class StateError(InnerWardenError):
     """state.db cannot be opened, migrated or written."""
+
+
+class DamagedError(StateError):
+    """state.db does not hold what SQLite wrote there."""

@@ -231,6 +231,8 @@ class Engine:
         boot_to_realtime_ns: int = 0,
         max_hits: int = 4096,
     ) -> None: ...
+    def follow_clock(self, boot_to_realtime_ns: int) -> None:
+        """The offset for all records from here on, after somebody set the wall clock; what windows hold stays."""
     def configure(
         self, rules: Sequence[Rule], correlations: Sequence[Correlation], natives: Sequence[NativeDetector]
     ) -> None:

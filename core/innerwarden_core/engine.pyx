@@ -89,6 +89,11 @@ cdef class Engine:
         if self.rings.epoll_fd >= 0:
             os.close(self.rings.epoll_fd)
 
+    def follow_clock(self, boot_to_realtime_ns):
+        """Put records of the boot clock on the time line of a wall clock that was set."""
+        with self._lock:
+            self.pipeline.offset_ns = boot_to_realtime_ns & 0xFFFFFFFFFFFFFFFF
+
     # --- configuration -------------------------------------------------------------------------------
 
     def configure(self, rules, correlations, natives):

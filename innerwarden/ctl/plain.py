@@ -18,9 +18,8 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 import typer
-from typer.models import OptionInfo
-
 from innerwarden_core.memory import limit
+from typer.models import OptionInfo
 
 DAEMONS = ("sensor", "agent", "responder")
 READERS: dict[Any, Callable[[str], object]] = {Path: Path, str: str, float: float}

@@ -46,7 +46,14 @@ def sensor_health(data_dir: Path) -> tuple[SensorHealth | None, float | None]:
     report = read(paths.sensor_health(data_dir))
     if report is None:
         return None, None
-    return report, age_s(report.ts)
+    return report, report_age_s(report)
+
+
+def report_age_s(report: SensorHealth) -> float:
+    """The greater one by the boot clock, which nobody sets back, and the wall's, which goes on over a restart."""
+    now_ns = clock.boottime_ns()
+    by_boot_s = (now_ns - report.boot_ns) / clock.NS if 0 < report.boot_ns <= now_ns else 0.0
+    return max(by_boot_s, age_s(report.ts))
 
 
 def age_s(ts: str) -> float:

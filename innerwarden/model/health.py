@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import msgspec
+
+#: On a full disk the report is written over in place, and may be met half written.
+READ_ATTEMPTS = 3
+READ_PAUSE_S = 0.01
 
 
 class HookHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -138,13 +143,33 @@ class SensorHealth(msgspec.Struct, frozen=True, kw_only=True):
     rss_bytes: int = 0
     table_bytes: dict[str, int] = msgspec.field(default_factory=dict)
     """What the engine's bounded tables hold of it."""
+    boot_ns: int = 0
+    """CLOCK_BOOTTIME of the report: its age, whatever is done to the wall clock."""
+    findings_waiting: int = 0
+    """Findings that the disk refused; they are held in memory, in order."""
+    recently_lost: dict[str, int] = msgspec.field(default_factory=dict)
+    """Of `lost`, what was lost in the last RECENT_S seconds."""
+    clock_moved_s: float = 0.0
+    """How far the wall clock was last set while the sensor ran, within the last hour; 0 when it was not."""
+    cursors_problem: str = ""
+    """Why the places in the log files were not taken over from the last sensor, or cannot be kept now."""
     stopped: bool = False
     """The sensor's last word: it was asked to stop and did."""
 
 
+#: Span of `SensorHealth.recently_lost`.
+RECENT_S = 60
+
+
 def read(path: Path) -> SensorHealth | None:
     """The last report, or None when there is none or it is not whole."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=SensorHealth)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
+    for attempt in range(READ_ATTEMPTS):
+        if attempt:
+            time.sleep(READ_PAUSE_S)
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=SensorHealth)
+        except OSError:
+            return None
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue
+    return None

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 #: The agent's user, and the group that may open the socket.
 AGENT = "innerwarden"
 MAX_CLIENTS = 16
+#: Without a free descriptor the listener stays ready and would be asked again at once.
+ACCEPT_PAUSE_S = 0.2
 #: unix(7): the address of a unix socket, with its end.
 MAX_PATH = 107
 _REQUEST = msgspec.json.Decoder(AnyRequest)
@@ -62,6 +64,7 @@ class Server:
         self._clients: dict[int, Client] = {}
         self._poll = select.poll()
         self.strangers = self.bad_packets = 0
+        self._refusing = False
         self._listener = _listen(path)
         self._poll.register(self._listener, select.POLLIN)
 
@@ -86,9 +89,13 @@ class Server:
     def _accept(self) -> None:
         try:
             link, _address = self._listener.accept()
-        except OSError as error:
-            logger.warning("a connection failed error=%s", error)
+        except OSError as error:  # no descriptor is left: who connected waits in the queue
+            if not self._refusing:
+                logger.error("cannot take a connection error=%s", error)
+            self._refusing = True
+            time.sleep(ACCEPT_PAUSE_S)
             return
+        self._refusing = False
         client = Client(link)
         if client.uid not in self._uids:
             self.strangers += 1

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import msgspec
 
 from innerwarden import __version__
-from innerwarden.clock import NS, rfc3339
+from innerwarden.clock import NS, boottime_ns, rfc3339
 from innerwarden.model.finding import TELEMETRY, Telemetry, TelemetryFields
 from innerwarden.model.health import (
     CollectorHealth,
@@ -24,10 +25,53 @@ from innerwarden.model.health import (
 )
 from innerwarden.model.severity import Severity
 
+PAGE_BYTES = 4096
 
-def rss_bytes() -> int:
-    """Resident memory of this process, ring mappings included."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+class Resident:
+    """Resident memory of this process, ring mappings included; needs no new descriptor after the first."""
+
+    def __init__(self) -> None:
+        self._fd = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+
+    def bytes(self) -> int:
+        return int(os.pread(self._fd, 200, 0).split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+class ReportFile:
+    """The report under its name, replaced as a whole. Where a new file gets no room, no inode or no descriptor, the
+    one that is there is written over in place: what says that the disk is full does not need the disk's room."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = -1
+        self._room_bytes = 0
+
+    def write(self, content: bytes) -> None:
+        """Raises OSError when neither goes."""
+        room_bytes = (len(content) // PAGE_BYTES + 2) * PAGE_BYTES
+        try:
+            fd = self._replace(content.ljust(room_bytes))
+        except OSError:
+            if self._fd < 0 or len(content) > self._room_bytes:
+                raise
+            os.pwrite(self._fd, content.ljust(self._room_bytes), 0)
+            return
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._room_bytes = fd, room_bytes
+
+    def _replace(self, content: bytes) -> int:
+        temporary = self._path.with_suffix(".tmp")
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        try:
+            if os.write(fd, content) != len(content):
+                raise OSError(errno.ENOSPC, "no space left for the whole report")
+            temporary.replace(self._path)
+        except OSError:
+            os.close(fd)
+            raise
+        return fd
 
 
 class Snapshot(msgspec.Struct, kw_only=True):
@@ -46,13 +90,18 @@ class Snapshot(msgspec.Struct, kw_only=True):
     process_evicted: int
     trust: TrustHealth = TrustHealth()
     table_bytes: dict[str, int] = msgspec.field(default_factory=dict)
+    findings_waiting: int = 0
+    recently_lost: dict[str, int] = msgspec.field(default_factory=dict)
+    clock_moved_s: float = 0.0
+    cursors_problem: str = ""
 
 
 class Reporter:
     """Writes the health file (atomically) and builds the minute's telemetry finding."""
 
     def __init__(self, path: Path, host: str, started_ns: int) -> None:
-        self._path = path
+        self._file = ReportFile(path)
+        self._resident = Resident()
         self._host = host
         self._last: tuple[int, dict[str, int]] = (started_ns, {})
         self._minute: tuple[int, dict[str, int], dict[str, int]] = (started_ns, {}, {})
@@ -82,17 +131,18 @@ class Reporter:
                 entries=snapshot.process_entries, evicted=snapshot.process_evicted
             ),
             trust=snapshot.trust,
-            rss_bytes=rss_bytes(),
+            rss_bytes=self._resident.bytes(),
             table_bytes=snapshot.table_bytes,
+            boot_ns=boottime_ns(),
+            findings_waiting=snapshot.findings_waiting,
+            recently_lost=snapshot.recently_lost,
+            clock_moved_s=snapshot.clock_moved_s,
+            cursors_problem=snapshot.cursors_problem,
             stopped=stopped,
         )
-        temporary = self._path.with_suffix(".tmp")
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
-        with os.fdopen(fd, "wb") as file:
-            file.write(msgspec.json.encode(report))
-        temporary.replace(self._path)
+        self._file.write(msgspec.json.encode(report))
 
-    def telemetry(self, snapshot: Snapshot, waiting: int) -> Telemetry:
+    def telemetry(self, snapshot: Snapshot) -> Telemetry:
         """Rates and losses since the last call."""
         since_ns, totals, lost = self._minute
         self._minute = (snapshot.now_ns, dict(snapshot.totals), dict(snapshot.lost))
@@ -105,8 +155,11 @@ class Reporter:
                 period_s=round((snapshot.now_ns - since_ns) / NS, 3),
                 events=_increase(snapshot.totals, totals),
                 lost=_increase(snapshot.lost, lost),
-                queue_depth={**{r.name: r.pending_bytes for r in snapshot.rings}, "findings": waiting},
-                rss_bytes=rss_bytes(),
+                queue_depth={
+                    **{r.name: r.pending_bytes for r in snapshot.rings},
+                    "findings": snapshot.findings_waiting,
+                },
+                rss_bytes=self._resident.bytes(),
             ),
         )
 

@@ -30,6 +30,11 @@ class LossLedger:
         while self._increases and self._increases[0][0] < now_ns - REMEMBER_NS:
             self._increases.popleft()
 
+    def shift(self, moved_ns: int) -> None:
+        """Book what is remembered by a wall clock that was set by `moved_ns`."""
+        booked = [(ts_ns + moved_ns, place, delta) for ts_ns, place, delta in self._increases]
+        self._increases = deque(booked, maxlen=MAX_ENTRIES)
+
     def between(self, start_ns: int, end_ns: int) -> dict[str, int]:
         """Lost per place in [start, end]; an increase counts from one report before it was booked."""
         slack_ns = 2 * NS

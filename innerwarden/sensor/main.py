@@ -23,10 +23,10 @@ from innerwarden_core import Engine, Ring
 from innerwarden_core.memory import trim
 
 from innerwarden import paths
-from innerwarden.clock import boot_to_realtime_ns, realtime_ns
+from innerwarden.clock import NS, boot_to_realtime_ns, boottime_ns, realtime_ns
 from innerwarden.config import Config
 from innerwarden.errors import BpfError, UnavailableError
-from innerwarden.model.health import CollectorHealth, RingHealth, TrustHealth
+from innerwarden.model.health import RECENT_S, CollectorHealth, RingHealth, TrustHealth
 from innerwarden.modules.loader import ModuleSet
 from innerwarden.rules.reach import Readers
 from innerwarden.sensor import collectors, gap, inventory, modules_changed, procfs
@@ -54,6 +54,9 @@ COLLECTOR_PERIOD_S = 0.1
 HEALTH_PERIOD_S = 2.0
 TEND_PERIOD_S = HEARTBEAT_S
 TELEMETRY_PERIOD_S = 60.0
+#: The wall clock drifts from the boot clock while it is slewed; beyond this somebody set it.
+CLOCK_SLACK_NS = NS
+CLOCK_TOLD_NS = 3600 * NS
 #: Kind and field by which the audit log is told what nobody reads.
 AUDIT_TYPE = ("audit.record", "audit_type")
 
@@ -113,6 +116,7 @@ class Sensor:
         self.kernel: KernelSource | None = None
         self.kernel_absent = ""
         self.canary: Canary | None = None
+        self._clock_moved = (0, 0.0)  # when, by the boot clock, and how many seconds
         self._rings: list[Ring] = []
         self._ring_bytes: dict[str, int] = {}
         self.collectors: CollectorSet | None = None
@@ -236,7 +240,7 @@ class Sensor:
                 snapshot = self._report()
                 if now >= next_telemetry:
                     next_telemetry = now + TELEMETRY_PERIOD_S
-                    self.sink.write([self.reporter.telemetry(snapshot, self.sink.backlog)])
+                    self.sink.write([self.reporter.telemetry(snapshot)])
             if stop_after_s is not None and now - began >= stop_after_s:
                 return
 
@@ -258,17 +262,38 @@ class Sensor:
 
     def _report(self, *, stopped: bool = False) -> Snapshot:
         self.follow_trust()
+        self.follow_clock()
         snapshot = self.snapshot()
         self.losses.update(snapshot.now_ns, snapshot.lost)
+        recent_ns = snapshot.now_ns - RECENT_S * NS
+        snapshot.recently_lost = self.losses.between(recent_ns, snapshot.now_ns)
         try:
             self.reporter.write(snapshot, stopped=stopped)
         except OSError as error:
             logger.error("health file not written error=%s", error)
+        if not self.sink.backlog:
+            self._save_places()
+        return snapshot
+
+    def _save_places(self) -> None:
+        """Only behind findings that are written: what waits in memory is read again after a kill."""
         if self.collectors is not None:
             self.collectors.save()
         if self.inventory is not None:
             self.inventory.save()
-        return snapshot
+
+    def follow_clock(self) -> None:
+        """Date events by the wall clock as it is now, when somebody has set it."""
+        offset_ns = boot_to_realtime_ns()
+        moved_ns = offset_ns - self._offset_ns
+        if abs(moved_ns) < CLOCK_SLACK_NS:
+            return
+        self._offset_ns = offset_ns
+        self._clock_moved = (boottime_ns(), moved_ns / NS)
+        self.engine.follow_clock(offset_ns)
+        self.host.follow_clock(offset_ns)
+        self.losses.shift(moved_ns)
+        logger.warning("the wall clock was set seconds=%.1f", moved_ns / NS)
 
     def snapshot(self) -> Snapshot:
         """Counters of every room; see `Snapshot`."""
@@ -295,9 +320,16 @@ class Sensor:
             modules=self.switch.health(),
             trust=self._trust_health(),
             table_bytes=stats.get("table_bytes", {}),
+            findings_waiting=self.sink.backlog,
+            clock_moved_s=self._clock_moved_s(),
+            cursors_problem=self.collectors.store.problem if self.collectors is not None else "",
             process_entries=table.get("entries", 0),
             process_evicted=table.get("evicted", 0),
         )
+
+    def _clock_moved_s(self) -> float:
+        at_ns, seconds = self._clock_moved
+        return seconds if boottime_ns() - at_ns < CLOCK_TOLD_NS else 0.0
 
     def _trust_health(self) -> TrustHealth:
         counts = self.host.trusting.counts if self.host.trusting else {}
@@ -341,11 +373,12 @@ class Sensor:
 
         `asked`: this end is wanted, so the next sensor does not report a gap.
         """
+        self.sink.flush()
         self._report(stopped=asked)
         if self.canary is not None:
             self.canary.close()
         if self.collectors is not None:
-            self.collectors.close()
+            self.collectors.close(save=not self.sink.backlog)
         for ring in self._rings:
             ring.close()
         if self.kernel is not None:

@@ -8,6 +8,7 @@ import os
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 MAX_BYTES = 65536
 MAX_CLIENTS = 16
+#: Without a free descriptor the listener stays ready and would be asked again at once.
+ACCEPT_PAUSE_S = 0.2
 _NO_LOGIN = 0xFFFFFFFF
 _DECODER = msgspec.json.Decoder(AnyCommand)
 
@@ -40,6 +43,7 @@ class Control:
         self._users = Users()
         self._selector = selectors.DefaultSelector()
         self._clients = 0
+        self._refusing = False
         self._listener = _listen(path)
         self._waker, wake = os.pipe2(os.O_CLOEXEC)
         self._wake = wake
@@ -68,7 +72,15 @@ class Control:
                     self._answer(key.fileobj)  # type: ignore[arg-type]
 
     def _accept(self) -> None:
-        client, _ = self._listener.accept()
+        try:
+            client, _ = self._listener.accept()
+        except OSError as error:  # no descriptor is left: who connected waits in the queue
+            if not self._refusing:
+                logger.error("cannot take a connection error=%s", error)
+            self._refusing = True
+            time.sleep(ACCEPT_PAUSE_S)
+            return
+        self._refusing = False
         if self._clients >= MAX_CLIENTS or not _may_speak(client):
             client.close()
             return

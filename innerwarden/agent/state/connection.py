@@ -11,7 +11,7 @@ from pathlib import Path
 import apsw
 
 from innerwarden.agent.state import migrate
-from innerwarden.errors import StateError
+from innerwarden.errors import DamagedError, StateError
 
 #: "IWar": PRAGMA application_id of every state.db.
 APPLICATION_ID = 0x49576172
@@ -76,6 +76,25 @@ def open_read_only(path: Path) -> apsw.Connection:
     return db
 
 
+def damage_at_rest(path: Path) -> str | None:
+    """What a start of the agent would find wrong in the file, None when nothing; for while no agent runs."""
+    try:
+        if path.stat().st_size > CHECK_AT_START_BYTES:
+            return None
+        db = read_only_as_is(path)
+    except OSError:
+        return None
+    except apsw.Error as error:
+        return str(error) if isinstance(error, apsw.NotADBError | apsw.CorruptError) else None
+    try:
+        found = db.execute("PRAGMA quick_check(1)").get
+    except apsw.Error as error:
+        return str(error)
+    finally:
+        db.close()
+    return None if found == "ok" else str(found)
+
+
 def read_only_as_is(path: Path) -> apsw.Connection:
     """A connection that can only read, whatever the file holds. Raises apsw.Error."""
     db = _read_only(path)
@@ -114,7 +133,7 @@ def _check(db: apsw.Connection, path: Path) -> None:
     if path.stat().st_size <= CHECK_AT_START_BYTES:
         damage = db.execute("PRAGMA quick_check(1)").get
         if damage != "ok":
-            raise StateError(f"{path} is damaged: {damage}", set_aside(path))
+            raise DamagedError(f"{path} is damaged: {damage}", set_aside(path))
 
 
 def set_aside(path: Path) -> str:
@@ -129,7 +148,7 @@ def set_aside(path: Path) -> str:
 def refusal(path: Path, error: apsw.Error) -> StateError:
     """What SQLite said about the file, with what to do."""
     if isinstance(error, apsw.NotADBError | apsw.CorruptError):
-        return StateError(f"{path} is damaged or not a SQLite file: {error}", set_aside(path))
+        return DamagedError(f"{path} is damaged or not a SQLite file: {error}", set_aside(path))
     if isinstance(error, apsw.FullError):
         return StateError(
             f"{path} cannot be opened, the disk is full: {error}", "Free some space and start again"

@@ -12,7 +12,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 import apsw
 
 from innerwarden.agent.state.connection import refusal, set_aside
-from innerwarden.errors import StateError
+from innerwarden.errors import DamagedError
 
 
 class _Asked(Protocol):
@@ -26,13 +26,13 @@ _R = TypeVar("_R")
 
 @contextmanager
 def told(path: Path) -> Iterator[None]:
-    """Raises StateError for what SQLite refuses, and for rows that hold what nobody wrote."""
+    """Raises StateError for what SQLite refuses, DamagedError of it, and for rows that hold what nobody wrote."""
     try:
         yield
     except apsw.Error as error:
         raise refusal(path, error) from error
     except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
-        raise StateError(f"{path} is damaged, a row cannot be read: {error}", set_aside(path)) from error
+        raise DamagedError(f"{path} is damaged, a row cannot be read: {error}", set_aside(path)) from error
 
 
 def question(

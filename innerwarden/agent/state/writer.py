@@ -15,7 +15,7 @@ import msgspec
 from innerwarden.agent.state.connection import BUSY_MS, open_writer, set_aside
 from innerwarden.agent.state.tx import Tx
 from innerwarden.clock import realtime_ns
-from innerwarden.errors import StateError
+from innerwarden.errors import DamagedError, StateError
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -153,5 +153,5 @@ class Writer:
         if isinstance(error, apsw.IOError | apsw.BusyError | apsw.CantOpenError | apsw.ReadOnlyError):
             return StorageError(f"{self._path}: cannot write ({error})", "Check the disk and its mount")
         if isinstance(error, apsw.CorruptError | apsw.NotADBError):
-            return StateError(f"{self._path} is damaged: {error}", set_aside(self._path))
+            return DamagedError(f"{self._path} is damaged: {error}", set_aside(self._path))
         return error

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(data_dir: DataDir = None, json: Json = False) -> None:
-    """Show whether sensor and agent live, rates, losses and periodic tasks (exit code 1 when one is down)."""
+    """Show whether sensor and agent live, levels, rates, losses and tasks (exit code 1 when one is down or waits)."""
     from innerwarden.ctl.health import gather
 
     found = gather(data_dir_of(data_dir))
@@ -30,7 +30,8 @@ def status(data_dir: DataDir = None, json: Json = False) -> None:
         emit_json("status", found)
     else:
         _print(found)
-    raise typer.Exit(0 if found.sensor.alive and found.agent.alive and not found.trouble else 1)
+    well = found.sensor.alive and found.agent.alive and not found.trouble
+    raise typer.Exit(0 if well and not any(one.waits for one in found.levels) else 1)
 
 
 def _print(found: Status) -> None:
@@ -40,6 +41,7 @@ def _print(found: Status) -> None:
         ("agent", "ok" if agent.alive else "failed", agent.detail),
     ]
     table("", ("process", "state", "detail"), rows, styled=1)
+    _print_levels(found)
     if found.health is not None:
         health = found.health
         proven = sum(hook.canary == "working" for hook in health.hooks)
@@ -82,6 +84,17 @@ def _print(found: Status) -> None:
     if found.triage is not None and found.triage.came_in:
         print_funnel(found.triage)
     for text in found.trouble:
+        note(text)
+
+
+def _print_levels(found: Status) -> None:
+    """In one word, then each with what it means once."""
+    print(f"\nlevel      {found.level}")
+    if found.levels:
+        table(
+            "Degraded", ("level", "of", "detail"), [(one.name, one.part, one.detail) for one in found.levels]
+        )
+    for text in dict.fromkeys(f"{one.name}: {one.meaning} {one.remedy}." for one in found.levels):
         note(text)
 
 

@@ -29,8 +29,9 @@ from innerwarden.sensor.collectors.recipes import collector_of, unknown
 
 logger = logging.getLogger(__name__)
 
-#: After so many exceptions in a row a collector is given up and says why in its health.
+#: After so many exceptions in a row a collector rests, says why in its health, and is tried again later.
 MAX_FAILURES = 5
+REST_S = 30.0
 
 
 class CollectorSet:
@@ -48,22 +49,29 @@ class CollectorSet:
         self._engine = engine
         self._failures: dict[str, int] = {}
         self._given_up: dict[str, str] = {}
+        self._rest_until: dict[str, float] = {}
 
     def poll(self) -> list[Hit]:
-        """What every source has to say now. A collector that keeps raising is given up; the others go on."""
+        """What every source has to say now. A collector that keeps raising rests for a while; the others go on."""
         hits: list[Hit] = []
+        now = self._context.monotonic()
         for collector in self.collectors:
-            if collector.id in self._given_up:
+            if now < self._rest_until.get(collector.id, now):
                 continue
             try:
                 hits += collector.poll(self._engine)
-                self._failures.pop(collector.id, None)
+                self._forgive(collector.id)
             except Exception as error:
                 count = self._failures[collector.id] = self._failures.get(collector.id, 0) + 1
                 logger.exception("collector raised collector=%s in_a_row=%d", collector.id, count)
                 if count >= MAX_FAILURES:
-                    self._given_up[collector.id] = f"given up after {count} errors: {error!r}"
+                    self._given_up[collector.id] = f"rests after {count} errors in a row: {error!r}"
+                    self._rest_until[collector.id] = now + REST_S
         return hits
+
+    def _forgive(self, collector_id: str) -> None:
+        for kept in (self._failures, self._given_up, self._rest_until):
+            kept.pop(collector_id, None)
 
     def follow(self, recipes: Iterable[Recipe], *, first: bool = False) -> None:
         """Read what these recipes say and nothing of others; one that did not change goes on where it is.
@@ -85,8 +93,7 @@ class CollectorSet:
                 if first:
                     collector.warm_up(self._engine)
                 self.collectors.append(collector)
-            self._failures.pop(name, None)
-            self._given_up.pop(name, None)
+            self._forgive(name)
         self._recipes = wanted
 
     def health(self) -> list[CollectorHealth]:
@@ -105,9 +112,10 @@ class CollectorSet:
         places = {c.id: place for c in self.collectors if (place := c.cursor()) is not None}
         self.store.save(places)
 
-    def close(self) -> None:
-        """Save, then release every source."""
-        self.save()
+    def close(self, *, save: bool = True) -> None:
+        """Save, unless what was read last is not on disk, then release every source."""
+        if save:
+            self.save()
         for collector in self.collectors:
             collector.close()
 

@@ -31,6 +31,7 @@ class CursorStore:
         self.path = path
         self.corrupt = 0
         self.failures = 0
+        self.problem = ""
         self._written = b""
         self._cursors = self._load()
 
@@ -59,6 +60,7 @@ class CursorStore:
             self.path.replace(aside)
         except OSError as error:
             logger.error("cursor file cannot be set aside path=%s error=%s", self.path, error)
+        self.problem = f"{self.path.name} was unreadable and is set aside, log sources start over: {why}"
         logger.error("cursor file is unreadable, log sources start over path=%s error=%s", self.path, why)
 
     def get(self, name: str) -> bytes | None:

@@ -119,6 +119,10 @@ class DetectionHost:
                 out[name] = f"the worker of {module}: {worker.reason}"
         return out
 
+    def follow_clock(self, boot_to_realtime_ns: int) -> None:
+        """Date what comes from here on by another wall clock."""
+        self._offset_ns = boot_to_realtime_ns
+
     def findings(self, hits: list[Hit]) -> list[Finding]:
         """Judge one batch; a hit that can not be told is counted in `errors`, never fatal."""
         out = []
