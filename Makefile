@@ -33,6 +33,11 @@ else
 	@IW_PRINT_RSS=1 $(PY) -m pytest $(ARGS)
 endif
 
+test-faults: ## break disks, files, clocks and processes under the daemons; writes the table of docs/reliability.md
+	@.ci/setup test
+	@IW_FAULTS_JSON=tests/faults/results.json $(PY) -m pytest -m fault $(ARGS); code=$$?; \
+	$(PY) -m tests.faults && exit $$code
+
 replay-qa: ## exact findings of cases, sample logs and captures; CORPORA=<dir>: and of third-party corpora
 	@.ci/setup test
 	@CORPORA='$(CORPORA)' $(PY) -m tests.replay $(ARGS)

@@ -26,7 +26,7 @@ _R = TypeVar("_R")
 
 @contextmanager
 def told(path: Path) -> Iterator[None]:
-    """Raises StateError for what SQLite refuses, DamagedError of it, and for rows that hold what nobody wrote."""
+    """Raises StateError for what SQLite refuses, DamagedError for rows that hold what nobody wrote."""
     try:
         yield
     except apsw.Error as error:
