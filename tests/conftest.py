@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from innerwarden import paths
+from tests.faults import results
 
 
 def kernel_obstacle() -> str | None:
@@ -34,7 +35,17 @@ def browser_obstacle() -> str | None:
     return "needs Chromium: apt-get install chromium"
 
 
-OBSTACLES = {"kernel": kernel_obstacle, "browser": browser_obstacle}
+def long_obstacle() -> str | None:
+    """Why a test that takes a minute or more does not run, or None."""
+    return None if os.environ.get("IW_FAULTS_JSON") else "takes a minute or more: run `make test-faults`"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register what the fault tests need."""
+    results.register(config)
+
+
+OBSTACLES = {"kernel": kernel_obstacle, "browser": browser_obstacle, "long": long_obstacle}
 
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import resource
 from pathlib import Path
 
+import pytest
+
 from innerwarden import paths
 from innerwarden.agent.state.read import Reader
 from tests.unit.agent.process import end, start
@@ -16,6 +18,11 @@ FINDINGS = 1500
 LIMIT_BYTES = 400_000
 
 
+@pytest.mark.fault(
+    fault="the agent may not make its files larger (RLIMIT_FSIZE)",
+    expect="ingest waits, and stores each finding once when it may",
+    levels=("ingest_behind",),
+)
 def test_ingest_waits_for_room_and_loses_nothing(tmp_path: Path) -> None:
     agent = start(tmp_path)
     output = tmp_path / "agent-output"

@@ -58,6 +58,11 @@ def stored(data_dir: Path) -> int:
         return 0
 
 
+@pytest.mark.fault(
+    fault="kill -9 of the agent, eight times, while findings stream in and rotate",
+    expect="each incident and each story exactly once",
+    levels=("agent_down",),
+)
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_kill_nine_loses_nothing_and_doubles_nothing(tmp_path: Path, seed: int) -> None:

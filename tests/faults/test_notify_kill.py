@@ -68,6 +68,11 @@ def states(data_dir: Path) -> dict[str, int]:
         db.close()
 
 
+@pytest.mark.fault(
+    fault="kill -9 of the agent while messages go out",
+    expect="none is lost; at most the one in flight comes twice",
+    levels=("agent_down",),
+)
 @pytest.mark.timeout(180)
 def test_kill_nine_between_sending_and_settling(tmp_path: Path) -> None:
     with http_server() as server:

@@ -83,6 +83,11 @@ def told(data_dir: Path) -> Counter[str]:
     return Counter(row.fields.entities[0].value for row in rows)
 
 
+@pytest.mark.fault(
+    fault="kill -9 of the sensor, six times, in the middle of a line",
+    expect="each attack in the log is told exactly once",
+    levels=("sensor_down",),
+)
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_attack_exactly_once_over_six_kills(tmp_path: Path, seed: int) -> None:
@@ -121,6 +126,11 @@ def gaps(data_dir: Path) -> list[str]:
     return [line for line in lines if '"detector":"sensor_gap"' in line]
 
 
+@pytest.mark.fault(
+    fault="kill -9 of the sensor, seen by the next one",
+    expect="the time without a sensor is an incident of its own: sensor_gap",
+    levels=("sensor_down",),
+)
 def test_a_killed_sensor_is_reported_by_the_next_one_and_a_stopped_one_is_not(tmp_path: Path) -> None:
     log = tmp_path / "auth.log"
     log.touch()

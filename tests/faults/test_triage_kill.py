@@ -51,6 +51,11 @@ def count(db: apsw.Connection, sql: str) -> int:
     return int(db.execute(sql).get)
 
 
+@pytest.mark.fault(
+    fault="kill -9 while triage decides, ten times",
+    expect="each incident is decided exactly once, with its order and its entry in the record",
+    levels=("agent_down",),
+)
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_each_is_decided_exactly_once_over_ten_kills(tmp_path: Path, seed: int) -> None:

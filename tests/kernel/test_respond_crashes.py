@@ -66,6 +66,11 @@ def test_undisturbed_it_does_what_was_decided(tmp_path: Path) -> None:
     assert life["steps"]["responder"] > 180
 
 
+@pytest.mark.fault(
+    fault="kill -9 of agent or responder at any step of a response",
+    expect="no decision lost, no effect doubled, none left over",
+    levels=("responder_down",),
+)
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("point", wanted())
 def test_killed_there_it_still_does(tmp_path: Path, point: str) -> None:
