@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 BACKLOG_LINES = 10_000
 #: Whole lines that go to the disk in one write.
 BATCH_BYTES = 256 << 10
+#: How often the log repeats that the disk refuses.
+REMIND_S = 60.0
 
 
 class FindingsSink:
@@ -35,6 +38,8 @@ class FindingsSink:
         self.lost = 0
         self.written = 0
         self._backlog: deque[bytes] = deque()
+        self._waiting_since: float | None = None
+        self._reminded = 0.0
         self._encoder = msgspec.json.Encoder()
 
     @property
@@ -61,16 +66,24 @@ class FindingsSink:
                 if len(lines) > 1:
                     limit = 0  # where a batch has no room, a line may
                     continue
-                logger.error(
-                    "findings are waiting path=%s error=%s waiting=%d",
-                    self.file.path,
-                    error,
-                    len(self._backlog),
-                )
+                self._say_waiting(error)
                 return
             for _ in lines:
                 self._backlog.popleft()
             self.written += len(lines)
+        if self._waiting_since is not None:
+            logger.warning("findings go on after_s=%.1f", time.monotonic() - self._waiting_since)
+            self._waiting_since = None
+
+    def _say_waiting(self, error: OSError) -> None:
+        """Once, and then every minute: the log may be on the same disk."""
+        now = time.monotonic()
+        if self._waiting_since is None or now - self._reminded >= REMIND_S:
+            logger.error(
+                "findings are waiting path=%s error=%s waiting=%d", self.file.path, error, len(self._backlog)
+            )
+            self._reminded = now
+        self._waiting_since = self._waiting_since or now
 
     def _next(self, limit: int) -> list[bytes]:
         """The oldest lines, at least one and at most `limit` bytes of them."""

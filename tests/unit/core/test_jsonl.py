@@ -118,3 +118,12 @@ def test_lines_that_nobody_takes_are_bounded_and_counted() -> None:
     text = engine.take_stream()
     assert len(text) <= 1 << 27
     assert engine.stats()["stream_lost"] == 40_000 - text.count(b"\n") > 0
+
+
+def test_records_after_a_set_wall_clock_are_on_it() -> None:
+    engine = Engine(boot_to_realtime_ns=OFFSET_NS)
+    record = encode("process.exec", at_s=2.0, pid=7)
+    (before,) = lines(record, engine=engine)
+    engine.follow_clock(OFFSET_NS - 86_400 * 10**9)
+    (after,) = lines(record, engine=engine)
+    assert before["details"]["ts_ns"] - after["details"]["ts_ns"] == 86_400 * 10**9

@@ -36,3 +36,11 @@ def test_losses_older_than_an_hour_leave_the_window_but_not_the_totals() -> None
     ledger.update(100 * NS + 3601 * NS, {"hits": 3})
     assert ledger.between(0, 10_000 * NS) == {}
     assert ledger.totals == {"hits": 3}
+
+
+def test_a_set_clock_moves_what_is_remembered() -> None:
+    ledger = LossLedger()
+    ledger.update(100 * NS, {"hits": 3})
+    ledger.shift(86_400 * NS)
+    assert ledger.between(95 * NS, 105 * NS) == {}
+    assert ledger.between(86_495 * NS, 86_505 * NS) == {"hits": 3}

@@ -7,6 +7,7 @@ import shutil
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from innerwarden_core import AuthDedup, AuthParser, Engine, Hit, Record
 
@@ -169,7 +170,13 @@ class Broken:
         pass
 
 
-def test_a_collector_that_keeps_raising_is_given_up_and_the_others_go_on(source: Source) -> None:
+def test_a_collector_that_keeps_raising_rests_and_the_others_go_on(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(
+        source.set, "_context", msgspec.structs.replace(source.set._context, monotonic=lambda: now[0])
+    )
     broken = Broken()
     source.set.collectors.insert(0, broken)
     for port in range(8):
@@ -177,7 +184,15 @@ def test_a_collector_that_keeps_raising_is_given_up_and_the_others_go_on(source:
         assert source.ports() == [port + 1]
     assert broken.calls == collectors.MAX_FAILURES
     health = source.set.health()[0]
-    assert health.state == "absent" and "boom" in health.reason
+    assert health.state == "absent" and health.reason.startswith("rests after 5 errors in a row")
+    assert "boom" in health.reason
+    now[0] += collectors.REST_S
+    source.set.poll()
+    assert broken.calls == collectors.MAX_FAILURES + 1
+    monkeypatch.setattr(broken, "poll", lambda engine: [])
+    now[0] += collectors.REST_S
+    source.set.poll()
+    assert "boom" not in source.set.health()[0].reason
 
 
 def pair() -> tuple[AuthParser, AuthParser, AuthDedup]:

@@ -75,7 +75,9 @@ def test_a_huge_finding_is_cut_to_the_line_limit_and_says_so(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which this system lacks")
-def test_lines_wait_while_the_disk_is_full_and_then_arrive_in_order(tmp_path: Path) -> None:
+def test_lines_wait_while_the_disk_is_full_and_then_arrive_in_order(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "findings.jsonl"
     sink = FindingsSink(path, max_bytes=1 << 20, keep=2)
     real = os.dup(sink.file.fileno())
@@ -83,8 +85,14 @@ def test_lines_wait_while_the_disk_is_full_and_then_arrive_in_order(tmp_path: Pa
     os.dup2(full, sink.file.fileno())
     sink.write([finding("first"), finding("second")])
     assert sink.backlog == 2
+    for _ in range(50):  # as the sensor's loop does
+        sink.flush()
     os.dup2(real, sink.file.fileno())
     sink.flush()
+    said = [record.message.partition(" path=")[0] for record in caplog.records]
+    assert len(said) == 2
+    assert said[0] == "findings are waiting"
+    assert said[1].startswith("findings go on after_s=")
     assert [line["fields"]["incident_id"] for line in lines(path)] == ["first", "second"]
     assert sink.lost == 0
     for fd in (real, full):
