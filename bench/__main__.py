@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m bench [--full] [--rows 1,2] [--compare]`: run the rows, print the table, keep the results.
+"""`python -m bench`: run the rows, print the table, keep the results.
 
-Exit code 0; with --compare 1 when a row that was measured misses its gate.
+Exit code 0; 1 with --compare when a gate is missed or a ratio fell below the recorded one; 2 for a file that
+cannot be read.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from bench import memory, table
+from bench import compare, document, memory, per_detector, table
 from bench.measure import Result, Unavailable
 
 HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results"
+BASELINE = RESULTS / "baseline.json"
 
 #: Audit leaves a cost in every later process until the next boot, so the row that enables it comes last.
 LAST = 6
@@ -49,38 +52,119 @@ def measure(number: int, name: str, quick: bool) -> list[dict[str, Any]]:
     return results
 
 
-def machine() -> dict[str, str | int]:
+def processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith(("model name", "CPU part")):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def machine() -> dict[str, str | int | float]:
     return {
+        "processor": processor(),
+        "cpus": os.cpu_count() or 0,
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "kernel": platform.release(),
         "machine": platform.machine(),
         "python": platform.python_version(),
-        "cpus": os.cpu_count() or 0,
     }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="longer runs: five minutes instead of one")
-    parser.add_argument("--rows", default="", help="only these, e.g. 1,2")
-    parser.add_argument("--compare", action="store_true", help="fail when a gate is missed")
-    arguments = parser.parse_args()
-    wanted = {int(part) for part in arguments.rows.split(",") if part}
+def measured(wanted: set[int], quick: bool) -> dict[str, Any]:
+    """The whole run, as it stands in a file of results."""
+    began, load_before = time.monotonic(), os.getloadavg()[0]
+    day = time.strftime("%Y-%m-%d", time.gmtime())
     results: list[dict[str, Any]] = []
     for number, name in rows(wanted):
-        results += measure(number, name, not arguments.full)
+        results += measure(number, name, quick)
     results.sort(key=lambda row: int(row["row"]))
+    run: dict[str, Any] = {
+        "machine": machine(),
+        "day": day,
+        "quick": quick,
+        "load_before": round(load_before, 1),
+        "rows": results,
+    }
+    if not wanted:
+        print("per detector ... ", end="", flush=True)
+        at = time.monotonic()
+        run["detectors"] = per_detector.as_dict(per_detector.measured())
+        print(f"{time.monotonic() - at:.0f} s", flush=True)
+    run["seconds"] = round(time.monotonic() - began)
+    return run
+
+
+def read(path: Path) -> dict[str, Any]:
+    try:
+        run: dict[str, Any] = json.loads(path.read_text())
+        run["rows"], run["machine"]
+    except (OSError, ValueError, KeyError) as error:
+        sys.stderr.write(f"{path}: no file of results ({type(error).__name__}); `make bench` writes one\n")
+        raise SystemExit(2) from None
+    return run
+
+
+def write(path: Path, run: dict[str, Any]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(run, indent=1) + "\n")
+    print(f"written {path}")
+
+
+def tell(run: dict[str, Any]) -> None:
     print()
-    print(table.render(results))
-    print(memory.report(seconds=3.0))
-    directory = HERE / "results"
-    directory.mkdir(exist_ok=True)
-    path = directory / time.strftime("%Y%m%dT%H%M%S.json")
-    path.write_text(json.dumps({"machine": machine(), "rows": results}, indent=1) + "\n")
-    print(f"written {path.relative_to(HERE.parent)}")
-    missed = [row for row in results if row["passed"] is False]
-    for row in missed:
-        print(f"gate missed: row {row['row']} {row['what']}: {table.figure(row)}, gate {row['gate']}")
-    return 1 if missed and arguments.compare else 0
+    print(table.render(run["rows"]))
+    if "detectors" in run:
+        print(per_detector.summary(run["detectors"]))
+    print(f"{table.machine_line(run)}")
+
+
+def judge(run: dict[str, Any], baseline: Path, wanted: set[int]) -> int:
+    """Against the gates and the recorded run; prints every failure."""
+    found = compare.failures(run["rows"], read(baseline)["rows"], wanted)
+    for line in found:
+        print(f"FAILED {line}")
+    if not found:
+        print(f"every gate is met, and no ratio fell below that of {baseline.name}")
+    return 1 if found else 0
+
+
+def arguments_of() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds: a look, not a measurement")
+    parser.add_argument("--rows", default="", help="only these, e.g. 1,2")
+    parser.add_argument("--compare", action="store_true", help="fail when a gate is missed or a ratio fell")
+    parser.add_argument(
+        "--from", dest="source", type=Path, help="compare this file of results instead of running"
+    )
+    parser.add_argument("--baseline", type=Path, default=BASELINE, help="the recorded run")
+    parser.add_argument(
+        "--record", action="store_true", help="make this run the baseline, and write the documents"
+    )
+    parser.add_argument(
+        "--write-docs", type=Path, metavar="FILE", help="write docs/performance.md from results"
+    )
+    found = parser.parse_args()
+    if found.record and (found.rows or found.quick or found.source):
+        parser.error("--record is for a whole run")
+    return found
+
+
+def main() -> int:
+    arguments = arguments_of()
+    if arguments.write_docs:
+        document.write(read(arguments.write_docs))
+        return 0
+    wanted = {int(part) for part in arguments.rows.split(",") if part}
+    run = read(arguments.source) if arguments.source else measured(wanted, arguments.quick)
+    tell(run)
+    if not arguments.source:
+        if not wanted:
+            print(memory.report(seconds=3.0))
+        write(RESULTS / time.strftime("%Y%m%dT%H%M%S.json"), run)
+    if arguments.record:
+        write(BASELINE, run)
+        document.write(run)
+    return judge(run, arguments.baseline, wanted) if arguments.compare else 0
 
 
 if __name__ == "__main__":

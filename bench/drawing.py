@@ -43,8 +43,8 @@ class Scale:
         self._log = logarithmic
         positive = [value for value in values if value > 0] or [1.0]
         if logarithmic:
-            self._low = 10 ** math.floor(math.log10(min(positive)))
-            self._high = max(10 ** math.ceil(math.log10(max(positive))), self._low * 10)
+            self._low = 10.0 ** math.floor(math.log10(min(positive)))
+            self._high = max(10.0 ** math.ceil(math.log10(max(positive))), self._low * 10)
         else:
             self._low, self._high = 0.0, max(positive) * 1.05
 
@@ -53,13 +53,13 @@ class Scale:
         if not self._log:
             return LABELS + room * max(value, 0.0) / self._high
         value = min(max(value, self._low), self._high)
-        return LABELS + room * math.log10(value / self._low) / math.log10(self._high / self._low)
+        return LABELS + room * math.log(value / self._low) / math.log(self._high / self._low)
 
     def ticks(self) -> list[float]:
         if self._log:
             count = round(math.log10(self._high / self._low))
-            return [float(self._low * 10**power) for power in range(count + 1)]
-        step = 10 ** math.floor(math.log10(self._high / 2))
+            return [float(self._low * 10.0**power) for power in range(count + 1)]
+        step = 10.0 ** math.floor(math.log10(self._high / 2))
         step *= next(factor for factor in (1, 2, 5, 10) if self._high / (step * factor) <= 6)
         return [step * number for number in range(int(self._high / step) + 1)]
 

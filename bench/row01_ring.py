@@ -15,6 +15,7 @@ from innerwarden_core import Engine, Ring
 
 from bench.measure import (
     ROOT,
+    Bound,
     Result,
     Unavailable,
     bpf_program,
@@ -102,6 +103,8 @@ def run(quick: bool) -> dict[str, object]:
         gate=">= 0.9 x",
         passed=ratio >= 0.9,
         spread=spread(times["ours"]),
+        rounds=len(times["ours"]),
+        bound=Bound(ratio, 2.0, 0.9),
         note="both check bounds and count",
         details={"ours_ns": own, "libbpf_ns": peer, "libbpf_spread": spread(times["libbpf"])},
     ).as_dict()

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from innerwarden_core import FIELDS, OPERATORS, Correlation, Engine, MemoryRing, Predicate, Ring, Rule
 
-from bench.measure import Result, interleaved, median, on_cpu, spread
+from bench.measure import Bound, Result, interleaved, median, on_cpu, spread
 from innerwarden.model._wire import LAYOUT, RECORD_OF, SIZES, Kind
 
 RECORD_BYTES = 256
@@ -232,6 +232,8 @@ def run(quick: bool) -> dict[str, object]:
         gate=">= 4 M, >= 10 x",
         passed=rate >= 4 and ratio >= 10,
         spread=spread(times["ours"]),
+        rounds=len(times["ours"]),
+        bound=Bound(ratio, 20, 10),
         note=f"{updates(specs):.1f} updates an event; a dense stream fires {fires} times on both sides",
         details={
             "ours_ns": mine,

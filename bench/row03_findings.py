@@ -12,7 +12,7 @@ import time
 
 from innerwarden_core import FIELDS, OPERATORS, Engine, Hit, MemoryRing, Predicate, Ring, Rule
 
-from bench.measure import Result, interleaved, median, on_cpu, scratch, spread
+from bench.measure import Bound, Result, interleaved, median, on_cpu, scratch, spread
 from bench.row02_detectors import (
     GROUPS,
     NS,
@@ -126,6 +126,9 @@ def run(quick: bool) -> list[dict[str, object]]:
             gate="<= 1.4 x" if name == "hits" else "",
             passed=median(times[name]) <= 1.4 * base if name == "hits" else None,
             spread=spread(times[name]),
+            rounds=len(times[name]),
+            lower_is_better=True,
+            bound=Bound(median(times[name]) / base, 1.15, 1.4, at_least=False) if name == "hits" else None,
             note=""
             if name == "hits"
             else f"{each / 1e3:.1f} us from hit to line on disk; no gate of its own",

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from innerwarden_core import Engine, Record
 
-from bench.measure import Result, cpu_ticks_ns, median, spread
+from bench.measure import Bound, Result, cpu_ticks_ns, median, spread
 from bench.sensor import CONFIG, Sensor, load
 from innerwarden import paths
 from innerwarden.modules.factory import encode
@@ -83,6 +83,8 @@ def run(quick: bool) -> list[dict[str, object]]:
             gate=">= 250 k, 0 lost",
             passed=rate >= 250 and lost == 0 and told >= made,
             spread=spread(each),
+            rounds=rounds,
+            bound=Bound(rate, 500, 250),
             note=f"{mine:.0f} ns of CPU an event; made {made:,}, {told:,} lines tell of them, lost {lost}, "
             f"{size >> 20} MiB",
             details={"ours_ns": mine, "peer_ns": theirs, "made": made, "lines": told, "lost": lost},

@@ -2,9 +2,10 @@
 """Row 6: what an exec costs more, and what the daemon spends on it, beside auditd with one execve rule, the same with
 laurel as its reader, and bpftrace's execsnoop.
 
-posix_spawn of the smallest static program. Each is held against bare rounds of its own on both sides; auditd comes last, because audit, once enabled, gives every later process an audit context
-and each of its system calls a cost (110 ns seen), until the next boot or a `never,task` rule. That rule is
-left behind, so that the machine is as fast as before; rule files of auditd begin by clearing it.
+posix_spawn of the smallest static program. Each is held against bare rounds of its own on both sides; auditd comes
+last, because audit, once enabled, gives every later process an audit context and each of its system calls a cost
+(110 ns seen), until the next boot or a `never,task` rule. That rule is left behind, so that the machine is as fast as
+before; rule files of auditd begin by clearing it.
 """
 
 from __future__ import annotations

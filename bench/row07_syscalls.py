@@ -6,7 +6,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from bench.measure import Result, median, spread
+from bench.measure import Bound, Result, median, spread
 from bench.sensor import Sensor, load, need_quiet
 
 PAIRS = 100_000
@@ -32,7 +32,7 @@ def run(quick: bool) -> list[dict[str, object]]:
 
     with tempfile.NamedTemporaryFile(prefix="iw-bench-unwanted-") as file:
         path = Path(file.name)
-        for _ in range(3 if quick else 7):
+        for _ in range(2 if quick else 5):
             # Bare on both sides of watched, so that a drift of the machine hits both alike.
             need_quiet()
             keep(bare, path)
@@ -57,6 +57,8 @@ def run(quick: bool) -> list[dict[str, object]]:
                 gate=f"<= {gate} ns",
                 passed=added <= gate,
                 spread=spread(watched[name]),
+                rounds=len(watched[name]),
+                bound=Bound(max(added, 0.1), goal, gate, at_least=False),
                 details={"bare_ns": base, "bare_spread": spread(bare[name])},
             ).as_dict()
         )

@@ -17,7 +17,7 @@ import yaml
 from innerwarden_core import Engine, Rule
 from innerwarden_core.regex import Regex
 
-from bench.measure import Result, interleaved, median, on_cpu, spread
+from bench.measure import Bound, Result, interleaved, median, on_cpu, spread
 from bench.rule_set import MANY, Tree, plain, rules, stream
 from innerwarden.rules.compiler import compile_sources
 from innerwarden.rules.program import RuleSource
@@ -117,6 +117,9 @@ def run(quick: bool) -> dict[str, object]:
         gate="<= 3 x",
         passed=ratio <= 3,
         spread=spread(times["many"]),
+        rounds=len(times["many"]),
+        lower_is_better=True,
+        bound=Bound(ratio, 2, 3, at_least=False),
         note=f"a pattern that is run {matching['re2_ns']:.0f} ns (Python's re {matching['python_re_ns']:.0f}); "
         f"{middle['none']:.0f} ns without rules, {middle['few']:.0f} with {FEW}; "
         f"{fires} of {count} events match on both sides",

@@ -15,7 +15,7 @@ import time
 
 from innerwarden_core import Engine, Rule
 
-from bench.measure import Result, interleaved, median, on_cpu, spread
+from bench.measure import Bound, Result, interleaved, median, on_cpu, spread
 from bench.row09_rules import native_rules
 from bench.rule_set import EVENTS, PROGRAMS, Tree, event, record, rules
 from innerwarden.rules.compiler import compile_prefilter
@@ -134,6 +134,9 @@ def run(quick: bool) -> dict[str, object]:
         gate="<= 2 x, 0 objects",
         passed=ratio <= 2 and made < 10,
         spread=spread(times["with"]),
+        rounds=len(times["with"]),
+        lower_is_better=True,
+        bound=Bound(ratio, 1.5, 2, at_least=False),
         note=f"{made} Python objects for {EVENTS - passing} events that do not pass; "
         f"a call {(middle['with'] - middle['without']) * EVENTS / passing / 1000:.1f} us",
         details={f"{name}_ns": value for name, value in middle.items()} | {"objects_per_event": per_event},

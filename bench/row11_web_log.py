@@ -20,7 +20,7 @@ from pathlib import Path
 
 from innerwarden_core import Engine, WebParser
 
-from bench.measure import Result, Unavailable, interleaved, median, scratch, spread
+from bench.measure import Bound, Result, Unavailable, interleaved, median, scratch, spread
 from innerwarden import paths
 from innerwarden.config import Config
 from innerwarden.modules.loader import load_modules
@@ -115,6 +115,8 @@ def run(quick: bool) -> dict[str, object]:
         gate=">= 4 x",
         passed=theirs / mine >= 4,
         spread=spread(times["ours"]),
+        rounds=5,
+        bound=Bound(theirs / mine, 10, 4),
         note=f"{mine:.0f} ns a line, {len(modules.specs)} detectors, {min(found)} findings of {LINES} lines",
         details={"ours_ns": mine, "peer_ns": theirs, "peer_spread": spread(times["peer"])},
     ).as_dict()

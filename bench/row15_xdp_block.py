@@ -24,6 +24,7 @@ from contextlib import contextmanager
 
 from bench.measure import (
     ROOT,
+    Bound,
     Result,
     Unavailable,
     bpf_program,
@@ -210,6 +211,8 @@ def run(quick: bool) -> list[dict[str, object]]:
                 gate=f"<= 1/{gate:g} of nftables",
                 passed=theirs / mine >= gate,
                 spread=spread(found["xdp"]),
+                rounds=len(found["xdp"]),
+                bound=Bound(theirs / mine, goal, gate),
                 details={"nft_ns": theirs, "nft_spread": spread(found["nft"]), "bare_ns": bare},
             ).as_dict()
         )

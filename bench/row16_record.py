@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.measure import ROOT, Result, median, scratch, spread
+from bench.measure import ROOT, Bound, Result, median, scratch, spread
 from innerwarden import paths
 from innerwarden.agent.correlate.engine import Correlator
 from innerwarden.agent.correlate.registry import find_rules
@@ -175,6 +175,8 @@ def run(quick: bool) -> list[dict[str, object]]:
             gate=">= 200 k",
             passed=median(links) >= 200_000,
             spread=spread(links),
+            rounds=len(links),
+            bound=Bound(median(links) / 1000, 500, 200),
             note=f"{LINKS:,} entries from the file; {appended / 1000:.0f} k a second appended, 1000 a transaction",
             details={"links_per_s": median(links), "appended_per_s": appended},
         ).as_dict(),
@@ -189,6 +191,9 @@ def run(quick: bool) -> list[dict[str, object]]:
             gate=">= 10 k, <= 2 x",
             passed=median(rates) >= 10_000 and ratio <= 2,
             spread=spread(rates),
+            rounds=len(rates),
+            lower_is_better=True,
+            bound=Bound(median(rates) / 1000, 30, 10),
             note=f"{median([one.cpu_us for one in plain]):.0f} us of CPU a row; {joined.rate / 1000:.1f} k/s"
             f" ({joined.cpu_us:.0f} us) when each begins a chain of correlation",
             details={"rows_per_s": median(rates), "readers": ratio, "chains_per_s": joined.rate},

@@ -22,6 +22,22 @@ def verdict(passed: bool | None) -> str:
     return {True: "ok", False: "MISSED", None: "-"}[passed]
 
 
+def machine_line(run: Mapping[str, Any]) -> str:
+    """Where and when a run was made."""
+    host = run["machine"]
+    parts = [
+        f"{host['cpus']} x {host.get('processor', host['machine'])}",
+        f"{host.get('memory_gib', '?')} GiB",
+        f"Linux {host['kernel']}",
+        f"Python {host['python']}",
+    ]
+    if "day" in run:
+        parts.append(
+            f"{run['day']}, load before it {run['load_before']:g}, {run['seconds'] / 60:.0f} minutes"
+        )
+    return ", ".join(parts)
+
+
 def render(rows: Sequence[Mapping[str, Any]]) -> str:
     """Aligned text; the note of a row stands below it."""
     cells = [

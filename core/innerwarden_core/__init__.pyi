@@ -109,6 +109,7 @@ class Correlation:
 class NativeDetector:
     """A registered native detector by id with its parameters (integers, units in names)."""
 
+    owner: str
     def __init__(self, owner: str, detector: str, parameters: dict[str, int]) -> None: ...
 
 NATIVE_DETECTORS: dict[str, dict[str, int]]
