@@ -80,11 +80,11 @@ fuzz: ## fuzz everything that reads input from outside, 60 s each (ARGS='--secon
 	@.ci/setup fuzz
 	@CORPORA='$(CORPORA)' $(PY) -m tests.fuzz $(ARGS)
 
-bench: ## speed, cost and loss beside their peers, see bench/README.md (ARGS=--full: five minutes)
+bench: ## every row of speed, cost and loss beside its peer, see bench/README.md (ARGS=--quick: a look)
 	@.ci/setup bench
 	@$(PY) -m bench $(ARGS)
 
-bench-compare: ## the same, and fail when a row misses its gate
+bench-compare: ## the same, and fail when a gate is missed or a ratio fell below bench/results/baseline.json
 	@.ci/setup bench
 	@$(PY) -m bench --compare $(ARGS)
 
@@ -98,7 +98,8 @@ dev: ## a checkout to work in: everything that test and check need, then what to
 	@echo "read CONTRIBUTING.md and the README of the room that you are about to change"
 
 clean: ## remove the virtual environment, build output and caches
-	rm -rf .venv build bpf/build bench/results *.egg-info core/*.egg-info
+	rm -rf .venv build bpf/build *.egg-info core/*.egg-info
+	rm -f bench/results/2*.json
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find core -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-from bench.measure import Result
+from bench.measure import Bound, Result
 from bench.sensor import Sensor, child, load
 from innerwarden import clock, paths
 
@@ -99,6 +99,8 @@ def run(quick: bool) -> list[dict[str, object]]:
             goal=f"<= {GOAL_MS:.0f} ms",
             gate=f"<= {GATE_MS:.0f} ms, all found",
             passed=p99 is not None and p99 <= GATE_MS and late == 0,
+            rounds=count,
+            bound=None if p99 is None else Bound(p99, GOAL_MS, GATE_MS, at_least=False),
             note=f"{count} acts beside {RATE:,} events/s; median {statistics.median(delays):.1f} ms, {late} not found",
         ).as_dict()
     ]
