@@ -297,7 +297,7 @@ class AgentConfig(Section, frozen=True):
     retention_days: int = 30
     record_days: int = 400
     anchor_minutes: int = 60
-    poll_ms: int = 100
+    poll_ms: int = 20
 
 
 class DashboardConfig(Section, frozen=True):

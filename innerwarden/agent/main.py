@@ -69,7 +69,7 @@ def run(
         rules = find_rules()
         ingest = Ingest(paths.findings(data_dir), writer, observer(rules, config))
         stack.callback(ingest.close)
-        _decide(stack, config, data_dir, writer, [rule.id for rule in rules])
+        decide = _decide(stack, config, data_dir, writer, [rule.id for rule in rules])
         operator = Operator(writer, config)
         stack.callback(Control(paths.agent_socket(data_dir), operator.run).close)
         notifier = Notifier(writer, config.notify, config.host_name(), operate=operator.word)
@@ -80,23 +80,35 @@ def run(
         if serve is not None:
             stack.callback(serve(writer, operator))
         logger.info("agent runs data_dir=%s pid=%d", data_dir, os.getpid())
-        _Loop(config, ingest, slow_loop, stop).run()
+        _Loop(config, ingest, slow_loop, stop, decide).run()
         logger.info("agent stops data_dir=%s", data_dir)
 
 
-def _decide(stack: ExitStack, config: Config, data_dir: Path, writer: Writer, chains: list[str]) -> None:
-    """Threads that decide and respond; `stack` ends them."""
+def _decide(
+    stack: ExitStack, config: Config, data_dir: Path, writer: Writer, chains: list[str]
+) -> Callable[[], None]:
+    """Threads that decide and respond; `stack` ends them. Returns what tells them of new incidents."""
+    client = Client(config.responder.socket)
+    stack.callback(client.close)
+    respond = Worker("respond", Respond(writer, config, client).step)
+    stack.callback(respond.close)
     others = derived.ids()
     triage = open_triage(config, data_dir, writer, chains=chains, others=others)
     stack.callback(triage.close)
-    stack.callback(Worker("triage", triage.step, TRIAGE_IDLE_S).close)
+
+    def judge() -> bool:
+        busy = triage.step()
+        if busy:
+            respond.wake()
+        return busy
+
+    worker = Worker("triage", judge, TRIAGE_IDLE_S)
+    stack.callback(worker.close)
     consultation = open_consultation(config, data_dir, writer, chains=chains, others=others)
     if consultation is not None:
         stack.callback(consultation.close)
         stack.callback(Worker("model", consultation.step).close)
-    client = Client(config.responder.socket)
-    stack.callback(client.close)
-    stack.callback(Worker("respond", Respond(writer, config, client).step).close)
+    return worker.wake
 
 
 def observer(rules: Sequence[ChainRule], config: Config) -> Observer:
@@ -118,7 +130,15 @@ def observer(rules: Sequence[ChainRule], config: Config) -> Observer:
 class _Loop:
     """The main thread: one batch after another while there is something, then a short wait."""
 
-    def __init__(self, config: Config, ingest: Ingest, slow_loop: SlowLoop, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        config: Config,
+        ingest: Ingest,
+        slow_loop: SlowLoop,
+        stop: threading.Event,
+        decide: Callable[[], None],
+    ) -> None:
+        self._decide = decide
         self._poll_s = config.agent.poll_ms / 1000
         self._ingest = ingest
         self._slow_loop = slow_loop
@@ -153,6 +173,8 @@ class _Loop:
         if self._paused_since is not None:
             logger.warning("ingest goes on after_s=%.1f", now - self._paused_since)
             self._paused_since = None
+        if done.incidents:
+            self._decide()
         return True
 
 

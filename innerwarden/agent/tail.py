@@ -98,7 +98,7 @@ class Tail:
             self._leave(following)
 
     def _is_idle(self) -> bool:
-        """The cheap answer, ten times a second: the newest file, as long as when there was nothing in it."""
+        """The cheap answer, fifty times a second: the newest file, as long as when there was nothing in it."""
         file = self._file
         if file is None or os.fstat(self._fd).st_size != self._idle_size:
             return False

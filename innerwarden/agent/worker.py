@@ -28,13 +28,19 @@ class Worker:
         self._step = step
         self._idle_s = idle_s
         self._stop = threading.Event()
+        self._due = threading.Event()
         self._failing_since: float | None = None
         self._reminded = 0.0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
+    def wake(self) -> None:
+        """There is something to do: look at once instead of after `idle_s`. A pause after a failure stays."""
+        self._due.set()
+
     def close(self) -> None:
         self._stop.set()
+        self._due.set()
         self._thread.join(END_S)
 
     def _run(self) -> None:
@@ -52,7 +58,8 @@ class Worker:
                 logger.warning("worker goes on name=%s after_s=%.1f", self.name, seconds)
                 self._failing_since, pause = None, PAUSE_S
             if not busy:
-                self._stop.wait(self._idle_s)
+                self._due.wait(self._idle_s)
+                self._due.clear()
 
     def _tell(self, error: Exception) -> None:
         now = time.monotonic()

@@ -51,3 +51,18 @@ def test_what_a_step_raises_is_tried_again(
         "said once, then again"
     )
     assert len(said) == 2
+
+
+def test_what_is_due_is_done_at_once() -> None:
+    looks = threading.Semaphore(0)
+
+    def step() -> bool:
+        looks.release()
+        return False
+
+    one = Worker("w", step, idle_s=30)
+    assert looks.acquire(timeout=5), "it looks at its start"
+    one.wake()
+    assert looks.acquire(timeout=5), "and when it is told to, long before its time"
+    assert not looks.acquire(timeout=0.2), "once"
+    one.close()
