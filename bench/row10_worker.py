@@ -14,7 +14,7 @@ import time
 from innerwarden_core import Engine, Hit
 
 from bench import row10_python_detector as within
-from bench.measure import Result, interleaved, median, spread
+from bench.measure import Bound, Result, interleaved, median, spread
 from bench.rule_set import record
 from innerwarden.modules.apart.pool import Workers
 from innerwarden.modules.apart.protocol import File
@@ -97,10 +97,13 @@ def _run(quick: bool, workers: Workers) -> dict[str, object]:
         unit="us an event",
         peer=f"in this process {middle['within']:.1f} us",
         ratio=middle["apart"] / middle["within"],
+        lower_is_better=True,
+        bound=Bound(p50, LIMIT_US, 4 * LIMIT_US, at_least=False),
         goal=f"answer alone p50 <= {LIMIT_US:.0f} us",
         gate=f"answer alone p50 <= {4 * LIMIT_US:.0f} us",
         passed=p50 <= 4 * LIMIT_US,
         spread=spread(times["apart"]),
+        rounds=len(times["apart"]),
         note=f"{1e6 / middle['apart']:.0f} events/s; one alone p50 {p50:.0f} us, p99 {p99:.0f} us; none lost",
         details={"within_us": middle["within"], "alone_p50_us": p50, "alone_p99_us": p99},
     ).as_dict()
