@@ -23,7 +23,7 @@ from innerwarden.model import health
 from innerwarden.model.health import SensorHealth
 
 CONFIG = "[collectors.auth_log]\nenabled = false\n[collectors.journald]\nenabled = false\n"
-READY_WITHIN_S = 20.0
+READY_WITHIN_S = 60.0
 DRAINED_WITHIN_NS = 100_000_000  # the sensor looks at its rings every 10 ms
 
 
