@@ -487,7 +487,11 @@ class BaselineConfig(Section, frozen=True):
 
 
 class ModulesConfig(Section, frozen=True):
+    """`signatures`: what becomes of a module that did not ship and that no key of the directory `keys` vouches for."""
+
     disabled: tuple[str, ...] = ()
+    signatures: Literal["off", "warn", "require"] = "warn"
+    keys: str = "/etc/innerwarden/keys"
 
 
 class RulesConfig(Section, frozen=True):
@@ -701,6 +705,8 @@ def _check(config: Config) -> list[str]:
         problems.append(
             f"responder.block_entries is {config.responder.block_entries}; it must lie in 1024..{1 << 22}"
         )
+    if not config.modules.keys.startswith("/"):
+        problems.append(f"modules.keys is {config.modules.keys!r}; it must be an absolute path")
     if not config.trust.directory.startswith("/"):
         problems.append(f"trust.directory is {config.trust.directory!r}; it must be an absolute path")
     problems += _check_notify(config.notify)

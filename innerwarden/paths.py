@@ -46,8 +46,9 @@ def modules_dirs() -> list[Path]:
 
 
 def yara_rules() -> list[Path]:
-    """YARA rule files: those of modules, then the operator's own below /etc/innerwarden/yara."""
-    modules = (path for place in modules_dirs() for path in sorted(place.glob("*/yara/*.yar")))
+    """YARA rule files: those that shipped, then the operator's own below /etc/innerwarden/yara. Modules of others have
+    none: whether they are on, whole and signed is not known where these are read."""
+    modules = (path for place in shipped_modules() for path in sorted(place.glob("*/yara/*.yar")))
     return [*modules, *sorted(SYSTEM_YARA.glob("*.yar"))]
 
 

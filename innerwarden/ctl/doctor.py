@@ -35,6 +35,9 @@ from innerwarden.ctl.responding import responder_checks
 from innerwarden.ctl.sources import Check, kernel_checks
 from innerwarden.errors import BpfError, UnavailableError
 from innerwarden.model.health import CollectorHealth, HookHealth, SensorHealth
+from innerwarden.modules import signature
+from innerwarden.modules.install import find as find_module
+from innerwarden.modules.state import read as read_switches
 from innerwarden.sensor.blind_spots import BlindSpot, declared
 from innerwarden.sensor.capabilities import Capability, probe
 
@@ -81,7 +84,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 def examine(data_dir: Path, config: Config) -> Diagnosis:
     """Checks of this machine and its kernel, then a positive control per source of the sensor on `data_dir`."""
     kernel = config.collectors.kernel.enabled
-    checks = [*(kernel_checks() if kernel else []), *_data_dir_checks(data_dir)]
+    checks = [*(kernel_checks() if kernel else []), *_data_dir_checks(data_dir), *_signature_checks(config)]
     checks += responder_checks(config, data_dir)
     capabilities = _capabilities() if kernel else ()
     report, report_age_s = sensor_health(data_dir)
@@ -232,6 +235,32 @@ def _data_dir_checks(data_dir: Path) -> list[Check]:
             remedy=f"Free at least {LOW_DISK_BYTES >> 20} MiB",
         )
     return [Check(name="data_dir", state="ok", detail=f"{data_dir} is writable"), room]
+
+
+def _signature_checks(config: Config) -> list[Check]:
+    """Of the modules that are on and did not ship; none where there are none, or signatures do not count."""
+    if config.modules.signatures == "off":
+        return []
+    checks = []
+    for module in sorted(read_switches(paths.module_state()).enabled):
+        there = find_module(module)
+        if there is None or there[1] or module in config.modules.disabled:
+            continue
+        verdict = signature.check(there[0], config.modules)
+        checks.append(_signature_check(module, verdict, required=config.modules.signatures == "require"))
+    return checks
+
+
+def _signature_check(module: str, verdict: signature.Verdict, *, required: bool) -> Check:
+    name = f"module {module}"
+    if verdict.signed_by is not None:
+        return Check(name=name, state="ok", detail=f"signed by {verdict.signed_by}")
+    remedy = f"See: innerwarden module verify {module}"
+    if required:
+        return Check(name=name, state="failed", detail=f"not loaded: {verdict.problem}", remedy=remedy)
+    if verdict.problem == signature.UNSIGNED:
+        return Check(name=name, state="ok", detail="not signed, and modules.signatures does not require it")
+    return Check(name=name, state="warning", detail=f"loaded, but {verdict.problem}", remedy=remedy)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from innerwarden.ctl.reading import locked_by
 from innerwarden.errors import ModuleError, UnavailableError, UsageError
 from innerwarden.model.health import ModulesHealth, read
 from innerwarden.modules import manifest as manifests
-from innerwarden.modules import ownership
+from innerwarden.modules import ownership, signature
 from innerwarden.modules import state as states
 from innerwarden.modules.install import find
 from innerwarden.modules.manifest import Manifest
@@ -53,6 +53,11 @@ def enable(module: str, config: Config, data_dir: Path) -> Switched:
         return _apply(module, state, state.with_shipped(module, on=True), data_dir, on=True)
     problems = [] if (unsafe := ownership.problems_of(directory)) else validate(directory.resolve())
     manifest, _ = manifests.read(directory)
+    if not unsafe and config.modules.signatures == "require":
+        verdict = signature.check(directory, config.modules)
+        problems += (
+            [f"{directory / signature.FILE}:1: {verdict.problem}"] if verdict.signed_by is None else []
+        )
     if not unsafe and manifest is not None:
         problems += _needs(directory, manifest, state, config)
     if unsafe or problems:

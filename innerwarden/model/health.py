@@ -98,13 +98,15 @@ class ModulesHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """`state`: stamp of the switches that the running set was loaded by (see modules.state.stamp_of).
 
     `refused_state`, `refused`: the stamp of the switches that were not taken over, and why; the running set stayed.
-    `problems`: what of the running set does not load. `swap_ms`: how long the last change held the sensor up.
+    `problems`: what of the running set does not load; `notices`: what was loaded all the same.
+    `swap_ms`: how long the last change held the sensor up.
     """
 
     state: str = ""
     refused_state: str = ""
     refused: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
     active: tuple[str, ...] = ()
     swaps: int = 0
     swap_ms: float = 0.0

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,13 +19,14 @@ from innerwarden.logs.recipe import Recipe
 from innerwarden.model.detector import Detector, DetectorSpec
 from innerwarden.model.severity import Severity
 from innerwarden.modules import manifest as manifests
-from innerwarden.modules import ownership
+from innerwarden.modules import ownership, signature
 from innerwarden.modules.apart.pool import Workers
 from innerwarden.modules.apart.protocol import Described, File
 from innerwarden.modules.manifest import Manifest
 from innerwarden.modules.native import NativeSpec, build, read_native
 from innerwarden.modules.python import PythonModule, check_parts, load_text
 from innerwarden.modules.recipes import Origin, read_recipe
+from innerwarden.modules.signature import Verdict
 from innerwarden.modules.state import ModuleState
 from innerwarden.rules.compiled import Compile, Saved, compile_or_load
 from innerwarden.rules.files import sources_below
@@ -84,6 +86,10 @@ class ModuleSet(msgspec.Struct, frozen=True, kw_only=True):
     """Python detectors that run in a worker: id -> module."""
     python_files: dict[str, PythonFile] = {}
     recipes: tuple[Recipe, ...] = ()
+    notices: tuple[str, ...] = ()
+    """`file:line: text` of what was loaded all the same."""
+    signed: dict[str, str | None] = {}
+    """Module that did not ship -> id of the trusted key that signed it, None without one; empty with signatures off."""
 
 
 class _Found(msgspec.Struct):
@@ -98,6 +104,8 @@ class _Found(msgspec.Struct):
     remote: dict[str, DetectorSpec]
     python_files: dict[str, PythonFile]
     recipes: list[Recipe]
+    notices: list[str] = []
+    signed: dict[str, str | None] = {}
 
 
 def trusted_python_dirs() -> tuple[Path, ...]:
@@ -133,8 +141,11 @@ def _find(
 ) -> _Found:
     trust = [path.resolve() for path in (trusted_python_dirs() if trusted is None else trusted)]
     problems: list[str] = []
+    signatures = config.modules.signatures if live is not None and live.owned else "off"
     shelves = [
-        root for root in directories if root.resolve() in trust or _is_safe(root / LISTS, live, problems)
+        root
+        for root in directories
+        if root.resolve() in trust or (signatures != "require" and _is_safe(root / LISTS, live, problems))
     ]
     found = _Found([], [], {}, {}, problems, Shelf(shelves), {}, {}, [])
     seen: set[str] = set()
@@ -156,7 +167,16 @@ def _find(
             ):
                 found.problems += unsafe
                 continue
-            _scan(directory, shipped, found, live)
+            verdict = None
+            if signatures != "off" and not shipped:
+                verdict = signature.check(directory, config.modules)
+                found.signed[directory.name] = verdict.signed_by
+                if verdict.signed_by is None:
+                    text = f"{directory / signature.FILE}:1: {verdict.problem}"
+                    (found.problems if signatures == "require" else found.notices).append(text)
+                    if signatures == "require":
+                        continue
+            _scan(_source_of(directory, shipped, verdict), found, live)
     if live is not None:
         found.problems += [
             f"{name}: is switched on but not installed; install it, or run: innerwarden module disable {name}"
@@ -198,23 +218,52 @@ def _scan_rules(directory: Path, found: _Found, live: Live | None) -> None:
         found.problems.append(f"{where}: {error}")
 
 
-def _scan(directory: Path, shipped: bool, found: _Found, live: Live | None) -> None:
-    manifest, problems = manifests.read(directory)
+class _Source(msgspec.Struct, frozen=True):
+    """One module's files: as they lie on the disk, or the very bytes that a signature was compared with."""
+
+    directory: Path
+    shipped: bool
+    held: dict[Path, bytes] | None = None
+
+    def text(self, path: Path) -> str:
+        if self.held is None:
+            return manifests.on_disk(path)
+        if path not in self.held:
+            raise FileNotFoundError(errno.ENOENT, "it was not there when the signature was verified")
+        return self.held[path].decode("utf-8")
+
+    def files(self, part: str, suffixes: tuple[str, ...]) -> list[Path]:
+        """Of one folder, in order."""
+        place = self.directory / part
+        there = place.glob("*") if self.held is None else (path for path in self.held if path.parent == place)
+        return sorted(path for path in there if path.suffix in suffixes)
+
+
+def _source_of(directory: Path, shipped: bool, verdict: Verdict | None) -> _Source:
+    if verdict is None or verdict.signed_by is None:
+        return _Source(directory, shipped)
+    return _Source(directory, shipped, {directory / name: data for name, data in verdict.files.items()})
+
+
+def _scan(source: _Source, found: _Found, live: Live | None) -> None:
+    directory = source.directory
+    manifest, problems = manifests.read(directory, source.text)
     found.problems += problems
     if manifest is None:
         return
+    if source.held is not None:
+        lists = {path.name: data for path, data in source.held.items() if path.parent == directory / LISTS}
+        found.shelf.hold(directory, lists)
     found.modules.append(Module(directory=str(directory), manifest=manifest))
     module, present = manifest.module.id, set()
     others: list[File] = []
-    for path in sorted((directory / "detectors").glob("*")):
-        if path.suffix not in (".yml", ".py", ".toml"):
-            continue
+    for path in source.files("detectors", (".yml", ".py", ".toml")):
         present.add(path.stem)
         try:
-            if path.suffix == ".py" and not shipped and live is not None:
-                others.append(File(str(path), path.stem, path.read_text("utf-8")))
+            if path.suffix == ".py" and not source.shipped and live is not None:
+                others.append(File(str(path), path.stem, source.text(path)))
             else:
-                _read(path, module, shipped, found, live)
+                _read(path, source, module, found, live)
         except (InnerWardenError, OSError, UnicodeDecodeError) as error:
             found.problems.append(
                 f"{path}:1: {error}" if isinstance(error, OSError | ValueError) else str(error)
@@ -222,33 +271,33 @@ def _scan(directory: Path, shipped: bool, found: _Found, live: Live | None) -> N
     if others and live is not None:
         for file, described in zip(others, live.workers.prepare(module, others), strict=True):
             _describe(file, described, module, found)
-    _compare(directory, "detectors", set(manifest.provides.detectors), present, found)
-    _scan_recipes(directory, manifest, shipped, found)
+    _compare(source, "detectors", set(manifest.provides.detectors), present, found)
+    _scan_recipes(source, manifest, found)
 
 
-def _compare(directory: Path, part: str, named: set[str], present: set[str], found: _Found) -> None:
+def _compare(source: _Source, part: str, named: set[str], present: set[str], found: _Found) -> None:
     """What module.toml names and what lies in the folder of that name are the same."""
-    where = directory / manifests.FILE
-    line = manifests.line_of(where.read_text("utf-8"), part)
+    where = source.directory / manifests.FILE
+    line = manifests.line_of(source.text(where), part)
     for name in sorted(named ^ present):
         how = "is named but has no file in" if name not in present else "is not named, but lies in"
         found.problems.append(f"{where}:{line}: provides.{part}: {name} {how} {part}/")
 
 
-def _scan_recipes(directory: Path, manifest: Manifest, shipped: bool, found: _Found) -> None:
-    files = sorted((directory / "collectors").glob("*.toml"))
+def _scan_recipes(source: _Source, manifest: Manifest, found: _Found) -> None:
+    files = source.files("collectors", (".toml",))
     for path in files:
         origin = Origin(
             module=manifest.module.id,
-            shipped=shipped,
+            shipped=source.shipped,
             allowed_commands=manifest.security.allowed_commands,
             taken=frozenset({*CollectorsConfig.__struct_fields__, *(one.recipe.id for one in found.recipes)}),
         )
         try:
-            found.recipes.append(read_recipe(path, origin))
+            found.recipes.append(read_recipe(path, origin, source.text))
         except ModuleError as error:
             found.problems += error.problems
-    _compare(directory, "collectors", set(manifest.provides.collectors), {path.stem for path in files}, found)
+    _compare(source, "collectors", set(manifest.provides.collectors), {path.stem for path in files}, found)
 
 
 def _describe(file: File, described: Described, module: str, found: _Found) -> None:
@@ -277,16 +326,16 @@ def _prefilter(path: str, spec: DetectorSpec, text: str | None, shelf: Shelf) ->
     )
 
 
-def _read(path: Path, module: str, shipped: bool, found: _Found, live: Live | None) -> None:
-    text = path.read_text("utf-8")
+def _read(path: Path, source: _Source, module: str, found: _Found, live: Live | None) -> None:
+    text = source.text(path)
     if path.suffix == ".yml":
         lists = found.shelf.of(text, path.parent.parent)
         found.sources.append(
             RuleSource(name=str(path), stem=path.stem, text=text, module=module, lists=lists)
         )
     elif path.suffix == ".toml":
-        found.natives[path.stem] = read_native(path, module)
-    elif not shipped:
+        found.natives[path.stem] = read_native(path, module, source.text)
+    elif not source.shipped:
         found.problems.append(
             f"{path}:1: Python of a module that did not come with the product is not run inside the sensor, only in "
             "a worker of its own, and there is none here"
@@ -356,6 +405,8 @@ def _assemble(found: _Found, saved: Saved, config: Config, before: ModuleSet | N
         remote={name: spec.module for name, spec in specs.items() if name in found.remote},
         python_files=found.python_files,
         recipes=tuple(found.recipes),
+        notices=tuple(found.notices),
+        signed=found.signed,
     )
 
 

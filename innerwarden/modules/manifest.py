@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,8 @@ import msgspec
 from innerwarden.unreadable import toml
 
 FILE = "module.toml"
+#: The text of a file; raises OSError or UnicodeDecodeError.
+Read = Callable[[Path], str]
 KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 SNAKE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -81,11 +84,15 @@ class Manifest(Table, frozen=True):
     preflights: tuple[Preflight, ...] = ()
 
 
-def read(directory: Path) -> tuple[Manifest | None, list[str]]:
+def on_disk(path: Path) -> str:
+    return path.read_text("utf-8")
+
+
+def read(directory: Path, text_of: Read = on_disk) -> tuple[Manifest | None, list[str]]:
     """The manifest of one module directory and every problem with it, as `file:line: text`."""
     path = directory / FILE
     try:
-        text = path.read_text("utf-8")
+        text = text_of(path)
         tree = toml(text)
     except (OSError, UnicodeDecodeError) as error:
         return None, [f"{path}:1: cannot be read: {error}"]

@@ -11,7 +11,7 @@ from innerwarden_core import NATIVE_DETECTORS, NativeDetector
 
 from innerwarden.errors import RuleError
 from innerwarden.model.detector import DetectorSpec, check_templates
-from innerwarden.modules.manifest import line_of, toml_line
+from innerwarden.modules.manifest import Read, line_of, on_disk, toml_line
 from innerwarden.unreadable import toml
 
 #: The engine's parameter that the spec says as `cooldown_s`.
@@ -23,10 +23,10 @@ class NativeSpec(msgspec.Struct, frozen=True, kw_only=True):
     spec: DetectorSpec
 
 
-def read_native(path: Path, module: str) -> NativeSpec:
+def read_native(path: Path, module: str, text_of: Read = on_disk) -> NativeSpec:
     """Raises RuleError with file and line. Parameters that the file leaves out take the code's defaults."""
     try:
-        text = path.read_text("utf-8")
+        text = text_of(path)
         tree = toml(text)
     except (OSError, UnicodeDecodeError) as error:
         raise RuleError(f"{path}:1: cannot be read: {error}", "Make it a UTF-8 text file") from error

@@ -61,7 +61,7 @@ def of_directory(directory: Path) -> Package:
         found = path.lstat()
         if stat.S_ISDIR(found.st_mode):
             continue
-        wrong = _wrong_name(str(relative)) or _wrong_file(found)
+        wrong = _wrong_name(str(relative)) or _wrong_file(found) or _too_large(found.st_size)
         if wrong:
             problems.append(f"{path}:1: {wrong}")
             continue
@@ -84,6 +84,10 @@ def _wrong_file(found: os.stat_result) -> str:
     if found.st_mode & (stat.S_ISUID | stat.S_ISGID):
         return "has a set-user-id or set-group-id bit; run: chmod ug-s on it"
     return ""
+
+
+def _too_large(size: int) -> str:
+    return f"{size} bytes are more than {MAX_FILE_BYTES}" if size > MAX_FILE_BYTES else ""
 
 
 def _wrong_name(name: str) -> str:

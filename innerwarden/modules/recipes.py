@@ -14,7 +14,7 @@ import msgspec
 from innerwarden.errors import ModuleError
 from innerwarden.logs.json_path import JsonPath
 from innerwarden.logs.recipe import MEMBERS, TIME_FORMATS, Recipe
-from innerwarden.modules.manifest import SNAKE, toml_line
+from innerwarden.modules.manifest import SNAKE, Read, on_disk, toml_line
 from innerwarden.rules.pipeline import suggest
 from innerwarden.unreadable import toml
 
@@ -44,10 +44,10 @@ class Origin(msgspec.Struct, frozen=True):
     taken: frozenset[str] = frozenset()
 
 
-def read_recipe(path: Path, origin: Origin) -> Recipe:
+def read_recipe(path: Path, origin: Origin, text_of: Read = on_disk) -> Recipe:
     """Raises ModuleError with every problem as `file:line: text`."""
     try:
-        text = path.read_text("utf-8")
+        text = text_of(path)
         tree = toml(text)
     except tomllib.TOMLDecodeError as error:
         raise ModuleError("a recipe cannot be read", [f"{path}:{toml_line(error)}: {error}"]) from error

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -36,11 +37,18 @@ def read_list(path: Path) -> ValueList:
     """Raises RuleError with `file:line` and every problem of the file."""
     try:
         with path.open("rb") as file:
-            raw = file.read(MAX_FILE_BYTES + 1)
+            return parse_list(path, file.read(MAX_FILE_BYTES + 1))
+    except OSError as error:
+        raise RuleError(f"{path}:1: the list cannot be read: {error}", "Make it a UTF-8 text file") from error
+
+
+def parse_list(path: Path, raw: bytes) -> ValueList:
+    """The same of bytes that were read from `path`."""
+    try:
         if len(raw) > MAX_FILE_BYTES:
             raise RuleError(f"{path}:1: the list is larger than {MAX_FILE_BYTES} bytes", "Split it")
         text = raw.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise RuleError(f"{path}:1: the list cannot be read: {error}", "Make it a UTF-8 text file") from error
     values: dict[str, int] = {}
     problems: list[tuple[int, str]] = []
@@ -82,6 +90,7 @@ class Shelf:
     def __init__(self, roots: Sequence[Path]) -> None:
         self._roots = tuple(roots)
         self._read: dict[Path, ValueList | None] = {}
+        self._held: set[Path] = set()
         self.problems: list[str] = []
         """Lists that were wanted and refused."""
 
@@ -94,19 +103,27 @@ class Shelf:
         found = (self._first(name, places) for name in sorted(set(NAME.findall(text))))
         return tuple(one for one in found if one is not None)
 
+    def hold(self, module: Path, lists: dict[str, bytes]) -> None:
+        """The lists of a module's directory, by file name: no other of it is looked at."""
+        place = module / DIRECTORY
+        self._held.add(place)
+        for name, raw in lists.items():
+            path = place / name
+            self._read[path] = self._parsed(partial(parse_list, path, raw))
+
     def _first(self, name: str, places: Sequence[Path]) -> ValueList | None:
         for place in places:
             path = place / f"{name}{SUFFIX}"
             if path not in self._read:
-                if not path.is_file():
+                if place in self._held or not path.is_file():
                     continue
-                self._read[path] = self._get(path)
+                self._read[path] = self._parsed(partial(read_list, path))
             return self._read[path]
         return None
 
-    def _get(self, path: Path) -> ValueList | None:
+    def _parsed(self, read: Callable[[], ValueList]) -> ValueList | None:
         try:
-            return read_list(path)
+            return read()
         except InnerWardenError as error:
             self.problems.append(str(error))
             return None

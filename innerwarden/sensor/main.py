@@ -82,6 +82,8 @@ class Sensor:
         self._audit_readers = Readers(self.modules.compiled_rules, *AUDIT_TYPE)
         for problem in self.modules.problems:
             logger.warning("not loaded %s", problem)
+        for notice in self.modules.notices:
+            logger.warning("loaded all the same %s", notice)
         self.threat_lists = ThreatLists(config.threat_lists, self.engine)
         self.losses = LossLedger()
         self.host = DetectionHost(

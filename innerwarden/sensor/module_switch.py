@@ -186,6 +186,7 @@ class ModuleSwitch:
             refused_state=self._refused[0],
             refused=self._refused[1],
             problems=self.current.problems,
+            notices=self.current.notices,
             active=tuple(module.id for module in self.current.modules),
             swaps=self._swaps,
             swap_ms=round(self._swap_ms, 2),

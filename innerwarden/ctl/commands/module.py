@@ -285,6 +285,82 @@ def remove(module: Id, json: Json = False) -> None:
         print(shown(f"{module} is removed"))
 
 
+@group.command("keygen")
+def keygen(
+    file: Annotated[Path, typer.Argument(help="The private key to write; FILE.pub becomes the public one.")],
+    json: Json = False,
+) -> None:
+    """Make an Ed25519 key to sign modules with. Nothing is overwritten."""
+    import os
+
+    from innerwarden.libbpf.libcrypto import KEY_BYTES, public_of
+    from innerwarden.modules import keys
+
+    seed = os.urandom(KEY_BYTES)
+    public = public_of(seed)
+    public_file = file.with_name(f"{file.name}.pub")
+    keys.write_new(file, keys.private_pem(seed), 0o600)
+    keys.write_new(public_file, keys.public_pem(public), 0o644)
+    if json:
+        emit_json("module keygen", {"key": keys.id_of(public), "file": str(file), "public": str(public_file)})
+    else:
+        print(shown(f"{keys.id_of(public)}  {file}"))
+        note(f"who trusts it puts {public_file} into the directory modules.keys, with the ending .pem")
+
+
+@group.command("sign")
+def sign(
+    directory: Directory,
+    key: Annotated[Path, typer.Option("--key", help="The private key, made by keygen.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Write module.sig: a signature over every file of the module. Sign before you pack it."""
+    from innerwarden.modules import keys, signature
+    from innerwarden.modules.package import of_directory
+
+    directory = _existing(directory)
+    made = signature.sign(of_directory(directory), keys.read_private(key))
+    _write(directory / signature.FILE, made)
+    if json:
+        emit_json("module sign", {"directory": str(directory), "file": str(directory / signature.FILE)})
+    else:
+        print(shown(str(directory / signature.FILE)))
+
+
+@group.command("verify")
+def verify(
+    source: Annotated[
+        str, typer.Argument(help="A package, a module's directory, or an installed module's id.")
+    ],
+    key: Annotated[
+        Path | None, typer.Option("--key", help="A public key, in place of the trusted ones.")
+    ] = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Say which trusted key signed it, or what is wrong (exit code 1)."""
+    from innerwarden.config import load
+    from innerwarden.modules import keys, signature
+    from innerwarden.modules.install import find, read_source
+
+    there = find(source)
+    package = read_source(there[0] if there else Path(source))
+    if key is not None:
+        public = keys.read_public(key)
+        trusted = {keys.id_of(public): public}
+    else:
+        trusted = keys.trusted(Path(load(config).modules.keys))
+    verdict = signature.judge(package, trusted)
+    module = package.contents.id
+    if json:
+        emit_json("module verify", {"id": module, "signed_by": verdict.signed_by, "problem": verdict.problem})
+    elif verdict.signed_by is not None:
+        print(shown(f"{module} {package.contents.version} is signed by {verdict.signed_by}"))
+    else:
+        print(shown(f"{module}: {verdict.problem}"))
+    raise typer.Exit(0 if verdict.signed_by is not None else 1)
+
+
 def _located(problem: str) -> Located:
     found = re.match(r"(.+?):(\d+): (.*)", problem, re.DOTALL)
     if found is None:

@@ -14,7 +14,7 @@ from innerwarden.ctl.output import bytes_text, emit_json, note, shown, table
 if TYPE_CHECKING:
     from innerwarden.agent.state.rows import Funnel
     from innerwarden.ctl.health import Status
-    from innerwarden.model.health import WorkerHealth
+    from innerwarden.model.health import ModulesHealth, WorkerHealth
 
 
 def register(app: typer.Typer) -> None:
@@ -51,8 +51,7 @@ def _print(found: Status) -> None:
             note(f"detector {one.id} is disabled: {one.reason}")
         for worker in health.modules.workers:
             print(_worker(worker))
-        for problem in (*health.modules.problems, *health.modules.refused):
-            note(f"not loaded: {problem}")
+        _print_modules(health.modules)
         busiest = sorted(health.totals.items(), key=lambda item: -item[1])
         kinds = [(kind, f"{health.rates.get(kind, 0.0):.1f}", str(total)) for kind, total in busiest]
         if kinds:
@@ -109,6 +108,13 @@ def print_funnel(funnel: Funnel) -> None:
         f"done       {funnel.proposed} proposed ({funnel.open_proposals} wait), {funnel.ordered} ordered,"
         f" {funnel.executed} executed ({funnel.in_effect} in effect), {funnel.dry_run} dry runs"
     )
+
+
+def _print_modules(modules: ModulesHealth) -> None:
+    for problem in (*modules.problems, *modules.refused):
+        note(f"not loaded: {problem}")
+    for notice in modules.notices:
+        note(f"loaded all the same: {notice}")
 
 
 def _worker(worker: WorkerHealth) -> str:
