@@ -67,6 +67,10 @@ lock: ## write requirements/*.lock from pyproject.toml (ARGS=--upgrade: the newe
 	@mkdir -p build
 	@.ci/lock $(ARGS)
 
+sbom: ## write build/sbom.cdx.json: the parts of the product, their digests and licences
+	@.ci/setup build
+	@$(PY) -m tests.sbom build/sbom.cdx.json
+
 bpf: ## rebuild the kernel object (installs clang-14 and bpftool when missing)
 	@.ci/setup bpf
 	@PATH="$$PATH:/usr/sbin" $(MAKE) -C bpf
