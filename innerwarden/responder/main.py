@@ -115,7 +115,8 @@ def private_directory(data_dir: Path) -> Path:
     """The responder's own directory, which nobody else can change. Raises UnavailableError when somebody could."""
     directory = paths.responder(data_dir)
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.parent.mkdir(mode=0o750, parents=True, exist_ok=True)  # of a parent mkdir masks nothing
+        directory.mkdir(mode=0o700, exist_ok=True)
         doubt = who_else_writes(str(directory.resolve()), sticky=True, owner=os.geteuid())
     except OSError as error:
         raise UnavailableError(f"{directory} cannot be used: {error.strerror}", "Run as root") from error

@@ -149,13 +149,22 @@ class Server:
         client.link.close()
 
 
+def _make_directory(path: Path) -> None:
+    """For root and the agent's group. Raises OSError."""
+    if path.is_dir():
+        return
+    path.mkdir(mode=0o750, parents=True, exist_ok=True)
+    with suppress(KeyError):
+        os.chown(path, -1, grp.getgrnam(AGENT).gr_gid)
+
+
 def _listen(path: Path) -> socket.socket:
     """A socket that only its group may open. Raises UnavailableError when another responder has it."""
     if len(os.fsencode(path)) > MAX_PATH:
         raise UnavailableError(f"{path} is too long for a socket", "Set responder.socket to a shorter path")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
     try:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _make_directory(path.parent)
         _remove_stale(path)
         before = os.umask(0o177)
         try:
