@@ -13,9 +13,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from innerwarden import paths
 from innerwarden.model.verb import BlockAddress
 from innerwarden.responder import journal as module
 from innerwarden.responder.journal import Entry, Journal, JournalError
+from innerwarden.responder.main import JOURNAL, has_live
 from innerwarden.responder.moments import Begin
 from tests.unit.responder.support import Time
 
@@ -186,3 +188,18 @@ def test_what_an_interrupted_replacement_left_is_no_obstacle(path: Path, time: T
     left.write_bytes(b"half")
     assert len(reopened(path, time, journal).live()) == 1
     assert not left.exists()
+
+
+def test_a_journal_without_anything_live_needs_no_responder(tmp_path: Path, time: Time) -> None:
+    assert not has_live(tmp_path)
+    assert not (tmp_path / "responder").exists(), "asking makes nothing"
+    place = paths.responder(tmp_path)
+    place.mkdir(mode=0o700)
+    journal = Journal(place / JOURNAL, time.clock())
+    journal.write(entry(time, state="undone", ended=Begin.now(time.clock())))
+    journal.close()
+    assert not has_live(tmp_path)
+    journal = Journal(place / JOURNAL, time.clock())
+    journal.write(entry(time, 2))
+    journal.close()
+    assert has_live(tmp_path)
