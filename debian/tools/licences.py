@@ -39,8 +39,12 @@ def _texts(info: Path) -> list[Path]:
 
 
 def _called(metadata: Message) -> str:
-    classifiers = [c.rpartition(" :: ")[2] for c in metadata.get_all("Classifier", []) if c.startswith("License")]
-    said = metadata["License-Expression"] or ", ".join(classifiers) or (metadata["License"] or "").split("\n")[0]
+    classifiers = [
+        c.rpartition(" :: ")[2] for c in metadata.get_all("Classifier", []) if c.startswith("License")
+    ]
+    said = (
+        metadata["License-Expression"] or ", ".join(classifiers) or (metadata["License"] or "").split("\n")[0]
+    )
     return said or "see the text"
 
 
@@ -64,4 +68,4 @@ def _folded(text: str) -> list[str]:
 
 if __name__ == "__main__":
     for stanza in stanzas(Path(sys.argv[1])):
-        print(f"\n{stanza}")
+        sys.stdout.write(f"\n{stanza}\n")

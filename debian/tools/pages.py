@@ -33,7 +33,9 @@ def escape(text: str) -> str:
 def inline(text: str) -> str:
     """One line of Markdown."""
     parts = re.split(r"(`[^`]+`|\*\*[^*]+\*\*)", re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", text))
-    out = [f"\\fB{escape(part.strip('`*'))}\\fR" if part[:1] in "`*" and part else escape(part) for part in parts]
+    out = [
+        f"\\fB{escape(part.strip('`*'))}\\fR" if part[:1] in "`*" and part else escape(part) for part in parts
+    ]
     return "".join(out)
 
 
@@ -73,7 +75,10 @@ def _options(command: Any) -> list[Any]:
 
 
 def _metavar(argument: Any) -> str:
-    return str(argument.metavar or (f"{argument.name.upper()}" if argument.required else f"[{argument.name.upper()}]"))
+    return str(
+        argument.metavar
+        or (f"{argument.name.upper()}" if argument.required else f"[{argument.name.upper()}]")
+    )
 
 
 def first_sentence(command: Any) -> str:
@@ -105,12 +110,22 @@ def main_page(root: Any, commands: dict[str, Any]) -> list[str]:
         lines += [".TP", f"\\fI{escape(path)}\\fR", escape(about)]
     groups = [name for name, command in commands.items() if hasattr(command, "commands")]
     lines += [".SH EXIT STATUS", escape(EPILOG), ".SH SEE ALSO"]
-    return [*lines, ", ".join([*(f"\\fBinnerwarden\\-{g}\\fR(1)" for g in groups), "\\fBinnerwarden.toml\\fR(5)"]), ""]
+    return [
+        *lines,
+        ", ".join([*(f"\\fBinnerwarden\\-{g}\\fR(1)" for g in groups), "\\fBinnerwarden.toml\\fR(5)"]),
+        "",
+    ]
 
 
 def group_page(name: str, group: Any) -> list[str]:
     lines = heading(f"innerwarden-{name}", 1, first_sentence(group))
-    lines += [".SH SYNOPSIS", usage(f"innerwarden {name}", group), ".SH DESCRIPTION", *described(group), ".SH COMMANDS"]
+    lines += [
+        ".SH SYNOPSIS",
+        usage(f"innerwarden {name}", group),
+        ".SH DESCRIPTION",
+        *described(group),
+        ".SH COMMANDS",
+    ]
     for each, command in sorted(group.commands.items()):
         lines += [".SS " + usage(f"innerwarden {name} {each}", command), *described(command)]
     return [*lines, ".SH EXIT STATUS", escape(EPILOG), ".SH SEE ALSO", "\\fBinnerwarden\\fR(1)", ""]
