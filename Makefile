@@ -96,6 +96,14 @@ heap-budget: ## memory of sensor and agent under load, and that it is flat (ARGS
 	@.ci/setup bench
 	@$(PY) -m bench.heap $(ARGS)
 
+deb: ## build the Debian package of this release into dist/
+	@.ci/setup deb
+	@debian/tools/package
+
+deb-check: deb ## lintian, piuparts (as root), and whether a second build elsewhere gives the same bytes
+	@.ci/setup debcheck
+	@debian/tools/check-package
+
 dev: ## a checkout to work in: everything that test and check need, then what to do next
 	@.ci/setup test
 	@echo "ready. Run the product: make run   tests: make test   before a commit: make check"
