@@ -13,13 +13,10 @@ from tests.installed.packages import LEFT_OVER, PREVIOUS_VERSION, Disk
 
 UNITS = ("innerwarden-sensor", "innerwarden-agent")
 OURS, ATTACKER, NEIGHBOUR, BLOCKED_BY_HAND = "198.51.100.1", "198.51.100.66", "198.51.100.67", "203.0.113.9"
+APT_S = 600.0
 #: The operator's own words: they must outlive an upgrade.
 CONFIG = "/etc/innerwarden/config.toml"
-CONFIG_TEXT = """
-[responder]
-enabled = true
-dry_run = false
-"""
+SWITCHES = f"sed -i 's/^enabled = false$/enabled = true/; s/^dry_run = true$/dry_run = false/' {CONFIG}"
 RULE = "/etc/innerwarden/triage.d/guessing.toml"
 RULE_TEXT = """
 [[rule]]
@@ -80,7 +77,7 @@ class Check(NamedTuple):
 
 
 def _prepare(run: Run) -> str:
-    run.guest.do("mount -o ro /dev/vdb /srv/packages && apt-get update -q", 120)
+    run.guest.do("mount -o ro /dev/vdb /srv/packages && apt-get update -q", APT_S)
     run.guest.do(NETWORK)
     run.before = traces.look(run.guest)
     return f"{len(run.before.found['file'])} files, {len(run.before.found['unit'])} units"
@@ -88,7 +85,7 @@ def _prepare(run: Run) -> str:
 
 def _install(run: Run, package: str) -> str:
     text = run.guest.do(
-        f"cd /srv/packages && DEBIAN_FRONTEND=noninteractive apt-get install -y ./{package}", 240
+        f"cd /srv/packages && DEBIAN_FRONTEND=noninteractive apt-get install -y ./{package}", APT_S
     )
     lines = [line for line in text.splitlines() if line.startswith("Setting up ")]
     return f"{len(lines)} packages set up"
@@ -162,9 +159,8 @@ def _shell_is_told(run: Run) -> str:
 
 def _configure(run: Run) -> str:
     run.guest.do(
-        f"cat >>{CONFIG} <<'END'{CONFIG_TEXT}END\n"
-        f"mkdir -p {RULE.rpartition('/')[0]}\ncat >{RULE} <<'END'{RULE_TEXT}END\n"
-        "innerwarden config check"
+        f"{SWITCHES}\nmkdir -p {RULE.rpartition('/')[0]}\ncat >{RULE} <<'END'{RULE_TEXT}END\n"
+        f"grep -q '^enabled = true$' {CONFIG} && grep -q '^dry_run = false$' {CONFIG} && innerwarden config check"
     )
     run.token = run.guest.cli("dashboard", "token")["token"]
     run.known = {row["incident_id"] for row in run.guest.incidents()}
@@ -188,7 +184,7 @@ def _state_kept(run: Run) -> str:
     now = {row["incident_id"] for row in run.guest.incidents()}
     if lost := run.known - now:
         raise CheckError(f"lost in the upgrade: {', '.join(sorted(lost))}")
-    run.guest.do(f"tail -n 3 {CONFIG} | grep -q 'dry_run = false' && grep -q auto_execute {RULE}")
+    run.guest.do(f"grep -q '^dry_run = false$' {CONFIG} && grep -q auto_execute {RULE}")
     _answers(run)
     return f"{len(run.known)} incidents, the token, configuration and rule"
 
@@ -208,7 +204,7 @@ def _doctor(run: Run) -> str:
             raise CheckError("; ".join(wrong + blind) or "no source at all")
         return f"{sum(p['result'] == 'working' for p in found['proofs'])} of {len(found['proofs'])} sources proven"
 
-    return run.guest.wait_for("healthy doctor", healthy, 60)
+    return run.guest.wait_for("healthy doctor", healthy)
 
 
 def _answers(run: Run) -> str:
@@ -234,7 +230,7 @@ def _reaches(run: Run, source: str) -> bool:
 def _guessing(run: Run) -> str:
     if not _reaches(run, ATTACKER):
         raise CheckError("the attacker does not reach sshd at the beginning")
-    said = run.guest.run(GUESSING, 120)
+    said = run.guest.run(GUESSING)
     if "Permission denied" not in said.text and "Connection" not in said.text:
         raise CheckError(f"nobody guessed: {said.text}")
     return run.guest.wait_for_incident("ssh_bruteforce", ATTACKER)
@@ -296,7 +292,7 @@ def _still_blocked(run: Run) -> str:
 
 def _undone(run: Run) -> str:
     run.guest.cli("undo", run.block)
-    run.guest.wait_for("way in after the undo", lambda: True if _reaches(run, ATTACKER) else None, 30)
+    run.guest.wait_for("way in after the undo", lambda: True if _reaches(run, ATTACKER) else None)
     return f"{ATTACKER} reaches sshd again"
 
 
@@ -305,7 +301,7 @@ def _remove(run: Run) -> str:
     run.guest.cli("block", BLOCKED_BY_HAND)
     if BLOCKED_BY_HAND not in run.guest.do("nft list ruleset"):
         raise CheckError(f"{BLOCKED_BY_HAND} is not in the packet filter")
-    run.guest.do("DEBIAN_FRONTEND=noninteractive apt-get remove -y innerwarden", 120)
+    run.guest.do("DEBIAN_FRONTEND=noninteractive apt-get remove -y innerwarden", APT_S)
     rules = run.guest.do("nft list ruleset")
     alive = run.guest.run("pgrep -af innerwarden").text.strip()
     if "innerwarden" in rules or alive:
@@ -315,7 +311,7 @@ def _remove(run: Run) -> str:
 
 
 def _purge(run: Run) -> str:
-    run.guest.do("DEBIAN_FRONTEND=noninteractive apt-get purge -y innerwarden", 120)
+    run.guest.do("DEBIAN_FRONTEND=noninteractive apt-get purge -y innerwarden", APT_S)
     run.guest.do("systemctl reset-failed")
     assert run.before is not None
     left = traces.left_behind(run.before, traces.look(run.guest))

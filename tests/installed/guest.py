@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 from tests.installed.machine import Answer, Machine
 
-#: Everything in an emulated guest takes five to twenty times as long.
-COMMAND_S = 60.0
+#: Everything in an emulated guest takes five to twenty times as long, and the host may have other work.
+COMMAND_S = 180.0
+WAIT_S = 180.0
 POLL_S = 1.0
 Found = TypeVar("Found")
 
@@ -48,7 +49,7 @@ class Guest:
             raise CheckError(f"{command} printed no JSON: {_end(text)}")
         return json.loads(line)["data"]
 
-    def wait_for(self, what: str, look: Callable[[], Found | None], limit_s: float = 90.0) -> Found:
+    def wait_for(self, what: str, look: Callable[[], Found | None], limit_s: float = WAIT_S) -> Found:
         """The first answer of `look` that is not None. A look that cannot be done yet is no answer."""
         until = time.monotonic() + limit_s
         last = ""

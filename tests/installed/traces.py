@@ -50,7 +50,7 @@ def look(guest: Guest) -> Traces:
     script = "\n".join(
         f"echo '{_MARK}{kind}'\n{{ {command}; }} 2>/dev/null" for kind, command in LISTS.items()
     )
-    text = guest.do(f"{script}\necho '{_MARK}owned'\ncat /var/lib/dpkg/info/*.list", 120)
+    text = guest.do(f"{script}\necho '{_MARK}owned'\ncat /var/lib/dpkg/info/*.list")
     found: dict[str, list[str]] = {}
     for part in text.split(_MARK)[1:]:
         kind, _, lines = part.partition("\n")
