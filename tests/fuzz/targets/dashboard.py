@@ -140,7 +140,7 @@ def _seeds() -> Iterator[bytes]:
     )
     yield framed(1, [b"/login", b'{"token": "x"}', b"\3application/json"])
     form = b"\3application/x-www-form-urlencoded"
-    yield framed(WITH_TOKEN | 1, [b"/act/block", b"address=1.2.3.4&ttl_s=60", form])
+    yield framed(WITH_TOKEN | 1, [b"/act/block", b"address=1.2.3.4&ttl_s=60", form, b"\2same-origin"])
     yield framed(0, [b"/static/app.js", b"", b"\7bytes=0-10"])
 
 
