@@ -38,7 +38,8 @@ def main() -> None:
         judge = bounded(target, target.make())
     options = [
         f"-max_total_time={seconds}",
-        "-timeout=25",
+        "-timeout=60",  # of a hang; what is slow is judged by its processor time
+        "-report_slow_units=3600",
         "-rss_limit_mb=3000",
         f"-max_len={target.max_bytes}",
         f"-artifact_prefix={directory}/fault-",
