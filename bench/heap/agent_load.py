@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import http.client
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,12 +123,19 @@ class Load:
         with Reader(paths.state_db(self._data_dir)) as reader:
             return reader.counters().get("incidents", 0) >= self.findings and not reader.funnel().waiting
 
+    def _ask(self, path: str) -> None:
+        """Again where the server let go of a connection that was quiet for half a minute."""
+        try:
+            self._visitor.read_ms(path)
+        except (http.client.RemoteDisconnected, ConnectionError):
+            self._visitor.read_ms(path)
+
     def _browse(self) -> None:
         for _ in range(self._pulses):
-            self._visitor.read_ms(PULSE)
+            self._ask(PULSE)
         with Reader(paths.state_db(self._data_dir)) as reader:
             newest = [f"/incident/{row.incident_id}" for row in reader.incidents(limit=2)]
         places = [*VIEWS, *API, *newest, *(f"/api/v1{path}" for path in newest)]
         for number in range(self._pages):
-            self._visitor.read_ms(places[number % len(places)])
+            self._ask(places[number % len(places)])
         self.asked += self._pulses + self._pages

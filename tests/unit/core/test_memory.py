@@ -77,7 +77,9 @@ def test_what_was_freed_goes_back() -> None:
     )
     kib = {
         how: int(
-            subprocess.run([sys.executable, "-c", grown, how], capture_output=True, text=True, check=True).stdout
+            subprocess.run(
+                [sys.executable, "-c", grown, how], capture_output=True, text=True, check=True
+            ).stdout
         )
         for how in ("limited", "as it comes")
     }
