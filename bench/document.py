@@ -49,9 +49,9 @@ def results_table(rows: Sequence[Row]) -> str:
     words = {True: "met", False: "**missed**", None: "–"}
     for row in rows:
         ratio = "–" if row["ratio"] is None else f"{row['ratio']:.3g} ×"
-        spread = "–" if row["spread"] is None else f"{row['spread']:.0%}"
-        if row.get("rounds"):
-            spread += f" of {row['rounds']}"
+        parts = ["" if row["spread"] is None else f"{row['spread']:.0%}"]
+        parts.append(f"of {row['rounds']}" if row.get("rounds") else "")
+        spread = " ".join(part for part in parts if part) or "–"
         cells = (
             str(row["row"]),
             _cell(row["what"]),
@@ -220,12 +220,17 @@ def between(page: str) -> str:
     return found[1]
 
 
+def renewed(page: str, text: str) -> str:
+    """The page with other text between its markers; raises ValueError without them."""
+    before = f"{BEGIN}\n{between(page)}{END}"
+    return page.replace(before, f"{BEGIN}\n{text}{END}")
+
+
 def write(run: Run) -> None:
-    page = PAGE.read_text()
-    PAGE.write_text(page.replace(between(page), generated(run) + "\n"))
+    PAGE.write_text(renewed(PAGE.read_text(), generated(run) + "\n"))
     PICTURES.mkdir(exist_ok=True)
     drawn = pictures(run)
-    for old in set(path.name for path in PICTURES.glob("*.svg")) - set(drawn):
+    for old in {path.name for path in PICTURES.glob("*.svg")} - set(drawn):
         (PICTURES / old).unlink()
     for name, text in drawn.items():
         Path(PICTURES / name).write_text(text)

@@ -33,6 +33,13 @@ def test_a_page_without_markers_is_refused() -> None:
         document.between("# a page\n")
 
 
+def test_only_what_stands_between_the_markers_is_renewed() -> None:
+    page = f"# a page\n{document.BEGIN}\n{document.END}\nby hand\n"
+    first = document.renewed(page, "figures\n")
+    assert first == f"# a page\n{document.BEGIN}\nfigures\n{document.END}\nby hand\n"
+    assert document.renewed(first, "") == page
+
+
 def widths(text: str) -> list[float]:
     root = Xml.fromstring(text)
     return [float(rect.get("width", 0)) for rect in root.iter("{http://www.w3.org/2000/svg}rect")]
