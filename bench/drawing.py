@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, LABELS, RIGHT = 860, 330, 90
+WIDTH, LABELS, RIGHT = 900, 330, 170
 ROW, TOP, BOTTOM = 24, 44, 34
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #24292f }
@@ -27,7 +27,7 @@ text { fill: #e6edf3 } .small { fill: #9198a1 } .grid { stroke: #3d444d }
 
 @dataclass(frozen=True)
 class Bar:
-    """`kind`: own, peer or bad. `text` stands at its end; `goal` is marked on its line."""
+    """`kind`: own, peer or bad. `text` stands at the right; `goal` is marked on its line."""
 
     label: str
     value: float
@@ -75,7 +75,7 @@ def _bar(bar: Bar, number: int, scale: Scale) -> list[str]:
     out = [
         f'<text x="{LABELS - 8}" y="{middle:.0f}" text-anchor="end">{escape(bar.label)}</text>',
         f'<rect class="{bar.kind}" x="{LABELS}" y="{top + 5}" width="{end - LABELS:.1f}" height="{ROW - 10}"/>',
-        f'<text class="small" x="{end + 6:.1f}" y="{middle:.0f}">{escape(bar.text)}</text>',
+        f'<text class="small" x="{max(end, WIDTH - RIGHT) + 8:.1f}" y="{middle:.0f}">{escape(bar.text)}</text>',
     ]
     if bar.goal is not None:
         out.append(_line("goal", scale(bar.goal), top + 2, top + ROW - 2))
