@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import socket
 import subprocess
@@ -12,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from bench import peers
-from bench.measure import Unavailable, scratch
+from bench.measure import Unavailable, children_cpu_ns, scratch
 
 HUB = Path("usr/share/crowdsec/hub")
 #: Where each file of the hub goes below the configuration.
@@ -71,10 +70,9 @@ class CrowdSec:
 
     def cpu_ns(self, log: Path) -> tuple[float, str]:
         """CPU time of reading the whole file, start and end included, and what it printed."""
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        before = children_cpu_ns()
         out = self._run([str(self._tool.program), "-dsn", f"file://{log}", "-type", "syslog"])
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return 1e9 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime), out
+        return float(children_cpu_ns() - before), out
 
     def _run(self, command: list[str]) -> str:
         try:

@@ -73,9 +73,9 @@ def run(quick: bool) -> dict[str, object]:
         mine.fill()
         before = ring.consumed
         with on_cpu(1):
-            began = time.perf_counter_ns()
+            began = time.thread_time_ns()
             engine.drain([ring], 0)
-            taken = time.perf_counter_ns() - began
+            taken = time.thread_time_ns() - began
         assert ring.consumed - before == RECORDS, "a record was lost or doubled"
         return taken / RECORDS
 

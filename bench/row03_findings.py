@@ -75,9 +75,9 @@ class Round:
         for data in self._records:
             assert self._memory.write(data), "the ring is too small for the stream"
         with on_cpu(1):
-            began = time.perf_counter_ns()
+            began = time.thread_time_ns()
             self.hits = self.engine.drain([self._ring], 0)
-            taken = time.perf_counter_ns() - began
+            taken = time.thread_time_ns() - began
         self._records = later(self._records)
         return taken
 
@@ -96,9 +96,9 @@ def run(quick: bool) -> list[dict[str, object]]:
     def to_disk() -> float:
         taken = whole.drain()
         with on_cpu(1):
-            began = time.perf_counter_ns()
+            began = time.thread_time_ns()
             sink.write(host.findings(whole.hits))
-            return taken + time.perf_counter_ns() - began
+            return taken + time.thread_time_ns() - began
 
     ways = {
         "silent": lambda: float(silent.drain()),

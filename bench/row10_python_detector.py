@@ -101,17 +101,17 @@ def run(quick: bool) -> dict[str, object]:
 
     def without() -> float:
         with on_cpu(1):
-            began = time.perf_counter_ns()
+            began = time.thread_time_ns()
             hits = engines["without"].feed(data)
-            taken = time.perf_counter_ns() - began
+            taken = time.thread_time_ns() - began
         assert not hits
         return taken / EVENTS
 
     def with_() -> float:
         with on_cpu(1):
-            began = time.perf_counter_ns()
+            began = time.thread_time_ns()
             told = host.findings(engines["with"].feed(data))
-            taken = time.perf_counter_ns() - began
+            taken = time.thread_time_ns() - began
         assert not told
         return taken / EVENTS
 
