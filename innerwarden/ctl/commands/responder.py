@@ -22,7 +22,9 @@ def responder(
     ] = False,
     if_needed: Annotated[
         bool,
-        typer.Option("--if-needed", help="End at once when responder.enabled is off and nothing is in effect."),
+        typer.Option(
+            "--if-needed", help="End at once when responder.enabled is off and nothing is in effect."
+        ),
     ] = False,
 ) -> None:
     """Carry out responses: judge them again, journal them, end them in time (root)."""
