@@ -6,8 +6,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 ARGS ?=
 
-.PHONY: help build run test replay-qa test-kernel test-vm test-installed test-faults fuzz check gen lock sbom bpf \
-	bpf-record bench bench-compare heap-budget deb deb-check dev clean
+.PHONY: help build run test replay-qa test-kernel test-vm test-installed test-faults fuzz check gen lock sbom bpf bpf-record bench bench-compare heap-budget deb deb-check dev clean
 
 help: ## list the targets
 	@echo "InnerWarden: make TARGET [ARGS='...']"
