@@ -150,13 +150,15 @@ class Host:
         """Name -> detail of the levels that hold now."""
         return {one["name"]: one["detail"] for one in self.status()["levels"]}
 
-    def until_levels(self, *names: str, seconds: float = 30) -> dict[str, Any]:
+    def until_levels(self, *names: str, seconds: float = 60) -> dict[str, Any]:
         """Wait until `status` names these, or none at all where none is given; both its forms say so."""
         found: dict[str, Any] = {}
 
         def all_named() -> bool:
             found.clear()
             found.update(self.status())
+            for daemon, child in self.running.items():
+                assert child.poll() is None, f"{daemon} ended with {child.returncode}: {self.said(daemon)}"
             named = {one["name"] for one in found["levels"]}
             if not named >= set(names) or bool(named) != bool(names):
                 return False
@@ -188,7 +190,7 @@ class Host:
             return Counter()
         return Counter(row["fields"]["entities"][0]["value"] for row in json.loads(done.stdout)["data"])
 
-    def until_told(self, *addresses: str, seconds: float = 30) -> None:
+    def until_told(self, *addresses: str, seconds: float = 60) -> None:
         """Wait until the incidents of all are stored; each exactly once, and no other."""
         wanted = dict.fromkeys(addresses, 1)
         until(lambda: self.told().keys() >= wanted.keys(), seconds, lambda: f"{self.told()}, wanted {wanted}")

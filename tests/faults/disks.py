@@ -62,10 +62,14 @@ class Disk(Space):
         self.place = place
         super().__init__('mount -t tmpfs -o "$1" iw-fault "$2"', options, str(place))
 
-    def fill(self) -> Path:
-        """Take all the room that is left; returns the file that holds it."""
-        ballast = self.seen(self.place) / "ballast"
-        with ballast.open("ab", buffering=0) as file:
+    @property
+    def ballast(self) -> Path:
+        """What `fill` fills it with."""
+        return self.seen(self.place) / "ballast"
+
+    def fill(self) -> None:
+        """Take all the room that is left."""
+        with self.ballast.open("ab", buffering=0) as file:
             size = BALLAST_BYTES
             while size:
                 try:
@@ -74,7 +78,6 @@ class Disk(Space):
                         size //= 2
                 except OSError:
                     size //= 2
-        return ballast
 
     def take_inodes(self) -> list[Path]:
         """Empty files until there is no inode left."""

@@ -18,7 +18,7 @@ from innerwarden import paths
 from tests.faults.daemons import Host, until
 from tests.unit.modules.sample import write_module
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 NOISE = b"\xa5" * 4096
 
@@ -101,6 +101,7 @@ def test_database_damaged_under_the_agent(host: Host) -> None:
         file.write(NOISE)
     host.attack()
     assert agent.wait(30) == 3
+    host.running.pop("agent")
     assert "is damaged" in host.said("agent")
     assert host.until_levels("state_damaged", "agent_down")["exit_code"] == 1
 

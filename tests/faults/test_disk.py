@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,7 @@ import pytest
 from tests.faults.daemons import Host, until
 from tests.faults.disks import Disk, Ext4, need_root
 
-#: More findings than the last page of the file has room for.
-ATTACKS = 8
-
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture
@@ -46,21 +44,31 @@ def test_full_disk(host_on_disk: Host, disk: Disk) -> None:
     before = host.attack()
     host.until_told(before)
     host.until_levels()
-    ballast = disk.fill()
-    during = [host.attack() for _ in range(ATTACKS)]
+    during = overfilled(host, disk)
     found = host.until_levels("storage_full", "findings_wait")
     assert found["exit_code"] == 1 and found["level"] == "degraded"
     assert host.told() == {before: 1}
-    ballast.unlink()
+    disk.ballast.unlink()
     host.until_told(before, *during)
     host.until_levels()
-    ballast = disk.fill()
-    killed = [host.attack() for _ in range(ATTACKS)]
-    host.until_levels("storage_full", "findings_wait")
+    killed = overfilled(host, disk)
     host.end("sensor", signal.SIGKILL)
-    ballast.unlink()
+    disk.ballast.unlink()
     host.start("sensor")
     host.until_told(before, *during, *killed)
+
+
+def overfilled(host: Host, disk: Disk) -> list[str]:
+    """Fill the disk and attack until a finding waits: reports that are replaced leave a little room at first."""
+    attacks: list[str] = []
+
+    def waits() -> bool:
+        disk.fill()
+        attacks.append(host.attack())
+        return "findings_wait" in host.levels()
+
+    until(waits, 60, lambda: host.said("sensor"))
+    return attacks
 
 
 @pytest.mark.fault(
@@ -116,3 +124,28 @@ def test_a_disk_that_fails(tmp_path: Path) -> None:
     finally:
         host.close()
         disk.close()
+
+
+#: Above the reports and cursors, below the findings that are already there.
+ROOM_BYTES = 16 << 10
+
+
+@pytest.mark.fault(
+    fault="the disk takes everything but findings, then kill -9 of the sensor",
+    expect="places in the log files stay behind what is written: the next sensor reads the lines again, told once",
+    levels=("findings_wait",),
+)
+def test_places_wait_with_the_findings(host: Host) -> None:
+    sensor = host.start("sensor")
+    host.start("agent")
+    before = [host.attack() for _ in range(24)]
+    host.until_told(*before)
+    findings = host.seen / "findings.jsonl"
+    assert findings.stat().st_size > ROOM_BYTES
+    resource.prlimit(sensor.pid, resource.RLIMIT_FSIZE, (ROOM_BYTES, resource.RLIM_INFINITY))
+    during = [host.attack() for _ in range(2)]
+    host.until_levels("findings_wait")
+    host.end("sensor", signal.SIGKILL)
+    assert not any(address in findings.read_text() for address in during)
+    host.start("sensor")
+    host.until_told(*before, *during)

@@ -17,7 +17,7 @@ from tests.faults.disks import Space, need_root
 from tests.unit.agent.notify.servers import Answer, http_server, secret_file
 from tests.unit.sensor.test_module_switch import make
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 
 HANGS = "#!/bin/sh\nexec sleep 300\n"
 ASKED = """

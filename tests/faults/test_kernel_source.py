@@ -17,7 +17,7 @@ from tests.faults.daemons import Host, until
 from tests.faults.disks import Space
 from tests.kernel.flood import Flood
 
-pytestmark = [pytest.mark.kernel, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300)]
 
 #: Small enough to be full within a second.
 RING = "[collectors.kernel]\nenabled = true\nbulk_ring_bytes = 1048576\n"

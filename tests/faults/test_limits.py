@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults.daemons import Host, until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 #: BUDGETS: anonymous memory of sensor and agent, with their libraries and the page cache of their files.
 SENSOR_BYTES, AGENT_BYTES = 160 << 20, 192 << 20

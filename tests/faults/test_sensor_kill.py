@@ -18,6 +18,7 @@ from innerwarden.agent.ingest import Ingest
 from innerwarden.agent.state.read import Reader
 from innerwarden.agent.state.writer import Writer
 from tests.unit.agent.support import wait_until
+from tests.unit.sensor.live_sensor import compiled
 
 ATTACKERS = 60
 FAILURES = 20
@@ -47,6 +48,8 @@ class Sensor:
 
     def __init__(self, directory: Path, log: Path) -> None:
         self.data_dir = directory / "data"
+        self.data_dir.mkdir()
+        paths.rule_cache(self.data_dir).write_bytes(compiled())
         config = directory / "config.toml"
         config.write_text(
             f"[collectors.kernel]\nenabled = false\n[collectors.journald]\nenabled = false\n"
@@ -62,7 +65,7 @@ class Sensor:
         health = paths.sensor_health(self.data_dir)
         before = health.stat().st_mtime_ns if health.exists() else 0
         self.process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
-        wait_until(lambda: health.exists() and health.stat().st_mtime_ns > before, 30)
+        wait_until(lambda: health.exists() and health.stat().st_mtime_ns > before, 60)
 
     def end(self, how: signal.Signals) -> None:
         assert self.process is not None
@@ -89,6 +92,7 @@ def told(data_dir: Path) -> Counter[str]:
     levels=("sensor_down",),
 )
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_attack_exactly_once_over_six_kills(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
