@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from innerwarden import clock
+from innerwarden.agent.state.rows import CheckRow
 from innerwarden.ctl import levels, reading
 from innerwarden.model import health
 from innerwarden.model.health import (
@@ -70,6 +71,14 @@ def test_what_a_report_says_is_named(name: str) -> None:
     (found,) = levels.of_sensor(msgspec.structs.replace(WELL, **REPORTS[name]))
     assert (found.name, found.part) == (name, "sensor")
     assert found.detail and found.meaning and found.remedy
+
+
+@pytest.mark.parametrize(("check", "name"), [("state", "state_damaged"), ("responder", "responder_down")])
+def test_what_the_agent_found_out_is_named(check: str, name: str) -> None:
+    row = CheckRow(name=check, ok=False, ts_ns=1, took_ms=0.0, detail="it is so")
+    (found,) = levels.of_checks((row,))
+    assert (found.name, found.detail, found.waits) == (name, "it is so", True)
+    assert list(levels.of_checks((msgspec.structs.replace(row, ok=True),))) == []
 
 
 def test_a_report_is_as_old_as_the_older_clock_says() -> None:

@@ -109,6 +109,8 @@ def test_status_says_that_nothing_runs(data_dir: Path) -> None:
     assert data["sensor"]["alive"] is False
     assert data["agent"]["alive"] is False
     assert data["health"] is None
+    assert data["level"] == "down"
+    assert {"sensor_down", "agent_down"} <= {one["name"] for one in data["levels"]}
 
 
 def test_status_without_any_state_is_an_answer_not_an_error(tmp_path: Path) -> None:
