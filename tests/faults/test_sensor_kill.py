@@ -65,7 +65,11 @@ class Sensor:
         health = paths.sensor_health(self.data_dir)
         before = health.stat().st_mtime_ns if health.exists() else 0
         self.process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
-        wait_until(lambda: health.exists() and health.stat().st_mtime_ns > before, 60)
+        try:
+            wait_until(lambda: health.exists() and health.stat().st_mtime_ns > before, 60)
+        except AssertionError:
+            self.end(signal.SIGKILL)
+            raise
 
     def end(self, how: signal.Signals) -> None:
         assert self.process is not None
