@@ -76,3 +76,10 @@ def test_completion_is_there_for_each_shell(tmp_path: Path) -> None:
     tool("completion").main(tmp_path)
     for place in tool("completion").PLACES.values():
         assert "_INNERWARDEN_COMPLETE" in (tmp_path / place).read_text()
+
+
+def test_the_operators_directories_are_there() -> None:
+    made = {f"/{line}" for line in (DEBIAN / "innerwarden.dirs").read_text().split()}
+    place = str(paths.SYSTEM_CONFIG.parent)
+    named = {default for _key, default in config_keys(Config) if str(default).startswith(place)}
+    assert made == {*named, str(paths.SYSTEM_MODULES[0]), str(paths.SYSTEM_YARA)}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shlex
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import typer
 
 from innerwarden import paths
 from innerwarden.config import Config
+from innerwarden.ctl import plain
 from innerwarden.ctl.main import build
 from innerwarden.responder import server
 from tests.unit.packaging.tools import DEBIAN, tool
@@ -52,6 +54,15 @@ def test_the_command_of_a_unit_exists(name: str) -> None:
     known = typer.main.get_command(build()).commands[command]  # type: ignore[attr-defined]
     names = {each for one in known.params for each in (*one.opts, *one.secondary_opts)}
     assert [one for one in options if one not in names] == []
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_a_daemon_is_started_plainly_and_sets_its_allocator(name: str) -> None:
+    text = rendered(name)
+    _program, command, *options = shlex.split(values(text, "ExecStart")[0])
+    function = getattr(import_module(f"innerwarden.ctl.commands.{command}"), command)
+    assert plain.arguments_of(function, options) is not None, "the command tree would stay in its memory"
+    assert not [line for line in values(text, "Environment") if line.startswith(plain.SET_OUTSIDE)]
 
 
 def test_the_agent_has_no_privilege() -> None:
