@@ -2,7 +2,7 @@
 """Start a daemon without the command tree, which would stay in its memory for as long as it runs.
 
 Typer, once it parses, brings pydantic: 7 MiB and half a second. A plain command line (options of the daemon by their
-long names, each with its value as the next word) is read here by the declarations that typer reads; whatever else is
+long names, each with its value behind it) is read here by the declarations that typer reads; whatever else is
 there, help and mistakes among it, is left to typer.
 """
 
@@ -37,12 +37,12 @@ def run(words: Sequence[str]) -> bool:
     """
     if not words or words[0] not in DAEMONS:
         return False
+    if not any(name in os.environ for name in SET_OUTSIDE):
+        limit(ARENAS, THRESHOLD_BYTES)
     function = getattr(import_module(f"innerwarden.ctl.commands.{words[0]}"), words[0])
     given = arguments_of(function, words[1:])
     if given is None:
         return False
-    if not any(name in os.environ for name in SET_OUTSIDE):
-        limit(ARENAS, THRESHOLD_BYTES)
     try:
         function(**given)
     except typer.Exit as done:
@@ -89,6 +89,10 @@ def _read(
 ) -> dict[str, object] | None:
     while words:
         word = words.pop(0)
+        option, equals, value_text = word.partition("=")
+        if equals and option in readers:
+            words.insert(0, value_text)
+            word = option
         if word in flags:
             name, value = flags[word]
             given[name] = value

@@ -20,6 +20,7 @@ PLAIN = [
     "sensor --data-dir /x --config /y --for 2.5",
     "agent --no-token --listen 127.0.0.1:1",
     "agent --data-dir /x --token",
+    "sensor --for=2 --data-dir=/a=b",
     "responder --clear --config /y",
 ]
 LEFT_TO_TYPER = [
@@ -27,7 +28,8 @@ LEFT_TO_TYPER = [
     "sensor --for",
     "sensor --for soon",
     "sensor --data-dir --for",
-    "sensor --for=2",
+    "sensor --for=soon",
+    "agent --token=1",
     "agent --tokens",
     "agent extra",
 ]
