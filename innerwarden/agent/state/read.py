@@ -35,6 +35,8 @@ from innerwarden.model.verb import AnyVerb
 
 HOUR_NS = 3600 * NS
 MAX_ROWS = 10_000
+#: That SQLite takes; a bound beyond it is no other bound.
+MAX_NUMBER = (1 << 63) - 1
 _SEVERITIES = tuple(Severity)
 _ENTITY_TYPES = frozenset(EntityType)
 _FIELDS = msgspec.json.Decoder(IncidentFields)
@@ -103,7 +105,7 @@ class Reader:
         ):
             if value is not None:
                 where.append(clause)
-                values.append(value)
+                values.append(max(-MAX_NUMBER, min(value, MAX_NUMBER)) if isinstance(value, int) else value)
         if detector is None:
             where.append(_NO_FACTS)
         if entity:

@@ -70,7 +70,7 @@ def _since_ns(text: str | None, now_ns: int) -> int | None:
     if span := _SPAN.fullmatch(text):
         return max(0, now_ns - int(span[1]) * _SECONDS[span[2]] * NS)
     try:
-        return min(parse_rfc3339(text), MAX_ID)
+        return min(max(0, parse_rfc3339(text)), MAX_ID)
     except ValueError:
         raise falcon.HTTPInvalidParam("a span such as 15m, 1h, 7d, or an RFC 3339 time", "since") from None
 
