@@ -127,10 +127,18 @@ def _services(run: Run) -> str:
     status = guest.cli("status", codes=(0, 1))
     if status["trouble"] or not (status["sensor"]["alive"] and status["agent"]["alive"]):
         raise CheckError(f"status: {status['sensor']}, {status['agent']}, {status['trouble']}")
-    failed = run.guest.do("systemctl --failed --plain --no-legend; journalctl -b -q -p err -u 'innerwarden*'")
+    _no_trouble(guest)
+    return said
+
+
+def _no_trouble(guest: Guest) -> None:
+    """No unit failed, and no thread of ours ended with an error that a sandbox of its unit caused."""
+    failed = guest.do(
+        "systemctl --failed --plain --no-legend; journalctl -b -q -p err -u 'innerwarden*'\n"
+        "journalctl -b -q -o cat -u 'innerwarden*' | grep -A20 Traceback | grep -vE '^ +' | head -20"
+    )
     if failed.strip():
         raise CheckError(failed.strip())
-    return said
 
 
 def _observes_only(run: Run) -> str:
@@ -283,6 +291,11 @@ def _sensor_killed(run: Run) -> str:
     return _kill(run, "innerwarden-sensor", 4403)
 
 
+def _logs(run: Run) -> str:
+    _no_trouble(run.guest)
+    return "no failed unit, no error with a stack"
+
+
 def _still_blocked(run: Run) -> str:
     if _reaches(run, ATTACKER):
         raise CheckError(f"{ATTACKER} reaches sshd since a daemon was killed")
@@ -336,6 +349,7 @@ CHECKS = (
     Check("sensor killed", _sensor_killed),
     Check("the block stands", _still_blocked),
     Check("the block is undone", _undone),
+    Check("nothing went wrong unseen", _logs),
     Check("remove", _remove),
     Check("purge leaves nothing", _purge),
 )
