@@ -39,6 +39,11 @@ def shipped_modules() -> tuple[Path, ...]:
     return (SYSTEM_MODULES[1], REPOSITORY / "modules")
 
 
+def shipped_rules() -> Path:
+    """The rules of the shipped modules, compiled where the package was built; a checkout has none."""
+    return SYSTEM_MODULES[1].parent / "rules.cache"
+
+
 def modules_dirs() -> list[Path]:
     """Directories that hold modules, in order of precedence (first wins on the same id)."""
     candidates = dict.fromkeys([operator_modules(), SYSTEM_MODULES[0], *shipped_modules()])

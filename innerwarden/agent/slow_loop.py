@@ -10,6 +10,7 @@ take seconds are `heavy`: they have a worker of their own, at the lowest priorit
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
@@ -113,9 +114,10 @@ class _Worker:
 
     def _serve(self) -> None:
         if self.heavy:
-            os.setpriority(
-                os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY
-            )  # of this thread alone
+            with contextlib.suppress(OSError):  # refused, it works as hard as the others
+                os.setpriority(
+                    os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY
+                )  # of this thread alone
         while (state := self.todo.get()) is not None:
             self._run(state, self)
             if self.given_up:

@@ -131,9 +131,11 @@ def load_modules(
     return _assemble(found, saved, config, live.before if live else None)
 
 
-def rule_sources(directories: Sequence[Path], config: Config) -> list[RuleSource]:
+def rule_sources(
+    directories: Sequence[Path], config: Config, trusted: Sequence[Path] | None = None
+) -> list[RuleSource]:
     """The texts that `load_modules` may compile: rules, and prefilters of Python detectors that shipped."""
-    return _find(directories, config, None, None).sources
+    return _find(directories, config, trusted, None).sources
 
 
 def _find(

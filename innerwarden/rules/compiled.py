@@ -49,14 +49,14 @@ def key_of(sources: Sequence[RuleSource]) -> str:
 def compile_or_load(
     sources: Sequence[RuleSource], cache: Path | None, compile_with: Compile | None = None
 ) -> Saved:
-    """The compiled form from `cache` when it is of these sources, else compiled now and saved.
+    """The compiled form from `cache`, or from what shipped, when it is of these sources; else compiled now and saved.
 
     Raises what `compile_with` raises; the compiler of this process is the default.
     """
     key = key_of(sources)
-    saved = _load(cache, key) if cache else None
-    if saved is not None:
-        return saved
+    for file in (cache, paths.shipped_rules()) if cache else ():
+        if (saved := _load(file, key)) is not None:
+            return saved
     saved = (compile_with or compile_here)(sources)
     if cache:
         _save(cache, saved)
