@@ -18,7 +18,6 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 import typer
-from innerwarden_core.memory import limit
 from typer.models import OptionInfo
 
 DAEMONS = ("sensor", "agent", "responder")
@@ -38,6 +37,8 @@ def run(words: Sequence[str]) -> bool:
     if not words or words[0] not in DAEMONS:
         return False
     if not any(name in os.environ for name in SET_OUTSIDE):
+        from innerwarden_core.memory import limit
+
         limit(ARENAS, THRESHOLD_BYTES)
     function = getattr(import_module(f"innerwarden.ctl.commands.{words[0]}"), words[0])
     given = arguments_of(function, words[1:])

@@ -89,8 +89,12 @@ def test_tools_of_sources(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     sensor = host.start("sensor")
     host.start("agent")
     host.until_told(host.attack())
-    found = {one["id"]: one for one in host.status()["health"]["collectors"]}
-    assert found["auth_log"]["state"] == "working"
+
+    def collectors() -> dict[str, dict[str, Any]]:
+        return {one["id"]: one for one in host.status()["health"]["collectors"]}
+
+    until(lambda: collectors()["auth_log"]["state"] == "working", 30, lambda: str(collectors()))
+    found = collectors()
     assert {found[name]["state"] for name in ("docker", "podman") if name in found} <= {
         "unconfirmed",
         "absent",

@@ -91,11 +91,11 @@ def test_actions_end_in_event_time_and_are_counted_again(data_dir: Path, tmp_pat
     assert acts[ATTACKER]["unasked"] and acts[OTHER]["unasked"]
     assert acts[ATTACKER]["by"] == "rule:password-guessing"
     assert "the operator has seen enough" in acts[ATTACKER]["reason"]
-    # An hour each: the six guesses are an hour apart. The other's second comes while its block lasts.
-    assert acts[ATTACKER]["count"] == 6
+    # Six guesses, an hour apart: an hour, then four, then a day. The other's second comes while its block lasts.
+    assert acts[ATTACKER]["count"] == 3
     assert acts[OTHER]["count"] == 1
     assert acts[ATTACKER]["first"].startswith("2026-01-02T03:04:05")
-    assert found["funnel"]["ordered"] == 7
+    assert found["funnel"]["ordered"] == 4
 
 
 def test_the_hourly_cap_counts_event_time(tmp_path: Path) -> None:
