@@ -15,6 +15,8 @@ OURS, ATTACKER, NEIGHBOUR, BLOCKED_BY_HAND = "198.51.100.1", "198.51.100.66", "1
 APT_S = 600.0
 #: The first start compiles what was not compiled for the package.
 START_S = 600.0
+#: What doctor says of hooks that this kernel lacks, and of what nobody may do for a test.
+NOT_PROVABLE = ("this kernel has no syscall", "no harmless action causes it")
 #: The operator's own words: they must outlive an upgrade.
 CONFIG = "/etc/innerwarden/config.toml"
 SWITCHES = f"sed -i 's/^enabled = false$/enabled = true/; s/^dry_run = true$/dry_run = false/' {CONFIG}"
@@ -198,21 +200,28 @@ def _state_kept(run: Run) -> str:
 
 
 def _doctor(run: Run) -> str:
-    """Every source is proven by an own action, or another stands in for it."""
+    """Every hook that this kernel has is proven by an own action, or another stands in for it; so is the journal.
 
-    def healthy() -> str | None:
+    Other log sources have no file here, and the first look at the host takes its time.
+    """
+
+    def sees() -> str | None:
         found = run.guest.cli("doctor", codes=(0, 1))
-        wrong = [f"{c['name']}: {c['detail']}" for c in found["checks"] if c["state"] != "ok"]
+        wrong = [f"{c['name']}: {c['detail']}" for c in found["checks"] if c["state"] == "failed"]
+        proofs = {p["source"]: p for p in found["proofs"]}
         blind = [
             f"{p['source']}: {p['result']}, {p['reason']}"
-            for p in found["proofs"]
-            if p["result"] != "working" and not p.get("stand_in")
+            for p in proofs.values()
+            if (p["kind"] not in ("log", "inventory") or p["source"] == "journald")
+            and p["result"] != "working"
+            and not p.get("stand_in")
+            and not p["reason"].startswith(NOT_PROVABLE)
         ]
-        if wrong or blind or not found["proofs"]:
-            raise CheckError("; ".join(wrong + blind) or "no source at all")
-        return f"{sum(p['result'] == 'working' for p in found['proofs'])} of {len(found['proofs'])} sources proven"
+        if wrong or blind or "journald" not in proofs:
+            raise CheckError("; ".join(wrong + blind) or "no journal among the sources")
+        return f"{sum(p['result'] == 'working' for p in proofs.values())} of {len(proofs)} sources proven"
 
-    return run.guest.wait_for("healthy doctor", healthy)
+    return run.guest.wait_for("doctor that is content", sees)
 
 
 def _answers(run: Run) -> str:
