@@ -332,7 +332,8 @@ def _remove(run: Run) -> str:
 
 
 def _purge(run: Run) -> str:
-    run.guest.do("DEBIAN_FRONTEND=noninteractive apt-get purge -y innerwarden", APT_S)
+    # What it brought with it goes too: links of alternatives belong to no package's list of files.
+    run.guest.do("DEBIAN_FRONTEND=noninteractive apt-get purge -y --autoremove innerwarden", APT_S)
     run.guest.do("systemctl reset-failed")
     assert run.before is not None
     left = traces.left_behind(run.before, traces.look(run.guest))

@@ -26,11 +26,12 @@ LISTS = {
     "mount": "cut -d' ' -f2,3 /proc/mounts",
     "kernel module": "lsmod | cut -d' ' -f1",
 }
-#: What any installation of any package moves, and what runs on by itself.
+#: What any installation of any package moves (etc/networks: netbase's, which never takes it back), and what runs on by
+#: itself.
 MOVING = re.compile(
     r"/(?:(?:var/lib/(?:dpkg|apt|systemd|ucf|python)|var/cache|var/log|run/log|run/systemd|run/udev|run/sshd|run/user|srv/packages)(?:/.*)?"
     r"|(?:var/)?tmp/systemd-private-.*|run/(?:control|cli)\..*|root/\.ssh(?:/.*)?|etc/(?:passwd|group|shadow|gshadow)-|etc/ld\.so\.cache"
-    r"|etc/\.pwd\.lock|run/xtables\.lock|run/netns(?:/.*)?)"
+    r"|root/\.bash_history|etc/networks|etc/\.pwd\.lock|run/xtables\.lock|run/netns(?:/.*)?)"
 )
 #: Kinds in which only what bears our name is ours: units, mounts and modules of others come and go.
 OURS_BY_NAME = frozenset({"unit", "unit file", "control group", "mount", "kernel module"})
