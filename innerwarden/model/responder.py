@@ -80,7 +80,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Welcome(Reply, frozen=True, kw_only=True, tag="welcome"):
     """`problem` names what keeps it from acting at all, empty when nothing does. `ways`: of verbs that can be done in
-    more than one."""
+    more than one; none while it is not enabled."""
 
     version: str
     pid: int

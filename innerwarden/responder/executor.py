@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -273,8 +273,14 @@ class Executor:
             verbs=verbs,
             live_count=len(self._journal.live()),
             problem=self._journal.problem,
-            ways={verb: way for verb in verbs if (way := self._way(verb)) is not None},
+            ways=self._ways(verbs),
         )
+
+    def _ways(self, verbs: Sequence[str]) -> dict[str, Way]:
+        """Who rules the host is only asked, which takes programs of its own, where something may be done at all."""
+        if not self._config.enabled:
+            return {}
+        return {verb: way for verb in verbs if (way := self._way(verb)) is not None}
 
     def _way(self, verb: str) -> Way | None:
         try:

@@ -97,7 +97,7 @@ class Upkeep:
             self._orphans_ns = self._at.boot() + ORPHANS_S * NS
         for name, skill in self._effects.skills.items():
             mine = [entry for entry in active if entry.verb.id == name]
-            if idle and not mine:
+            if not mine and (idle or not self._executor.enabled):
                 continue
             try:
                 found = skill.present()
@@ -126,7 +126,9 @@ class Upkeep:
         """Ours by its mark and in no entry: from before a journal that was lost."""
         owned = {entry.verb.key() for entry in self._effects.journal.live()}
         for one in found:
-            if one.verb.key() in owned or not self._executor.enabled:
+            if (
+                one.verb.key() in owned or not self._executor.enabled
+            ):  # switched off, it leaves alone what it finds
                 continue
             try:
                 self._effects.remove(one, "orphan")

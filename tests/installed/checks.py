@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -305,6 +306,13 @@ def _logs(run: Run) -> str:
     return "no failed unit, no error with a stack"
 
 
+def _told(run: Run) -> str:
+    """What was told, by detector."""
+    rows = run.guest.cli("incidents", "--limit", "10000")
+    counted = Counter(f"{row['severity']} {row['detector']}" for row in rows)
+    return ", ".join(f"{count} {name}" for name, count in counted.most_common())
+
+
 def _still_blocked(run: Run) -> str:
     if _reaches(run, ATTACKER):
         raise CheckError(f"{ATTACKER} reaches sshd since a daemon was killed")
@@ -359,6 +367,7 @@ CHECKS = (
     Check("sensor killed", _sensor_killed),
     Check("the block stands", _still_blocked),
     Check("the block is undone", _undone),
+    Check("what was told", _told),
     Check("nothing went wrong unseen", _logs),
     Check("remove", _remove),
     Check("purge leaves nothing", _purge),
