@@ -113,7 +113,7 @@ def _flags(host: dict[str, Any], capabilities: list[str], mounts: list[str]) -> 
     for option in _texts(host.get("SecurityOpt")):
         if option.replace(":", "=") in ("seccomp=unconfined", "apparmor=unconfined"):
             flags |= ContainerFlag.UNCONFINED
-    for device in host.get("Devices") or ():
+    for device in _rows(host.get("Devices")):
         path = device.get("PathOnHost") if isinstance(device, dict) else None
         if isinstance(path, str) and path not in HARMLESS_DEVICES:
             flags |= ContainerFlag.HOST_DEVICE
@@ -122,7 +122,7 @@ def _flags(host: dict[str, Any], capabilities: list[str], mounts: list[str]) -> 
 
 def _mounts(tree: dict[str, Any], host: dict[str, Any]) -> Iterator[str]:
     """Places of the host, as they were asked for; volumes of the runtime's own are none."""
-    for mount in tree.get("Mounts") or ():
+    for mount in _rows(tree.get("Mounts")):
         if isinstance(mount, dict) and mount.get("Type", "bind") == "bind":
             yield from _texts([mount.get("Source")])
     for bind in _texts(host.get("Binds")):
@@ -131,8 +131,12 @@ def _mounts(tree: dict[str, Any], host: dict[str, Any]) -> Iterator[str]:
             yield place
 
 
+def _rows(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _texts(value: object) -> list[str]:
-    return [one for one in value if isinstance(one, str) and one] if isinstance(value, list) else []
+    return [one for one in _rows(value) if isinstance(one, str) and one]
 
 
 def table(value: object) -> dict[str, Any]:

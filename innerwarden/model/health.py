@@ -143,6 +143,8 @@ class SensorHealth(msgspec.Struct, frozen=True, kw_only=True):
     process_table: ProcessTableHealth = ProcessTableHealth()
     trust: TrustHealth = TrustHealth()
     rss_bytes: int = 0
+    canary_rounds: int | None = None
+    """Rounds of proof that came to their end; None where none are made. SIGUSR1 asks for the next one now."""
     table_bytes: dict[str, int] = msgspec.field(default_factory=dict)
     """What the engine's bounded tables hold of it."""
     boot_ns: int = 0

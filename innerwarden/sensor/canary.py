@@ -83,6 +83,7 @@ class Canary:
         self._round: Round | None = None
         self._next_s: float | None = None
         self._failures = 0
+        self.rounds: int | None = 0 if config.enabled else None
         self._hooks = {hook.name: _unasked(hook) for hook in kernel.hooks}
         self._proven: set[str] = set()
         self._failing: dict[str, Failing] = {}
@@ -106,6 +107,10 @@ class Canary:
         if self._engine.behind:
             return []
         return self._conclude(self._round, now_s)
+
+    def hasten(self) -> None:
+        """The next round is due now."""
+        self._next_s = 0.0
 
     def health(self) -> list[HookHealth]:
         """Every hook with what it delivered so far and what the last round said of it."""
@@ -146,6 +151,7 @@ class Canary:
         missed = [name for name, verdict in verdicts.items() if verdict.state == FAILED]
         self._note(verdicts)
         if done.stage == ROUTINE:
+            self.rounds = (self.rounds or 0) + 1
             fresh = [name for name in missed if self._hooks[name].state != DEAD]
             return self._begin(CONFIRM, fresh, now_s) if fresh else []
         if done.stage == CONFIRM:

@@ -89,6 +89,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     process_entries: int
     process_evicted: int
     trust: TrustHealth = TrustHealth()
+    canary_rounds: int | None = None
     table_bytes: dict[str, int] = msgspec.field(default_factory=dict)
     findings_waiting: int = 0
     recently_lost: dict[str, int] = msgspec.field(default_factory=dict)
@@ -132,6 +133,7 @@ class Reporter:
             ),
             trust=snapshot.trust,
             rss_bytes=self._resident.bytes(),
+            canary_rounds=snapshot.canary_rounds,
             table_bytes=snapshot.table_bytes,
             boot_ns=boottime_ns(),
             findings_waiting=snapshot.findings_waiting,

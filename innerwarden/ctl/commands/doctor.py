@@ -32,7 +32,7 @@ def doctor(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Cause one harmless event per source and see whether the sensor counts it (exit code 1 if not)."""
+    """Have one harmless event per source caused and see whether the sensor counts it (exit code 1 if not)."""
     from innerwarden.config import load
     from innerwarden.ctl.doctor import examine, temporary_sensor
 

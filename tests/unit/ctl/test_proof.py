@@ -4,21 +4,32 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from innerwarden import paths
 from innerwarden.canary import triggers
 from innerwarden.config import Config
 from innerwarden.ctl import doctor
 from innerwarden.ctl.main import build
+from innerwarden.model import health
 from innerwarden.sensor.kernel_hooks import HOOKS, LSM
 
 ALL = {hook for trigger in triggers.TRIGGERS for hook in trigger.hooks}
 #: A real module would have to be loaded; LSM programs act only where the operator has something refused.
 WITHOUT_ACTION = {"module_load"} | {hook.name for hook in HOOKS if hook.attach == LSM}
 REFUSALS = "enforcement.decision"
+#: What the actions would be, were they judged.
+OF_OUR_ACTS = {
+    "process_memory_write",
+    "userfaultfd_used",
+    "namespace_joined",
+    "descriptor_taken",
+    "kexec_load",
+}
 
 
 def test_every_hook_and_every_kind_has_a_trigger() -> None:
@@ -42,6 +53,23 @@ def test_a_real_sensor_is_proven_hook_by_hook() -> None:
         one for one in hooks if one["state"] == "attached" and one["result"] not in {"working", "absent"}
     ]
     assert [one for one in wrong if one["source"] not in WITHOUT_ACTION] == []
+
+
+@pytest.mark.kernel
+def test_what_proves_is_told_by_no_rule() -> None:
+    """Asked, the sensor acts itself, at once: nobody gets incidents for having looked."""
+    with doctor.temporary_sensor(None) as data_dir:
+        for rounds in (1, 2):
+            began = time.monotonic()
+            proofs = {one.source: one for one in doctor.examine(data_dir, Config()).proofs}
+            assert time.monotonic() - began < 30
+            report = health.read(paths.sensor_health(data_dir))
+            assert report is not None and report.canary_rounds is not None
+            assert report.canary_rounds >= rounds
+        assert proofs["process_vm_writev"].result == proofs["setuid"].result == "working"
+        lines = paths.findings(data_dir).read_text().splitlines()
+    told = {json.loads(line)["detector"] for line in lines}
+    assert told & OF_OUR_ACTS == set()
 
 
 @pytest.mark.kernel
