@@ -51,7 +51,17 @@ NO_LIBRARY = (
 #: Installed packages that no kernel test imports; together three quarters of the size.
 NO_PACKAGES = (
     *("mypy*", "*__mypyc*", "ast_serialize*", "librt*", "ruff*", "pip*", "setuptools*", "Cython*", "cython*"),
-    *("selenium*", "hypothesis*", "_hypothesis*", "*.pth"),
+    *(
+        "selenium*",
+        "hypothesis*",
+        "_hypothesis*",
+        "schemathesis*",
+        "atheris*",
+        "xdist*",
+        "pytest_xdist*",
+        "execnet*",
+        "*.pth",
+    ),
 )
 REQUIRED_PROGRAMS = ("busybox",)
 OPTIONAL_PROGRAMS = ("bash", "ip")  # busybox's own ip knows no network namespaces
