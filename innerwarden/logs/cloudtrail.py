@@ -17,6 +17,7 @@ from innerwarden.logs.container_settings import table
 from innerwarden.logs.containers import rfc3339_ns
 from innerwarden.logs.reader import Stats
 from innerwarden.model.pack import Packer, address
+from innerwarden.unreadable import UNREADABLE
 
 #: Bytes of one entry; CloudTrail's own limit is 256 KiB.
 ENTRY_BYTES = 512 << 10
@@ -57,7 +58,7 @@ class CloudTrailReader:
         self.stats.lines += 1
         try:
             tree = msgspec.json.decode(raw) if len(bytes(raw)) <= ENTRY_BYTES else None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             tree = None
         values = values_of(tree) if isinstance(tree, dict) else None
         if values is None:
@@ -79,7 +80,7 @@ def entries(document: bytes) -> list[msgspec.Raw]:
         except msgspec.ValidationError:
             # No `Records`: one entry alone, which must be one document.
             return [msgspec.json.decode(document, type=msgspec.Raw)]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise ValueError(str(error)) from error
 
 

@@ -18,6 +18,7 @@ import msgspec
 from innerwarden.logs.container_settings import settings_of, table
 from innerwarden.logs.reader import Stats
 from innerwarden.model.pack import Packer
+from innerwarden.unreadable import UNREADABLE
 
 #: Events that are remembered, to know one again.
 MAX_SEEN = 4096
@@ -81,7 +82,7 @@ class ContainerReader:
         self.stats.lines += 1
         try:
             tree = msgspec.json.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             self.stats.malformed += 1
             return [], []
         records: list[bytes] = []

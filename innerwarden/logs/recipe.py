@@ -17,6 +17,7 @@ from innerwarden.logs.containers import rfc3339_ns
 from innerwarden.logs.json_path import JsonPath, as_text
 from innerwarden.logs.reader import Stats
 from innerwarden.model.pack import Packer, address
+from innerwarden.unreadable import UNREADABLE
 
 #: Keys of `dedupe` that are remembered.
 MAX_SEEN = 4096
@@ -193,7 +194,7 @@ class RecipeReader:
     def _line(self, line: bytes) -> list[bytes]:
         try:
             tree = msgspec.json.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             self.stats.malformed += 1
             return []
         if not isinstance(tree, dict):

@@ -21,6 +21,7 @@ from innerwarden.errors import UnavailableError
 from innerwarden.log import safe
 from innerwarden.model.responder import PACKET_BYTES, AnyReply, AnyRequest, Problem
 from innerwarden.peer import peer_of
+from innerwarden.unreadable import UNREADABLE
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +133,7 @@ class Server:
             if cut:
                 raise msgspec.ValidationError(f"a request has at most {PACKET_BYTES} bytes")
             request = _REQUEST.decode(packet)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             self.bad_packets += 1
             logger.warning("bad request uid=%d pid=%d error=%s", client.uid, client.pid, safe(str(error)))
             return Problem(detail=safe(str(error)))

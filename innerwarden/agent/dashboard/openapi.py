@@ -11,6 +11,7 @@ import falcon
 import msgspec
 
 from innerwarden import __version__
+from innerwarden.agent.dashboard.auth import COOKIE
 from innerwarden.agent.dashboard.types import Pulse
 from innerwarden.agent.dashboard.view import View
 
@@ -69,7 +70,7 @@ def document(views: Iterable[View]) -> dict[str, Any]:
             "schemas": components,
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
-                "session": {"type": "apiKey", "in": "cookie", "name": "iw_session"},
+                "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
             },
         },
     }
