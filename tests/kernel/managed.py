@@ -6,10 +6,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from tests.kernel.net import Net, wait
+from innerwarden.config import ResponderConfig
+from innerwarden.model.responder import Hello, Way, Welcome
+from tests.kernel.net import Daemon, Net, wait
 
 
 class Room:
@@ -73,3 +75,28 @@ def again(net: Net, room: Room) -> subprocess.Popen[bytes]:
 
     wait(runs, 30)
     return started
+
+
+Start = Callable[..., Daemon]
+
+
+def starting(net: Net, directory: Path) -> Iterator[Start]:
+    """What starts a responder with a backend, and ends all that it started; for a fixture."""
+    started: list[Daemon] = []
+
+    def begin(backend: str = "auto") -> Daemon:
+        socket = str(directory / "r.sock")
+        config = ResponderConfig(enabled=True, dry_run=False, socket=socket, backend=backend)  # type: ignore[arg-type]
+        started.append(Daemon(net, directory, config))
+        return started[-1]
+
+    yield begin
+    for daemon in started:
+        daemon.end()
+
+
+def way(daemon: Daemon) -> Way:
+    """How it says that it blocks."""
+    welcome = daemon.ask(Hello())
+    assert isinstance(welcome, Welcome)
+    return welcome.ways["block_address"]

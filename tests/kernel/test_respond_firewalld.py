@@ -5,18 +5,17 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from innerwarden.config import ResponderConfig
-from innerwarden.model.responder import Check, Clear, Cleared, Do, Hello, Undo, Way, Welcome
+from innerwarden.model.responder import Check, Clear, Cleared, Do, Undo, Way
 from innerwarden.model.verb import BlockAddress
 from tests.kernel import managed
-from tests.kernel.managed import Room
-from tests.kernel.net import BEHIND_V4, FAR_V4, FAR_V6, OTHER_V4, Daemon, Net, wait
+from tests.kernel.managed import Room, Start, starting, way
+from tests.kernel.net import BEHIND_V4, FAR_V4, FAR_V6, OTHER_V4, Net, wait
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
@@ -57,28 +56,9 @@ def wall(tmp_path: Path) -> Iterator[Walled]:
         net.close()
 
 
-Start = Callable[..., Daemon]
-
-
 @pytest.fixture
 def start(wall: Walled, tmp_path: Path) -> Iterator[Start]:
-    started: list[Daemon] = []
-
-    def begin(backend: str = "auto") -> Daemon:
-        socket = str(tmp_path / "r.sock")
-        config = ResponderConfig(enabled=True, dry_run=False, socket=socket, backend=backend)  # type: ignore[arg-type]
-        started.append(Daemon(wall.net, tmp_path, config))
-        return started[-1]
-
-    yield begin
-    for daemon in started:
-        daemon.end()
-
-
-def way(daemon: Daemon) -> Way:
-    welcome = daemon.ask(Hello())
-    assert isinstance(welcome, Welcome)
-    return welcome.ways["block_address"]
+    yield from starting(wall.net, tmp_path)
 
 
 @pytest.mark.parametrize("address", [FAR_V4, FAR_V6])

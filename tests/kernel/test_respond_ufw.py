@@ -6,16 +6,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from innerwarden.config import ResponderConfig
-from innerwarden.model.responder import Check, Clear, Cleared, Do, Hello, Undo, Way, Welcome
+from innerwarden.model.responder import Check, Clear, Cleared, Do, Undo, Way
 from innerwarden.model.verb import BlockAddress
-from tests.kernel.managed import Room
-from tests.kernel.net import BEHIND_V4, FAR_V4, FAR_V6, HERE_V4, OTHER_V4, Daemon, Net, wait
+from tests.kernel.managed import Room, Start, starting, way
+from tests.kernel.net import BEHIND_V4, FAR_V4, FAR_V6, HERE_V4, OTHER_V4, Net, wait
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
@@ -70,28 +69,9 @@ def rows(net: Net) -> list[str]:
     return [line.split()[-3] for line in lines if "DENY" in line and line.rstrip().endswith("# innerwarden")]
 
 
-Start = Callable[..., Daemon]
-
-
 @pytest.fixture
 def start(net: Net, tmp_path: Path) -> Iterator[Start]:
-    started: list[Daemon] = []
-
-    def begin(backend: str = "auto") -> Daemon:
-        socket = str(tmp_path / "r.sock")
-        config = ResponderConfig(enabled=True, dry_run=False, socket=socket, backend=backend)  # type: ignore[arg-type]
-        started.append(Daemon(net, tmp_path, config))
-        return started[-1]
-
-    yield begin
-    for daemon in started:
-        daemon.end()
-
-
-def way(daemon: Daemon) -> Way:
-    welcome = daemon.ask(Hello())
-    assert isinstance(welcome, Welcome)
-    return welcome.ways["block_address"]
+    yield from starting(net, tmp_path)
 
 
 @pytest.mark.parametrize("address", [FAR_V4, FAR_V6])
