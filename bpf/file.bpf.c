@@ -34,7 +34,7 @@ int IW_PROG(iw_do_open)
 
 	if (iw_call_begin(ctx, &call) || call.ret < 0)
 		return 0;
-	file = iw_fd_file(iw_current(), call.ret);
+	file = iw_fd_object(iw_current(), call.ret);
 	if (file)
 		iw_opened(call.hook, call_flags(&call), file);
 	return 0;

@@ -52,9 +52,34 @@ static __always_inline void compat_call(struct iw_call *call)
 	IW_SUBMIT(k, iw_ring_prio, IW_RING_PRIO);
 }
 
-/* Preemption stays on where a tail call follows: a program may not leave by one while it is off. */
-SEC("tp_btf/sys_exit")
-int iw_sys_exit(__u64 *ctx)
+/*
+ * Hook of a 64-bit call whose number nobody wants in its 32-bit sense; -1 when this cannot be told at once. What tells
+ * a 32-bit call costs a helper, so first the traces that SYSCALL leaves are looked at: rip in rcx, rflags in r11. A
+ * program that lays them out for its int 0x80 gains nothing: a number that somebody wants of 32-bit calls goes the
+ * long way, the handler of any other looks itself, and all that is kept is that a call of no interest was a 32-bit one.
+ */
+static __always_inline int native_hook(__u64 *ctx)
+{
+#if defined(__TARGET_ARCH_x86)
+	struct pt_regs *regs = (struct pt_regs *)ctx[0];
+	struct iw_call_table *table;
+	__u32 zero = 0;
+	__u64 nr = (__u32)regs->orig_ax & ~IW_X32_BIT;
+
+	if (regs->cx != regs->ip || regs->r11 != regs->flags)
+		return -1;
+	table = bpf_map_lookup_elem(&iw_calls, &zero);
+	if (!table || nr >= IW_CALL_MAX)
+		return -1;
+	nr = iw_masked(nr, IW_CALL_MAX - 1);
+	return table->hook[1][nr] ? -1 : table->hook[0][nr];
+#else
+	return -1;
+#endif
+}
+
+/* Hook of any other call; 0 when nobody wants it. A function of its own, so that the compiler mixes no registers. */
+static __noinline int any_hook(__u64 *ctx)
 {
 	struct iw_call call;
 	int unwanted = iw_call_begin(ctx, &call);
@@ -64,7 +89,18 @@ int iw_sys_exit(__u64 *ctx)
 		compat_call(&call);
 		iw_preempt_on();
 	}
-	if (!unwanted)
-		bpf_tail_call(ctx, &iw_handlers, call.hook);
+	return unwanted ? 0 : call.hook;
+}
+
+/* Preemption stays on where a tail call follows: a program may not leave by one while it is off. */
+SEC("tp_btf/sys_exit")
+int iw_sys_exit(__u64 *ctx)
+{
+	int hook = native_hook(ctx);
+
+	if (hook < 0)
+		hook = any_hook(ctx);
+	if (hook)
+		bpf_tail_call(ctx, &iw_handlers, hook);
 	return 0;
 }

@@ -514,21 +514,42 @@ static __always_inline __u32 iw_pid_level(struct task_struct *task)
 	return err ? IW_UNSET : level;
 }
 
-/* Open file `fd` of the current process; NULL when it is not open. */
-static __always_inline struct file *iw_fd_file(struct task_struct *task, __u32 fd)
+/* Where `task` keeps its open file `fd`; NULL when it has no such place. */
+static __always_inline struct file **iw_fd_place(struct task_struct *task, __u32 fd)
 {
 	struct files_struct *files = NULL;
 	struct fdtable *fdt = NULL;
-	struct file **array = NULL, *file = NULL;
+	struct file **array = NULL;
 	__u32 err = 0, max = 0;
 
 	IW_GET(err, files, task, files);
 	IW_GET(err, fdt, files, fdt);
 	IW_GET(err, max, fdt, max_fds);
 	IW_GET(err, array, fdt, fd);
-	if (err || !array || fd >= max || bpf_probe_read_kernel(&file, sizeof(file), &array[fd]))
+	return err || !array || fd >= max ? NULL : &array[fd];
+}
+
+/* Open file `fd` of the current process, as a number to the verifier; NULL when it is not open. */
+static __always_inline struct file *iw_fd_file(struct task_struct *task, __u32 fd)
+{
+	struct file **place = iw_fd_place(task, fd), *file = NULL;
+
+	if (!place || bpf_probe_read_kernel(&file, sizeof(file), place))
 		return NULL;
 	return file;
+}
+
+/* The same without a helper where the kernel allows that: then no number to the verifier. */
+static __always_inline struct file *iw_fd_object(struct task_struct *task, __u32 fd)
+{
+	/* Any type that begins with a pointer: there is none of a pointer alone. */
+	struct list_head *place = (struct list_head *)iw_fd_place(task, fd), *file = NULL;
+	__u32 err = 0;
+
+	if (!place)
+		return NULL;
+	IW_GET(err, file, place, next);
+	return err ? NULL : (struct file *)file;
 }
 
 /* v4 address in v4-mapped form; 0.0.0.0 stays all zero, which means absent. */

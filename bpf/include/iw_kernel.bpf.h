@@ -416,6 +416,7 @@ struct perf_event {
 struct pt_regs {
 	unsigned long bp;
 	unsigned long bx;
+	unsigned long r11;
 	unsigned long r10;
 	unsigned long r9;
 	unsigned long r8;
@@ -424,6 +425,8 @@ struct pt_regs {
 	unsigned long si;
 	unsigned long di;
 	unsigned long orig_ax;
+	unsigned long ip;
+	unsigned long flags;
 };
 #define IW_CALL_NUMBER orig_ax
 #elif defined(__TARGET_ARCH_arm64)

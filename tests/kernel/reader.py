@@ -135,12 +135,13 @@ def say(**facts):
     print(json.dumps({**identity(), **facts}), flush=True)
 """
 
-#: int 0x80 of a 64-bit process: number, arguments below 4 GiB; texts are laid out one after another.
+#: int 0x80 of a 64-bit process: number, arguments below 4 GiB; texts are laid out one after another. A sly one puts
+#: where SYSCALL would have left them the address it returns to, for which the second argument goes, and the flags.
 COMPAT = """
 import mmap
 page = mmap.mmap(-1, 8192, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40, prot=7)
 base = ctypes.addressof(ctypes.c_char.from_buffer(page))
-def call32(number, *arguments):
+def call32(number, *arguments, sly=False):
     at = 256
     values = []
     for one in arguments:
@@ -151,7 +152,9 @@ def call32(number, *arguments):
         else:
             values.append(one & 0xffffffff)
     values += [0] * (5 - len(values))
-    code = b'\\x53\\x56\\x57'  # push rbx, rsi, rdi
+    code = b'\\x53\\x56\\x57\\x9c\\x41\\x5b'  # push rbx, rsi, rdi; r11 = flags
+    if sly:
+        values[1] = base + 4096 + len(code) + 6 * 5 + 2
     code += b'\\xb8' + struct.pack('<I', number)
     for register, value in zip((0xbb, 0xb9, 0xba, 0xbe, 0xbf), values):
         code += bytes([register]) + struct.pack('<I', value)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from innerwarden.model._wire import Flag, HookId
-from tests.kernel.reader import Decoded, Witness, check_header, trigger
+from tests.kernel.reader import COMPAT, Decoded, Witness, check_header, trigger
 
 pytestmark = pytest.mark.kernel
 
@@ -54,6 +54,16 @@ def test_unshare_tells_what_was_left_and_what_was_got(witness: Witness, flags: i
     # A new user namespace alone brings no other; so the values told are not simply those from before.
     assert changed == [bool(flags & f) for f in (NEWUSER, NEWNET, NEWNS)]
     assert (record.child_pid, record.path) == (0, None)
+
+
+def test_a_32_bit_call_with_the_traces_of_a_64_bit_one_is_told(witness: Witness) -> None:
+    """Number 310: unshare of 32-bit calls, process_vm_readv of 64-bit ones."""
+    truth = trigger(f"{COMPAT}\ncall32(310, {NEWUTS}, sly=True)\nsay()\n")
+    records = [record for record in witness.drain() if record.pid == truth["pid"]]
+    (record,) = [record for record in records if record.kind == "process.namespace"]
+    assert (record.namespace_call, record.namespace_flags) == (HookId.UNSHARE, NEWUTS)
+    (compat,) = [record for record in records if record.kind == "process.compat_syscall"]
+    assert compat.syscall_nr == 310
 
 
 def test_unshare_of_other_things_and_a_refused_one_are_silent(witness: Witness) -> None:
