@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import peers
+from bench.floor import floor
 from bench.measure import ROOT, Bound, Result, Unavailable, cpu_ticks_ns, median, scratch, spread
 from bench.sensor import Sensor, child, load, need_quiet
 
@@ -284,16 +285,19 @@ def row(what: str, mine: float, theirs: dict[str, float], goal: float, gate: flo
 def run(quick: bool) -> list[dict[str, object]]:
     count, spawns = (3, 2000) if quick else (7, 2000)
     mine = ours(count, spawns)
+    kernel = rounds(count, spawns, lambda: floor("call_end"), list)
     found, missing = others(count, spawns)
     added = row(
         "added to posix_spawn", median(mine.added), {n: median(c.added) for n, c in found.items()}, 15, 5
     )
     bare = median(mine.bare)
     added.rounds, added.spread = count, spread(mine.bare)
-    added.note = f"a bare exec {bare / 1e3:.0f} us, of whose rounds the spread is" + (
-        f"; {missing}" if missing else ""
-    )
-    added.details["bare_us"] = bare / 1e3
+    alone = median(kernel.added) / 1e3
+    added.note = (
+        f"a bare exec {bare / 1e3:.0f} us, of whose rounds the spread is; a program that returns at once, at the end of"
+        f" each of its calls, adds {alone:.1f} us"
+    ) + (f"; {missing}" if missing else "")
+    added.details |= {"bare_us": bare / 1e3, "call_end_us": alone}
     daemon = row("daemon CPU an exec", mine.daemon, {n: c.daemon for n, c in found.items()}, 50, 10)
     daemon.note = f"of {count * spawns:,} execs" + (f"; {missing}" if missing else "")
     return [added.as_dict(), daemon.as_dict()]
