@@ -39,7 +39,7 @@ from innerwarden.config import ResponderConfig
 from innerwarden.errors import BpfError
 from innerwarden.libbpf import XDP_NATIVE, Object, load
 from innerwarden.libbpf._table import TestRunOptions
-from innerwarden.xdp import GROWING_MAPS, XdpList
+from innerwarden.xdp import XdpList, make_room
 
 SIZES = {1_000: (4.0, 2.0), 100_000: (3.0, 2.0), 1_000_000: (2.5, 2.0)}
 """Addresses -> (goal, gate): how many times the peer's cost."""
@@ -109,8 +109,7 @@ def ours(addresses: list[str]) -> tuple[Object, XdpList]:
     loaded = Object(paths.bpf_object().read_bytes())
     for name, program in loaded.programs.items():
         program.set_autoload(name in ("iw_xdp", "iw_xdp_observe"))
-    for name in GROWING_MAPS:
-        loaded.maps[name].resize(max(ENFORCING.block_entries, len(addresses)))
+    make_room(loaded, max(ENFORCING.block_entries, len(addresses)))
     loaded.load()
     found = XdpList(loaded, ENFORCING)
     found.block_many(addresses)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Block list at the driver. Single addresses in hashes, prefixes in small tries (a trie look-up among a million
- * costs ten times a hash's); an allow entry wins over every block. Only the source address decides, and it stands at
- * a fixed place behind the tags, so that fragments, options and extension headers cannot hide it; they are counted.
+ * Block list at the driver. Single addresses in a table of cache lines (v4) and a hash (v6), prefixes in small tries
+ * (a trie look-up among a million costs ten times a hash's); an allow entry wins over every block. Only the source
+ * address decides, and it stands at a fixed place behind the tags, so that fragments, options and extension headers
+ * cannot hide it; they are counted.
  *
  * Two programs from one text: iw_xdp_observe counts and records what iw_xdp drops, and has no drop in it.
  */
@@ -17,6 +18,10 @@
 #define IW_EXTENSIONS 8 /* headers of one IPv6 packet; RFC 8200, 4.1, recommends each at most once */
 #define IP_MF_OR_OFFSET 0x3fff /* RFC 791: more fragments, fragment offset */
 #define IP6_FRAGMENT_OFFSET 0xfff8
+#define IW_ROW_ENTRIES 4
+#define IW_SPILLED (1ULL << 63)
+#define IW_EXPIRES_S 0x7fffffff
+#define IW_EXPIRES_UNIT_NS 1000000000ULL
 
 /* IANA protocol numbers of IPv6 extension headers (RFC 7045, 4). */
 #define NEXT_HOP_BY_HOP 0
@@ -32,6 +37,20 @@
 struct iw_block {
 	__u64 expires_ns;
 	__u64 packet_count; /* matched by the entry, dropped or not; see listed */
+};
+
+/*
+ * One cache line of v4 addresses: with a million of them listed a packet pays one miss, where the kernel's hash pays
+ * three. An entry is the address as it stands in the packet (low half), the second of CLOCK_BOOTTIME in which it
+ * expires (31 bits, 0 never), and in the first one of a row IW_SPILLED: an address that had no place here is in
+ * iw_xdp_block_v4. There 0.0.0.0 always is, which here would look like a free place. The writer is
+ * innerwarden/xdp/table.py, which says why its stores may be seen at any moment.
+ */
+struct iw_row {
+	struct {
+		__u64 entry;
+		__u64 packet_count;
+	} at[IW_ROW_ENTRIES];
 };
 
 struct iw_prefix4 {
@@ -69,6 +88,8 @@ struct iw_xdp_counters {
 struct iw_xdp_policy {
 	__u32 drop_unparsed;
 	__u32 allows; /* an allow list has entries; 0 spares two look-ups for each listed packet */
+	__u64 mix[2]; /* odd and random, made once for each load, so that nobody can choose addresses that fill a row */
+	__u64 rows;   /* of iw_xdp_rows_v4, a power of two */
 };
 
 #define IW_LIST(name, map_type, key_type, value_type, entries)  \
@@ -80,8 +101,8 @@ struct iw_xdp_policy {
 		__type(value, value_type);                      \
 	} name SEC(".maps")
 
-/* The loader may give the hashes more room; their bucket arrays are as large from the start. */
-IW_LIST(iw_xdp_block_v4, BPF_MAP_TYPE_HASH, __u32, struct iw_block, 1 << 17);
+/* The loader sets the room of the table and the hashes; rows and bucket arrays are as large from the start. */
+IW_LIST(iw_xdp_block_v4, BPF_MAP_TYPE_HASH, __u32, struct iw_block, 1 << 15);
 IW_LIST(iw_xdp_block_v6, BPF_MAP_TYPE_HASH, struct iw_address6, struct iw_block, 1 << 17);
 IW_LIST(iw_xdp_allow_v4, BPF_MAP_TYPE_HASH, __u32, __u32, 4096);
 IW_LIST(iw_xdp_allow_v6, BPF_MAP_TYPE_HASH, struct iw_address6, __u32, 4096);
@@ -89,6 +110,15 @@ IW_LIST(iw_xdp_block_prefix_v4, BPF_MAP_TYPE_LPM_TRIE, struct iw_prefix4, struct
 IW_LIST(iw_xdp_block_prefix_v6, BPF_MAP_TYPE_LPM_TRIE, struct iw_prefix6, struct iw_block, 8192);
 IW_LIST(iw_xdp_allow_prefix_v4, BPF_MAP_TYPE_LPM_TRIE, struct iw_prefix4, __u32, 1024);
 IW_LIST(iw_xdp_allow_prefix_v6, BPF_MAP_TYPE_LPM_TRIE, struct iw_prefix6, __u32, 1024);
+
+/* Mapped into its writer, which is why its first value begins a page and each value a cache line (array_map_alloc). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << 16);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct iw_row);
+} iw_xdp_rows_v4 SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -140,16 +170,15 @@ static __always_inline void report(struct iw_xdp_counters *c, __u64 count, const
 	IW_SUBMIT(d, iw_ring_bulk, IW_RING_BULK);
 }
 
-static __always_inline int allows(void)
+static __always_inline struct iw_xdp_policy *xdp_policy(void)
 {
-	struct iw_xdp_policy *policy;
 	__u32 zero = 0;
 
-	policy = bpf_map_lookup_elem(&iw_xdp_policy, &zero);
-	return policy && policy->allows;
+	return bpf_map_lookup_elem(&iw_xdp_policy, &zero);
 }
 
-static __always_inline int listed(struct iw_block *block, const __u8 *ip16, int allowed, __u32 ifindex, __u32 mode)
+static __always_inline int listed(__u64 expires_ns, __u64 *packet_count, const __u8 *ip16, int allowed, __u32 ifindex,
+				  __u32 mode)
 {
 	struct iw_xdp_counters *c = counters();
 	__u64 count;
@@ -160,7 +189,7 @@ static __always_inline int listed(struct iw_block *block, const __u8 *ip16, int 
 		c->allowed++;
 		return XDP_PASS;
 	}
-	if (block->expires_ns && bpf_ktime_get_boot_ns() >= block->expires_ns) {
+	if (expires_ns && bpf_ktime_get_boot_ns() >= expires_ns) {
 		c->expired++;
 		return XDP_PASS;
 	}
@@ -168,7 +197,7 @@ static __always_inline int listed(struct iw_block *block, const __u8 *ip16, int 
 	 * Not atomic: a locked add to a line that is in no cache stalls for the whole miss, 100 ns with a full list.
 	 * Two CPUs that get packets of one source at once may count one of them.
 	 */
-	count = ++block->packet_count;
+	count = ++*packet_count;
 	report(c, count, ip16, ifindex, mode);
 	if (mode != IW_ENFORCEMENT_ENFORCE) {
 		c->observed++;
@@ -181,43 +210,97 @@ static __always_inline int listed(struct iw_block *block, const __u8 *ip16, int 
 static __always_inline int unparsed(__u32 mode)
 {
 	struct iw_xdp_counters *c = counters();
-	struct iw_xdp_policy *policy;
-	__u32 zero = 0;
+	struct iw_xdp_policy *p = xdp_policy();
 
-	policy = bpf_map_lookup_elem(&iw_xdp_policy, &zero);
-	if (!c || !policy)
+	if (!c || !p)
 		return XDP_PASS;
 	c->unparsed++;
-	if (mode != IW_ENFORCEMENT_ENFORCE || !policy->drop_unparsed)
+	if (mode != IW_ENFORCEMENT_ENFORCE || !p->drop_unparsed)
 		return XDP_PASS;
 	c->refused++;
 	return XDP_DROP;
 }
 
+/* 0 for the same address, else 1; hidden from the compiler, which would make a branch of it. */
+static __always_inline __u64 differs(__u64 entry, __u32 address)
+{
+	__u64 found = (__u32)entry ^ address;
+
+	found = (found + 0xffffffff) >> 32;
+	asm volatile("" : "+r"(found));
+	return found;
+}
+
+/*
+ * How many entries stand before that of the address; IW_ROW_ENTRIES when it has none. Without a branch: which of the
+ * four it is cannot be guessed, and a wrong guess costs as much as the rest of the look-up.
+ */
+static __always_inline __u64 place_in(const volatile struct iw_row *row, __u32 address)
+{
+	__u64 one = differs(row->at[0].entry, address);
+	__u64 two = differs(row->at[1].entry, address) & one;
+	__u64 three = differs(row->at[2].entry, address) & two;
+
+	return one + two + three + (differs(row->at[3].entry, address) & three);
+}
+
+static __always_inline struct iw_row *row_of(const struct iw_xdp_policy *p, __u32 address)
+{
+	__u64 mixed = address * p->mix[0];
+	__u32 index;
+
+	mixed = (mixed ^ mixed >> 32) * p->mix[1];
+	index = mixed >> 32 & (p->rows - 1);
+	return bpf_map_lookup_elem(&iw_xdp_rows_v4, &index);
+}
+
 static __always_inline int source4(const __u8 *at, __u32 ifindex, __u32 mode)
 {
 	struct iw_prefix4 prefix = { .bits = 32 };
-	struct iw_block *block;
+	__u64 *packet_count = NULL, expires_ns = 0, place, entry;
+	struct iw_xdp_policy *p = xdp_policy();
+	struct iw_block *block = NULL;
 	__u8 ip16[16] = {};
+	struct iw_row *row;
 	__u32 address;
 	int allowed;
 
-	__builtin_memcpy(&address, at, 4);
-	__builtin_memcpy(prefix.ip, at, 4);
-	block = bpf_map_lookup_elem(&iw_xdp_block_v4, &address);
-	if (!block)
-		block = bpf_map_lookup_elem(&iw_xdp_block_prefix_v4, &prefix);
-	if (!block)
+	if (!p)
 		return XDP_PASS;
-	allowed = allows() && (bpf_map_lookup_elem(&iw_xdp_allow_v4, &address) ||
-			       bpf_map_lookup_elem(&iw_xdp_allow_prefix_v4, &prefix));
+	address = *(const __u32 *)at;
+	__builtin_memcpy(prefix.ip, at, 4);
+	row = row_of(p, address);
+	if (!row)
+		return XDP_PASS;
+	place = place_in(row, address);
+	if (place < IW_ROW_ENTRIES && address) {
+		/* Read anew, and this is what counts: the writer may have put another address there since. */
+		entry = *(const volatile __u64 *)&row->at[place].entry;
+		if ((__u32)entry == address) {
+			packet_count = &row->at[place].packet_count;
+			expires_ns = (entry >> 32 & IW_EXPIRES_S) * IW_EXPIRES_UNIT_NS;
+		}
+	}
+	if (!packet_count) {
+		if (row->at[0].entry & IW_SPILLED)
+			block = bpf_map_lookup_elem(&iw_xdp_block_v4, &address);
+		if (!block)
+			block = bpf_map_lookup_elem(&iw_xdp_block_prefix_v4, &prefix);
+		if (!block)
+			return XDP_PASS;
+		packet_count = &block->packet_count;
+		expires_ns = block->expires_ns;
+	}
+	allowed = p->allows && (bpf_map_lookup_elem(&iw_xdp_allow_v4, &address) ||
+				bpf_map_lookup_elem(&iw_xdp_allow_prefix_v4, &prefix));
 	iw_ip4(ip16, address);
-	return listed(block, ip16, allowed, ifindex, mode);
+	return listed(expires_ns, packet_count, ip16, allowed, ifindex, mode);
 }
 
 static __always_inline int source6(const __u8 *at, __u32 ifindex, __u32 mode)
 {
 	struct iw_prefix6 prefix = { .bits = 128 };
+	struct iw_xdp_policy *p = xdp_policy();
 	struct iw_address6 address;
 	struct iw_xdp_counters *c;
 	struct iw_block *block;
@@ -244,11 +327,11 @@ static __always_inline int source6(const __u8 *at, __u32 ifindex, __u32 mode)
 	block = bpf_map_lookup_elem(&iw_xdp_block_v6, &address);
 	if (!block)
 		block = bpf_map_lookup_elem(&iw_xdp_block_prefix_v6, &prefix);
-	if (!block)
+	if (!block || !p)
 		return XDP_PASS;
-	allowed = allows() && (bpf_map_lookup_elem(&iw_xdp_allow_v6, &address) ||
-			       bpf_map_lookup_elem(&iw_xdp_allow_prefix_v6, &prefix));
-	return listed(block, prefix.ip, allowed, ifindex, mode);
+	allowed = p->allows && (bpf_map_lookup_elem(&iw_xdp_allow_v6, &address) ||
+				bpf_map_lookup_elem(&iw_xdp_allow_prefix_v6, &prefix));
+	return listed(block->expires_ns, &block->packet_count, prefix.ip, allowed, ifindex, mode);
 }
 
 static __always_inline int is_extension(__u8 next)

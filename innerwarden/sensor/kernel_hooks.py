@@ -367,4 +367,4 @@ HOOKS: tuple[Hook, ...] = (
 
 #: Of the object, and for the responder: not loaded here, its large maps with room for one.
 RESPONDER_PROGRAMS = ("iw_xdp", "iw_xdp_observe")
-RESPONDER_MAPS = ("iw_xdp_block_v4", "iw_xdp_block_v6")
+RESPONDER_MAPS = ("iw_xdp_rows_v4", "iw_xdp_block_v4", "iw_xdp_block_v6")

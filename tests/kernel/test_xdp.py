@@ -73,18 +73,20 @@ ARMED = ResponderConfig(enabled=True, dry_run=False)
 TARGETS = ("10.213.7.2", "fd0d:7::2", "10.213.0.0/16", "fd0d:7::/32", "192.0.2.7", "2001:db8::7")
 
 
-def emptied(found: XdpList) -> Iterator[XdpList]:
+def emptied(loaded: Object, found: XdpList) -> Iterator[XdpList]:
     yield found
     found.close()
-    found.drop_unparsed(False)
+    after = XdpList(loaded, ARMED)
+    after.drop_unparsed(False)
     for target in TARGETS:
-        found.unblock(target)
-        found.disallow(target)
+        after.unblock(target)
+        after.disallow(target)
+    after.close()
 
 
 @pytest.fixture
 def xdp(loaded: Object) -> Iterator[XdpList]:
-    yield from emptied(XdpList(loaded, ARMED))
+    yield from emptied(loaded, XdpList(loaded, ARMED))
 
 
 @pytest.fixture(
@@ -97,7 +99,7 @@ def xdp(loaded: Object) -> Iterator[XdpList]:
     ids=["defaults", "dry run", "not enabled", "numbers for switches"],
 )
 def unarmed(loaded: Object, request: pytest.FixtureRequest) -> Iterator[XdpList]:
-    yield from emptied(XdpList(loaded, request.param))
+    yield from emptied(loaded, XdpList(loaded, request.param))
 
 
 SEND = """
@@ -220,6 +222,7 @@ def test_two_programs_on_one_interface(link: int, xdp: XdpList, loaded: Object) 
     with pytest.raises(BpfError, match="another XDP program holds"):
         other.attach(link)
     assert other.attachments() == ()
+    other.close()
 
 
 def test_nothing_stays_attached(link: int, xdp: XdpList) -> None:
@@ -421,7 +424,7 @@ def test_reaping(xdp: XdpList) -> None:
     xdp.block_many([*gone, "2001:db8::8", "198.51.100.0/24", "2001:db8:1::/48"], ttl_s=-1)
     xdp.block_many(stay[:2], ttl_s=3600)
     xdp.block_many(stay[2:])
-    calls = [xdp.reap() for _ in range(6)]
+    calls = [xdp.reap() for _ in range(16)]
     assert sum(calls) == 9003
     assert calls[0] < 9003, "one call is bounded"
     assert xdp.packet_count(gone[0]) is None

@@ -18,7 +18,7 @@ from innerwarden.errors import BpfError
 from innerwarden.libbpf import Object
 from innerwarden.responder.backend import Backend
 from innerwarden.responder.skill import Keep, Means, SkillError
-from innerwarden.xdp import GROWING_MAPS, XdpList
+from innerwarden.xdp import XdpList, make_room
 
 logger = logging.getLogger(__name__)
 
@@ -102,8 +102,7 @@ class Xdp(Backend):
                 program.set_autoload(name in PROGRAMS)
             for name in RINGS:
                 loaded.maps[name].resize(RING_BYTES)
-            for name in GROWING_MAPS:
-                loaded.maps[name].resize(self._config.block_entries)
+            make_room(loaded, self._config.block_entries)
             try:
                 loaded.load()
             except BpfError:

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import ipaddress
 import logging
+import secrets
 import socket
 import struct
 from collections.abc import Iterable
@@ -20,9 +21,11 @@ import msgspec
 from innerwarden import clock
 from innerwarden.config import ResponderConfig
 from innerwarden.errors import BpfError
-from innerwarden.libbpf import XDP_GENERIC, XDP_NATIVE, DescriptorLink, Map, Object
+from innerwarden.libbpf import XDP_GENERIC, XDP_NATIVE, DescriptorLink, Object
 from innerwarden.model._wire import EnforcementMode
 from innerwarden.switches import effective_mode
+from innerwarden.xdp import table
+from innerwarden.xdp.table import Table
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +35,7 @@ COUNTER_NAMES = (
 )  # fmt: skip
 _BLOCK = struct.Struct("<QQ")  # expires_ns (CLOCK_BOOTTIME, 0 never), packet_count
 _COUNTERS = struct.Struct(f"<{len(COUNTER_NAMES)}Q16x")  # then the program's own tick and reports
-_POLICY = struct.Struct("<II")
+_POLICY = struct.Struct("<II3Q")  # struct iw_xdp_policy
 _PRESENT = struct.pack("<I", 1)
 _ZERO = bytes(4)
 
@@ -44,12 +47,19 @@ _SIOCGIFHWADDR = 0x8927
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _BLOCK_MAPS = ("iw_xdp_block_v4", "iw_xdp_block_v6", "iw_xdp_block_prefix_v4", "iw_xdp_block_prefix_v6")
 _ALLOW_MAPS = tuple(name.replace("block", "allow") for name in _BLOCK_MAPS)
-GROWING_MAPS = ("iw_xdp_block_v4", "iw_xdp_block_v6")
-"""Lists of single addresses, whose room is configured."""
-_REAP_ENTRIES = 8192
-"""Entries of each list that one call of `reap` looks at: a full one is gone through in 16 calls."""
+_ROWS, _SPILL = "iw_xdp_rows_v4", "iw_xdp_block_v4"
+_REAP_ENTRIES, _REAP_ROWS = 8192, 4096
+"""Of each list, what one call of `reap` looks at: a full one is gone through in 16 calls."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def make_room(opened: Object, addresses: int) -> None:
+    """Before load: for so many single addresses of each family, at least."""
+    rows = table.row_count(addresses)
+    opened.maps[_ROWS].resize(rows)
+    opened.maps[_SPILL].resize(rows * table.LOAD // table.SPILL_PART)
+    opened.maps["iw_xdp_block_v6"].resize(addresses)
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,9 +84,18 @@ class XdpList:
         self._maps = loaded.maps
         self._drops_unparsed = False
         self._allows = any(list(self._maps[name].keys()) for name in _ALLOW_MAPS)
+        self._v4 = self._open_table()
         self._write_policy()
         self._links: dict[int, tuple[Attachment, DescriptorLink]] = {}
         self._cursors: dict[str, bytes | None] = dict.fromkeys(_BLOCK_MAPS)
+
+    def _open_table(self) -> Table:
+        """The secret by which addresses find their rows is made by the first one who opens the table."""
+        rows, current = self._maps[_ROWS], self._maps["iw_xdp_policy"].lookup(_ZERO)
+        first, second, row_count = _POLICY.unpack(current)[2:] if current is not None else (0, 0, 0)
+        is_new = row_count == 0
+        self._mix = (secrets.randbits(64) | 1, secrets.randbits(64) | 1) if is_new else (first, second)
+        return Table(rows, self._maps[_SPILL], self._mix, is_new=is_new)
 
     def attach(self, interface_index: int) -> Attachment:
         """Start filtering on an interface, in its driver where that can, else after it.
@@ -112,8 +131,10 @@ class XdpList:
             link.destroy()
 
     def close(self) -> None:
+        """Detach from everywhere; the list cannot be used any more."""
         for index in list(self._links):
             self.detach(index)
+        self._v4.close()
 
     def drop_unparsed(self, wanted: bool) -> bool:
         """Whether frames that cannot be parsed are dropped too; returns what the switches grant. Off at the start."""
@@ -122,7 +143,9 @@ class XdpList:
         return self._drops_unparsed
 
     def _write_policy(self) -> None:
-        value = _POLICY.pack(self._drops_unparsed, self._allows)
+        # A program that reads meanwhile sees the same secret and rows: they are written as they are.
+        rows = self._maps[_ROWS].max_entries
+        value = _POLICY.pack(self._drops_unparsed, self._allows, *self._mix, rows)
         self._maps["iw_xdp_policy"].update(_ZERO, value)
 
     def block(self, target: str, ttl_s: float | None = None) -> None:
@@ -133,36 +156,45 @@ class XdpList:
         self.block_many([target], ttl_s)
 
     def block_many(self, targets: Iterable[str], ttl_s: float | None = None) -> None:
-        """The same for a whole list, one kernel call per map; all or, when one target is refused, none."""
+        """The same for a whole list; all or, when one target is refused or v4 addresses have no room, none."""
         expires = 0 if ttl_s is None else max(1, clock.boottime_ns() + int(ttl_s * clock.NS))
         value = _BLOCK.pack(expires, 0)
         batches: dict[str, list[tuple[bytes, bytes]]] = {}
         for target in targets:
             name, key = _place("block", _blockable(target))
             batches.setdefault(name, []).append((key, value))
+        addresses = [_number(key) for key, _value in batches.pop(_SPILL, ())]
+        self._v4.require_room(addresses)
         for name, entries in batches.items():
             self._maps[name].update_batch(entries)
+        for address in addresses:
+            self._v4.put(address, expires)
 
     def unblock(self, target: str) -> bool:
         """True when it was listed."""
-        found, key = self._find("block", target)
-        return found.delete(key)
+        name, key = _place("block", _network(target))
+        return self._remove(name, key)
+
+    def _remove(self, name: str, key: bytes) -> bool:
+        return self._v4.remove(_number(key)) if name == _SPILL else self._maps[name].delete(key)
 
     def allow(self, target: str) -> None:
         """Never drop what comes from `target`, whatever else is listed."""
         self._allows = True
         self._write_policy()
-        found, key = self._find("allow", target)
-        found.update(key, _PRESENT)
+        name, key = _place("allow", _network(target))
+        self._maps[name].update(key, _PRESENT)
 
     def disallow(self, target: str) -> bool:
-        found, key = self._find("allow", target)
-        return found.delete(key)
+        name, key = _place("allow", _network(target))
+        return self._maps[name].delete(key)
 
     def packet_count(self, target: str) -> int | None:
         """Packets that the entry matched; None when it is not listed."""
-        found, key = self._find("block", target)
-        value = found.lookup(key)
+        name, key = _place("block", _network(target))
+        if name == _SPILL:
+            return self._v4.packet_count(_number(key))
+        value = self._maps[name].lookup(key)
         if value is None:
             return None
         count: int = _BLOCK.unpack(value)[1]
@@ -173,7 +205,7 @@ class XdpList:
 
         The program ignores an expired entry by itself; this gives its place back. Call it every second.
         """
-        return sum(self._reap(name) for name in _BLOCK_MAPS)
+        return self._v4.reap(_REAP_ROWS) + sum(self._reap(name) for name in _BLOCK_MAPS)
 
     def _reap(self, name: str) -> int:
         found, now = self._maps[name], clock.boottime_ns()
@@ -186,6 +218,8 @@ class XdpList:
             keys = list(found.keys())
             entries = [(key, value) for key in keys if (value := found.lookup(key)) is not None]
         expired = [key for key, value in entries if 0 < _BLOCK.unpack(value)[0] <= now]
+        if name == _SPILL:
+            return sum([self._remove(name, key) for key in expired])
         found.delete_batch(expired)
         return len(expired)
 
@@ -197,10 +231,6 @@ class XdpList:
     def test_run(self, packet: bytes) -> int:
         """Verdict on one frame (1 drop, 2 pass) without an interface; counts like a real one."""
         return self._program.test_run(packet)[0]
-
-    def _find(self, what: str, target: str) -> tuple[Map, bytes]:
-        name, key = _place(what, _network(target))
-        return self._maps[name], key
 
 
 def _ethernet_name(interface_index: int) -> str:
@@ -244,6 +274,10 @@ def _blockable(target: str) -> Network:
             "Give the networks one by one",
         )
     return network
+
+
+def _number(key: bytes) -> int:
+    return int.from_bytes(key, "little")
 
 
 def _place(what: str, network: Network) -> tuple[str, bytes]:
