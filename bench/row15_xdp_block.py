@@ -44,6 +44,8 @@ from innerwarden.xdp import XdpList, make_room
 SIZES = {1_000: (4.0, 2.0), 100_000: (3.0, 2.0), 1_000_000: (2.5, 2.0)}
 """Addresses -> (goal, gate): how many times the peer's cost."""
 FIRST = int(ipaddress.IPv4Address("10.0.0.0"))
+TTL_S = 3600
+"""Ours expire, as all blocks of the responder do; the peer's set has no timeouts, which spares it a comparison."""
 LIVE_FRAMES, BATCH = 2, 64
 NEAR, FAR = "near", "far"
 TABLE = f"""table netdev t {{
@@ -112,7 +114,7 @@ def ours(addresses: list[str]) -> tuple[Object, XdpList]:
     make_room(loaded, max(ENFORCING.block_entries, len(addresses)))
     loaded.load()
     found = XdpList(loaded, ENFORCING)
-    found.block_many(addresses)
+    found.block_many(addresses, TTL_S)
     return loaded, found
 
 

@@ -34,7 +34,7 @@ COUNTER_NAMES = (
     "tunnelled", "unreported",
 )  # fmt: skip
 _BLOCK = struct.Struct("<QQ")  # expires_ns (CLOCK_BOOTTIME, 0 never), packet_count
-_COUNTERS = struct.Struct(f"<{len(COUNTER_NAMES)}Q16x")  # then the program's own tick and reports
+_COUNTERS = struct.Struct(f"<{len(COUNTER_NAMES)}Q32x")  # then the program's own
 _POLICY = struct.Struct("<II3Q")  # struct iw_xdp_policy
 _PRESENT = struct.pack("<I", 1)
 _ZERO = bytes(4)
