@@ -159,15 +159,17 @@ def test_it_does_what_dictionaries_would(opened: Opener, seed: int) -> None:
 @contextmanager
 def coming_and_going(xdp: XdpList, others: list[str], more: Callable[[], object]) -> Iterator[None]:
     """A thread blocks and unblocks others without a pause, and does `more`."""
-    over = threading.Event()
+    over, rounds = threading.Event(), 0
 
     def churn() -> None:
+        nonlocal rounds
         rng = random.Random(1)
         while not over.is_set():
             xdp.block(rng.choice(others), rng.choice([None, 3600, -1]))
             xdp.unblock(rng.choice(others))
             xdp.reap()
             more()
+            rounds += 1
 
     writer = threading.Thread(target=churn)
     writer.start()
@@ -176,12 +178,13 @@ def coming_and_going(xdp: XdpList, others: list[str], more: Callable[[], object]
     finally:
         over.set()
         writer.join()
+    assert rounds > 10
 
 
 def hammered(xdp: XdpList, address: str) -> tuple[int, int]:
     """Packets of the address, and how many of them were dropped."""
-    runs, repeat, before = 0, 20_000, xdp.counters()["dropped"]
-    until = time.monotonic() + 0.4
+    runs, repeat, before = 0, 5_000, xdp.counters()["dropped"]
+    until = time.monotonic() + 0.25
     while time.monotonic() < until:
         xdp._program.test_run(frame4(address), repeat)
         runs += repeat
@@ -194,7 +197,7 @@ def test_what_stays_blocked_never_passes_while_others_come_and_go(opened: Opener
     stays, others = neighbours(xdp, of_the_hash)
     with coming_and_going(xdp, others, lambda: xdp.block(stays, 3600)):
         runs, dropped = hammered(xdp, stays)
-    assert dropped == runs > 100_000
+    assert dropped == runs > 0
     assert (stays in spilled(xdp)) == of_the_hash
 
 
@@ -212,8 +215,7 @@ def test_what_is_expired_or_not_blocked_never_drops_while_others_come_and_go(
     anew()
     with coming_and_going(xdp, others, anew):
         runs, dropped = hammered(xdp, free)
-    assert dropped == 0
-    assert runs > 100_000
+    assert (dropped, runs > 0) == (0, True)
 
 
 def neighbours(xdp: XdpList, of_the_hash: bool) -> tuple[str, list[str]]:
