@@ -105,10 +105,11 @@ class Xdp(Backend):
             make_room(loaded, self._config.block_entries)
             try:
                 loaded.load()
-            except BpfError:
+                self._list = XdpList(loaded, self._config)
+            except (BpfError, OSError):
                 loaded.close()
                 raise
-            self._object, self._list = loaded, XdpList(loaded, self._config)
+            self._object = loaded
         return self._list
 
     def _attach(self, found: XdpList) -> None:
