@@ -9,6 +9,8 @@ runs in a network namespace of its own, so that nothing of it meets the host's p
 from __future__ import annotations
 
 import json
+import os
+import select
 import shutil
 import signal
 import statistics
@@ -96,12 +98,16 @@ def life_ms(bait: Path, within_s: float) -> float | None:
     """From before its start to its death; None when nobody killed it."""
     began = time.monotonic_ns()
     with subprocess.Popen([bait]) as process:
+        ended = select.poll()  # Popen.wait() with a timeout sleeps between looks, up to 50 ms
+        fd = os.pidfd_open(process.pid)
         try:
-            process.wait(within_s)
-        except subprocess.TimeoutExpired:
+            ended.register(fd, select.POLLIN)
+            if ended.poll(within_s * 1000):
+                return (time.monotonic_ns() - began) / 1e6
             process.kill()
             return None
-        return (time.monotonic_ns() - began) / 1e6
+        finally:
+            os.close(fd)
 
 
 def baits(directory: Path, count: int) -> list[Path]:
