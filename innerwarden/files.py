@@ -7,25 +7,53 @@ import os
 import stat
 from pathlib import Path
 
+_READ_BYTES = 16 << 10
 #: Write permission of group and others.
 OTHERS_WRITE = 0o022
 
 
-def kernel_dev(fd: int, found: os.stat_result) -> int:
-    """major << 20 | minor of the file system that an open file lies on.
+class Devices:
+    """Which device each mount lies on: st_dev is another number on btrfs (Documentation/filesystems/proc.rst, 3.5 and
+    3.8). The mount table is read once, and again for a mount that it lacks."""
 
-    From the mount table: st_dev is another number on btrfs (Documentation/filesystems/proc.rst, 3.5 and 3.8).
-    """
-    mount_id = ""
-    for line in Path(f"/proc/self/fdinfo/{fd}").read_text().splitlines():
-        if line.startswith("mnt_id:"):
-            mount_id = line.split()[1]
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        number, _parent, device = line.split(" ", 3)[:3]
-        if number == mount_id:
-            major, minor = map(int, device.split(":"))
-            return major << 20 | minor
-    return os.major(found.st_dev) << 20 | os.minor(found.st_dev)
+    def __init__(self) -> None:
+        self._known: dict[bytes, int | None] = {}
+
+    def of(self, fd: int, found: os.stat_result) -> int:
+        """major << 20 | minor of the file system that an open file lies on. Raises OSError."""
+        info = read_quickly(f"/proc/self/fdinfo/{fd}")
+        mount = next((line.split()[1] for line in info.splitlines() if line.startswith(b"mnt_id:")), b"")
+        if mount not in self._known:
+            self._known |= {mount: None, **_mount_table()}
+        device = self._known[mount]
+        return device if device is not None else os.major(found.st_dev) << 20 | os.minor(found.st_dev)
+
+
+def _mount_table() -> dict[bytes, int]:
+    table = {}
+    for line in read_quickly("/proc/self/mountinfo").splitlines():
+        number, _parent, device = line.split(b" ", 3)[:3]
+        major, _colon, minor = device.partition(b":")
+        table[number] = int(major) << 20 | int(minor)
+    return table
+
+
+def kernel_dev(fd: int, found: os.stat_result) -> int:
+    """`Devices.of`, by the mount table of now."""
+    return Devices().of(fd, found)
+
+
+def read_quickly(path: str | bytes) -> bytes:
+    """All of a file, in a third of the time that a file object takes for a small one of /proc. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = more = os.read(fd, _READ_BYTES)
+        while more:
+            more = os.read(fd, _READ_BYTES)
+            data += more
+        return data
+    finally:
+        os.close(fd)
 
 
 def replace_whole(path: Path, data: bytes, mode: int) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from innerwarden.clock import NS
+from innerwarden.files import read_quickly
 from innerwarden.responder.skill import Refusal, SkillError, TargetGone
 
 #: /proc counts in ticks; what the kernel told is exact.
@@ -26,6 +27,8 @@ MAX_PROCESSES = 4096
 #: Rounds over /proc, and how long stopping or ending may take.
 MAX_ROUNDS = 200
 WAIT_S = 5.0
+#: A signal to stop takes effect within microseconds, where a processor is free.
+SETTLE_LOOKS, SETTLE_S = 10, 0.0002
 _KERNEL_THREAD = 0x00200000
 """PF_KTHREAD, include/linux/sched.h; field 9 of proc_pid_stat(5)."""
 #: States of a thread that does nothing more: stopped, traced, ended.
@@ -51,10 +54,10 @@ class Seen(msgspec.Struct, frozen=True):
 def look(pid: int) -> Seen | None:
     """None when there is no such process."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_bytes()
+        text = read_quickly(f"/proc/{pid}/stat")
     except OSError:
         return None
-    words = text.rpartition(b")")[2].split()
+    words = text.rpartition(b")")[2].split(None, 20)
     return Seen(
         pid=pid,
         parent=int(words[1]),
@@ -64,8 +67,8 @@ def look(pid: int) -> Seen | None:
 
 
 def everybody() -> Iterator[Seen]:
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit() and (seen := look(int(entry.name))) is not None:
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names only, of a directory with many entries
+        if name.isdigit() and (seen := look(int(name))) is not None:
             yield seen
 
 
@@ -155,15 +158,22 @@ class Tree:
             if new:
                 before(self.members)
                 self._signal(signal.SIGSTOP, new)
-            moving = running(self.members)
+            moving = self._settle()
             new = self.grow()
             if not moving and not new:
                 return
             if time.monotonic() > deadline:
                 break
-            if not new:
-                time.sleep(0.002)
         raise SkillError(f"the tree of process {self.members[0][0]} does not stand still")
+
+    def _settle(self) -> bool:
+        """Give who was told to stop a moment to do so; True when somebody moves still. Nothing tells of it, so it is
+        looked at."""
+        for _ in range(SETTLE_LOOKS):
+            if not running(self.members):
+                return False
+            time.sleep(SETTLE_S)
+        return bool(running(self.members))
 
     def kill(self) -> None:
         """SIGKILL from the leaves up; returns when all are gone. Raises SkillError when one stays."""
@@ -255,7 +265,7 @@ def _is_still(pid: int, start_ns: int) -> bool:
 
 def _thread_state(pid: int, thread: str) -> str:
     try:
-        text = Path(f"/proc/{pid}/task/{thread}/stat").read_bytes()
+        text = read_quickly(f"/proc/{pid}/task/{thread}/stat")
     except OSError:
         return "X"
     return text.rpartition(b")")[2].split()[0].decode()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from innerwarden.files import read_quickly
 from innerwarden.safety.routes import own_and_gateways
 from innerwarden.safety.sessions import Session, sessions
 from innerwarden.trust.networks import Address, address_of
@@ -65,16 +66,16 @@ def look(own_pids: Collection[int] = (), root: Path = Path("/")) -> HostFacts:
 def _processes(proc: Path) -> tuple[dict[int, int], set[int]]:
     parents: dict[int, int] = {}
     kernel_threads: set[int] = set()
-    for entry in os.scandir(proc):
-        if not entry.name.isdigit():
+    for name in os.listdir(proc):  # noqa: PTH208 - names only, of a directory with many entries
+        if not name.isdigit():
             continue
         try:
-            words = (proc / entry.name / "stat").read_bytes().rpartition(b")")[2].split()
+            words = read_quickly(f"{proc}/{name}/stat").rpartition(b")")[2].split(None, 7)
         except OSError:
             continue
-        parents[int(entry.name)] = int(words[1])
+        parents[int(name)] = int(words[1])
         if int(words[6]) & _KERNEL_THREAD:
-            kernel_threads.add(int(entry.name))
+            kernel_threads.add(int(name))
     return parents, kernel_threads
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from innerwarden.files import read_quickly
 from innerwarden.trust.networks import Address, address_of, of_packed
 
 #: What sshd calls its process once somebody is authenticated (sshd.c and session.c, `setproctitle("%s@%s")`).
@@ -47,13 +48,13 @@ def sessions(proc: Path = Path("/proc"), run: Path = Path("/run")) -> tuple[Sess
 
 
 def _of_sshd(proc: Path) -> Iterator[Session]:
-    for entry in proc.iterdir():
-        if not entry.name.isdigit():
+    for name in os.listdir(proc):  # noqa: PTH208 - names only, of a directory with many entries
+        if not name.isdigit():
             continue
         with suppress(OSError):  # it ended, or it is none of ours to look into
-            title = _AUTHENTICATED.match((entry / "cmdline").read_bytes())
-            if title and _is_sshd(entry):
-                user, pid = os.fsdecode(title[1]), int(entry.name)
+            title = _AUTHENTICATED.match(read_quickly(f"{proc}/{name}/cmdline"))
+            if title and _is_sshd(entry := proc / name):
+                user, pid = os.fsdecode(title[1]), int(name)
                 yield Session(user=user, pid=pid)
                 for address in _peers(entry):
                     yield Session(user=user, pid=pid, address=address)
