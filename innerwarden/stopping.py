@@ -26,6 +26,10 @@ class Stop(threading.Event):
     def is_set(self) -> bool:
         return self._stopped
 
+    def fileno(self) -> int:
+        """Can be read once it is set, for who waits for something else as well."""
+        return self._read_fd
+
     def wait(self, timeout: float | None = None) -> bool:
         """Until it is set or `timeout` seconds are over; is it set?"""
         if not self._stopped:

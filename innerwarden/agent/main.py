@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from innerwarden import paths
@@ -29,6 +30,7 @@ from innerwarden.agent.operate.control import Control
 from innerwarden.agent.operate.operator import Operator
 from innerwarden.agent.respond.client import Client
 from innerwarden.agent.respond.respond import Respond
+from innerwarden.agent.sleep import Changes, Sleep, Watch
 from innerwarden.agent.slow_loop import TICK_S, SlowLoop, TaskContext, find_tasks
 from innerwarden.agent.state.tx import Stored, Tx
 from innerwarden.agent.state.writer import StorageError, Writer
@@ -53,9 +55,14 @@ Serve = Callable[[Writer, Operator], Callable[[], None]]
 
 
 def run(
-    config: Config, data_dir: Path, stop: threading.Event | None = None, serve: Serve | None = None
+    config: Config,
+    data_dir: Path,
+    stop: threading.Event | None = None,
+    serve: Serve | None = None,
+    watch: Watch | None = None,
 ) -> None:
-    """Ingest until `stop` is set; without one, until SIGTERM or SIGINT.
+    """Ingest until `stop` is set; without one, until SIGTERM or SIGINT. `watch`: tells of new findings at once, which
+    are looked for every `agent.poll_ms` in any case.
 
     Raises UnavailableError when another agent uses `data_dir`, StateError when state.db is refused.
     """
@@ -79,9 +86,24 @@ def run(
         stack.callback(slow_loop.close)
         if serve is not None:
             stack.callback(serve(writer, operator))
+        sleep = Sleep(stop, _watched(watch, paths.findings(data_dir), stack))
+        pause = partial(sleep, config.agent.poll_ms / 1000)
         logger.info("agent runs data_dir=%s pid=%d", data_dir, os.getpid())
-        _Loop(config, ingest, slow_loop, stop, decide).run()
+        _Loop(ingest, slow_loop, stop, pause, decide).run()
         logger.info("agent stops data_dir=%s", data_dir)
+
+
+def _watched(watch: Watch | None, findings: Path, stack: ExitStack) -> Changes | None:
+    """What tells of new findings; None where nothing does."""
+    if watch is None:
+        return None
+    try:
+        changes = watch(findings.parent, findings.name)
+    except OSError as error:
+        logger.warning("new findings are found by looking only path=%s error=%s", findings, error)
+        return None
+    stack.callback(changes.close)
+    return changes
 
 
 def _decide(
@@ -132,14 +154,14 @@ class _Loop:
 
     def __init__(
         self,
-        config: Config,
         ingest: Ingest,
         slow_loop: SlowLoop,
         stop: threading.Event,
+        pause: Callable[[], None],
         decide: Callable[[], None],
     ) -> None:
         self._decide = decide
-        self._poll_s = config.agent.poll_ms / 1000
+        self._pause = pause
         self._ingest = ingest
         self._slow_loop = slow_loop
         self._stop = stop
@@ -155,7 +177,7 @@ class _Loop:
                 self._slow_loop.tick(now)
                 next_tick = now + TICK_S
             if now < self._retry_at or not self._step(now):
-                self._stop.wait(self._poll_s)
+                self._pause()
 
     def _step(self, now: float) -> bool:
         """One batch; False when there was nothing to do or no room to do it."""

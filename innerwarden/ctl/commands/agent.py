@@ -37,6 +37,7 @@ def agent(
     from innerwarden.agent.main import run
     from innerwarden.config import load
     from innerwarden.ctl.children import follow_parent
+    from innerwarden.libbpf.inotify import Changes
 
     follow_parent()
     settings = load(config)
@@ -49,7 +50,7 @@ def agent(
     def start(writer: Writer, operator: Operator) -> Callable[[], None]:
         return _serve(writer, operator, settings=settings, data_dir=directory, listen=address, token=token)
 
-    run(settings, directory, serve=start)
+    run(settings, directory, serve=start, watch=Changes)
 
 
 def _serve(
