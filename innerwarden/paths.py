@@ -40,8 +40,13 @@ def shipped_modules() -> tuple[Path, ...]:
 
 
 def shipped_rules() -> Path:
-    """The rules of the shipped modules, compiled where the package was built; a checkout has none."""
+    """The rules of the shipped modules, compiled where the package was built."""
     return SYSTEM_MODULES[1].parent / "rules.cache"
+
+
+def checkout_rules() -> Path:
+    """The same of a checkout, compiled by `make build`."""
+    return REPOSITORY / "build/rules.cache"
 
 
 def modules_dirs() -> list[Path]:

@@ -54,7 +54,7 @@ def compile_or_load(
     Raises what `compile_with` raises; the compiler of this process is the default.
     """
     key = key_of(sources)
-    for file in (cache, paths.shipped_rules()) if cache else ():
+    for file in (cache, paths.shipped_rules(), paths.checkout_rules()) if cache else ():
         if (saved := _load(file, key)) is not None:
             return saved
     saved = (compile_with or compile_here)(sources)

@@ -138,6 +138,7 @@ def test_with_a_cache_no_parser_is_imported(tmp_path: Path) -> None:
         "from innerwarden import paths\n"
         "from innerwarden.config import Config\n"
         "from innerwarden.modules.loader import load_modules\n"
+        "paths.checkout_rules = lambda: Path('/nowhere')\n"
         f"load_modules([paths.REPOSITORY / 'modules'], Config(), cache=Path({str(cache)!r}))\n"
         "print([name for name in ('sigma', 'yaml', 'pyparsing') if name in sys.modules])\n"
     )

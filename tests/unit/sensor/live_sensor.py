@@ -49,7 +49,7 @@ def compiled() -> bytes:
         cache = Path(directory) / "rules.cache"
         live = Live(state=ModuleState(), workers=Workers())
         load_modules(list(paths.shipped_modules()), Config(), cache=cache, live=live)
-        return cache.read_bytes()
+        return (cache if cache.exists() else paths.checkout_rules()).read_bytes()
 
 
 class LiveSensor:
