@@ -8,6 +8,7 @@ Source: Documentation/bpf/btf.rst.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -161,10 +162,17 @@ def of_object(image: bytes) -> Btf:
 
 
 class KernelNames:
-    """The names in the running kernel's BTF: of types, and of functions that programs may be put on."""
+    """The names in the running kernel's BTF: of types, and of functions that programs may be put on.
+
+    To look for one name is to read through some megabytes, so of a family that is asked about often all are taken at
+    the first question.
+    """
+
+    FAMILIES = ("__x64_sys_", "__ia32_sys_", "__arm64_sys_", "__se_sys_")
 
     def __init__(self) -> None:
         self._strings = b""
+        self._families: dict[str, frozenset[bytes]] = {}
         with suppress(OSError, struct.error):
             raw = VMLINUX.read_bytes()
             (header,) = struct.unpack_from("<I", raw, 4)
@@ -172,4 +180,17 @@ class KernelNames:
             self._strings = raw[header + start : header + start + size]
 
     def __contains__(self, name: str) -> bool:
+        for prefix in self.FAMILIES:
+            if name.startswith(prefix):
+                if prefix not in self._families:
+                    self._families[prefix] = frozenset(self._beginning_with(b"\0" + prefix.encode()))
+                return name.encode() in self._families[prefix]
         return b"\0" + name.encode() + b"\0" in self._strings
+
+    def _beginning_with(self, start: bytes) -> Iterator[bytes]:
+        """`start` is a prefix behind the end of the name before."""
+        at = self._strings.find(start)
+        while at >= 0:
+            end = self._strings.find(b"\0", at + 1)
+            yield self._strings[at + 1 : end]
+            at = self._strings.find(start, end)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -66,3 +67,13 @@ def test_the_shipped_object_has_every_record() -> None:
 
 def test_unknown_kernel_type() -> None:
     assert "iw_no_such_type_anywhere" not in btf.KernelNames()
+
+
+def test_names_of_a_family_are_found_as_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = b"\0a__x64_sys_none\0__x64_sys_bind\0__x64_sys_\0__x64_sys_b\0__ia32_sys_bind\0bpf_x\0"
+    (tmp_path / "vmlinux").write_bytes(blob(TYPES, names))
+    monkeypatch.setattr(btf, "VMLINUX", tmp_path / "vmlinux")
+    kernel = btf.KernelNames()
+    there = ("__x64_sys_bind", "__x64_sys_b", "__x64_sys_", "__ia32_sys_bind", "bpf_x", "a__x64_sys_none")
+    absent = ("__x64_sys_none", "__x64_sys_bin", "__x64_sys_bind_", "__se_sys_bind", "bpf_", "sys_bind")
+    assert [name for name in (*there, *absent) if name in kernel] == list(there)
