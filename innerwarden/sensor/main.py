@@ -1,25 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sensor's composition root: sources -> engine -> detection host -> findings.jsonl.
 
-One thread. The kernel programs are attached first, so that the rings already fill while the process
-table is seeded from /proc; what is in both is merged. The sensor opens no network connection.
+One thread, beside which the kernel programs are loaded at the start (see beginning.py). They are attached before
+anything is looked at, so that the rings already fill while the process table is seeded from /proc; what is in both is
+merged. The sensor opens no network connection.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import logging
-import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from innerwarden_core import Engine, Ring
+from innerwarden_core import Engine, Hit, Ring
 from innerwarden_core.memory import trim
 
 from innerwarden import paths
@@ -30,6 +27,7 @@ from innerwarden.model.health import RECENT_S, CollectorHealth, RingHealth, Trus
 from innerwarden.modules.loader import ModuleSet
 from innerwarden.rules.reach import Readers
 from innerwarden.sensor import collectors, gap, inventory, modules_changed, procfs
+from innerwarden.sensor.beginning import Beginning, Loading
 from innerwarden.sensor.canary import Canary
 from innerwarden.sensor.collectors import CollectorSet, Surroundings
 from innerwarden.sensor.detection.folding import configure, prepare, told_apart
@@ -64,9 +62,11 @@ AUDIT_TYPE = ("audit.record", "audit_type")
 class Sensor:
     """Owns every room of the sensor for one data directory."""
 
-    def __init__(self, config: Config, data_dir: Path) -> None:
+    def __init__(self, config: Config, data_dir: Path, loading: Loading | None = None) -> None:
+        """`loading`: the kernel programs, being loaded since before; else `start` loads them."""
         self.config = config
         self.data_dir = data_dir
+        self._loading = loading
         self._offset_ns = boot_to_realtime_ns()
         self._started_ns = realtime_ns()
         self.trust = TrustStore(Path(config.trust.directory))
@@ -124,6 +124,7 @@ class Sensor:
         self._ring_bytes: dict[str, int] = {}
         self.collectors: CollectorSet | None = None
         self.inventory: Inventory | None = None
+        collectors.prepare()
 
     def start(self) -> None:
         """Attach the kernel source (or say why not), seed the process table, open the log sources."""
@@ -160,14 +161,15 @@ class Sensor:
         )
 
     def _start_kernel(self) -> None:
-        kernel = KernelSource(self.config.collectors.kernel, responder=self.config.responder)
+        loading = self._loading or Loading(self.config)
         try:
-            kernel.start()
+            kernel = loading.result()
+            kernel.attach()
         except (UnavailableError, BpfError) as error:
             # A layout mismatch is not caught: what would be decoded wrongly must not be decoded.
             self.kernel_absent = str(error)
             logger.warning("kernel source absent: %s", error)
-            kernel.close()
+            loading.close()
             return
         self.kernel = kernel
         canary = self.config.collectors.kernel.canary
@@ -228,21 +230,18 @@ class Sensor:
         next_telemetry = began + TELEMETRY_PERIOD_S
         while not stop.is_set():
             hits = self.engine.drain(self._rings, poll_ms) if self._rings else _idle(stop, poll_ms)
+            self._tell(hits)
             now = time.monotonic()
             if now >= next_collect and self.collectors is not None:
                 next_collect = now + COLLECTOR_PERIOD_S
-                hits += self.collectors.poll()
+                hits = self.collectors.poll()
                 if self.inventory is not None:
                     hits += self.inventory.tick(now)
+                self._tell(hits)
             self.threat_lists.tick(now)
             if now >= next_tend and self.kernel is not None:
                 next_tend = now + TEND_PERIOD_S
                 self.kernel.tend()
-            if hits:
-                self.follow_trust()
-            findings = [*self.host.findings(hits), *self.host.answers()]
-            if findings or self.sink.backlog:
-                self.sink.write(findings)
             if self.switch.step(now, self.swap):
                 next_health = now
             if self.canary is not None:
@@ -257,6 +256,14 @@ class Sensor:
                     self.sink.write([self.reporter.telemetry(snapshot)])
             if stop_after_s is not None and now - began >= stop_after_s:
                 return
+
+    def _tell(self, hits: list[Hit]) -> None:
+        """Write what they are findings of, and what workers answered."""
+        if hits:
+            self.follow_trust()
+        findings = [*self.host.findings(hits), *self.host.answers()]
+        if findings or self.sink.backlog:
+            self.sink.write(findings)
 
     def follow_trust(self) -> None:
         """Take up changed trust files before the next finding is told; windows stay as they are."""
@@ -409,42 +416,16 @@ def _idle(stop: threading.Event, poll_ms: int) -> list[Any]:
     return []
 
 
-@contextlib.contextmanager
-def exclusive(data_dir: Path) -> Iterator[None]:
-    """Hold the data directory's sensor lock; a second sensor is refused by name."""
-    path = data_dir / "sensor.lock"
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.read(fd, 32).decode(errors="replace").strip() or "?"
-            raise UnavailableError(
-                f"another sensor (pid {owner}) already writes to {data_dir}",
-                "Stop it first, or give --data-dir another directory",
-            ) from None
-        os.ftruncate(fd, 0)
-        os.write(fd, f"{os.getpid()}\n".encode())
-        yield
-    finally:
-        os.close(fd)
-
-
-def run(config: Config, data_dir: Path, stop_after_s: float | None = None) -> int:
-    """Run in the foreground until SIGTERM or SIGINT; returns the exit code."""
+def run(
+    config: Config, data_dir: Path, stop_after_s: float | None = None, beginning: Beginning | None = None
+) -> int:
+    """Run in the foreground until SIGTERM or SIGINT; returns the exit code. `beginning` is what has begun already."""
     sys.setswitchinterval(0.001)
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-    except OSError as error:
-        raise UnavailableError(
-            f"cannot create the data directory {data_dir}: {error}", "Give --data-dir a writable one"
-        ) from error
-    stop = Stop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    with exclusive(data_dir):
-        sensor = Sensor(config, data_dir)
+    with beginning or Beginning(config, data_dir) as begun:
+        stop = Stop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        sensor = Sensor(config, data_dir, begun.kernel)
         signal.signal(signal.SIGUSR1, lambda *_: sensor.ask_for_proof())
         try:
             sensor.start()

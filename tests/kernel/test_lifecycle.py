@@ -17,6 +17,7 @@ from innerwarden.errors import LayoutError, UnavailableError
 from innerwarden.libbpf import Object, btf
 from innerwarden.model import _wire
 from innerwarden.sensor import loader
+from innerwarden.sensor.kernel_hooks import HOOKS
 from innerwarden.sensor.loader import KernelSource
 from tests.kernel.reader import Witness, trigger
 
@@ -48,6 +49,27 @@ def test_what_the_kernel_has_is_used(caplog: pytest.LogCaptureFixture) -> None:
     finally:
         source.close()
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_nothing_is_told_before_it_is_attached() -> None:
+    source = KernelSource(KernelConfig(prio_ring_bytes=65536, bulk_ring_bytes=65536))
+    try:
+        with pytest.raises(UnavailableError, match="no kernel programs are loaded"):
+            source.attach()
+        source.load()
+        subprocess.run(["/bin/true"], check=True)
+        assert sum(source.stats()["made"].values()) == 0 and not source.hooks
+        source.attach()
+        subprocess.run(["/bin/true"], check=True)
+        assert source.stats()["made"]["process.exec"] >= 1
+    finally:
+        source.close()
+
+
+def test_the_small_sample_says_of_functions_what_a_hook_of_ours_says() -> None:
+    image = paths.bpf_object().read_bytes()
+    (hook,) = [hook for hook in HOOKS if hook.name == "object_open"]
+    assert loader.sample(image, hook, btf.KernelNames()) == loader.sample(image, hook)
 
 
 def test_layout_mismatch_refuses_to_start(monkeypatch: pytest.MonkeyPatch) -> None:

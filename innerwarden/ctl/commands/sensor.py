@@ -21,9 +21,13 @@ def sensor(
     from innerwarden import log
     from innerwarden.config import load
     from innerwarden.ctl.children import follow_parent
-    from innerwarden.sensor.main import run
+    from innerwarden.sensor.beginning import Beginning
 
     follow_parent()
     settings = load(config)
     log.setup("sensor")
-    raise typer.Exit(run(settings, private_dir(data_dir_of(data_dir)), stop_after_s=stop_after_s))
+    directory = private_dir(data_dir_of(data_dir))
+    with Beginning(settings, directory) as begun:
+        from innerwarden.sensor.main import run  # while the kernel verifies its programs
+
+        raise typer.Exit(run(settings, directory, stop_after_s=stop_after_s, beginning=begun))

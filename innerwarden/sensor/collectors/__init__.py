@@ -128,6 +128,12 @@ def modules() -> Iterator[str]:
             yield info.name
 
 
+def prepare() -> None:
+    """Import what `load` needs, for who has the time before it matters."""
+    for _name in modules():
+        pass
+
+
 class Surroundings(msgspec.Struct, frozen=True):
     """What collectors know of the rest of the sensor, see Context; and the recipes that make some of them."""
 
