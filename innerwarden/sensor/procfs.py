@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import NamedTuple
-
-from innerwarden_core import Engine
+from typing import TYPE_CHECKING, NamedTuple
 
 from innerwarden.files import Devices, read_quickly
+
+if TYPE_CHECKING:
+    from innerwarden_core import Engine
 
 NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 UNSET_LOGIN_UID = 0xFFFFFFFF
