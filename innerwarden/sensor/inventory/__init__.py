@@ -93,7 +93,7 @@ def _of_files(config: InventoryConfig, kept: Kept, actors: Actors) -> Iterator[t
         yield (changes, config.file_changes.cadence_s)
     matches = FileMatches() if config.file_matches.enabled else None
     if config.file_writes.enabled:
-        writes = FileWrites(actors, matches.offer if matches else None)
+        writes = FileWrites(actors, matches.offer, matches.wants) if matches else FileWrites(actors)
         yield (writes, config.file_writes.cadence_s)
     if matches is not None:
         yield (matches, config.file_matches.cadence_s)

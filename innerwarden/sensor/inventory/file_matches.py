@@ -92,15 +92,17 @@ class FileMatches:
             parts.append(f"of {self._cut} files only the beginning was looked at")
         return "; ".join(parts)
 
-    def offer(self, fd: int, state: os.stat_result, path: str, actor: Actor | None, executed: bool) -> None:
-        """Queue a file that was not looked at since it changed; the descriptor is copied."""
-        if self.obstacle():
-            return
-        key = (state.st_dev, state.st_ino, state.st_ctime_ns, state.st_size)
+    def wants(self, state: os.stat_result) -> bool:
+        """Whether a file in this state was not looked at yet, and can be."""
+        key = _key(state)
         if key in self._known:
             self._known.move_to_end(key)
-            return
-        if not LEAST_BYTES <= state.st_size <= MOST_BYTES:
+            return False
+        return LEAST_BYTES <= state.st_size <= MOST_BYTES
+
+    def offer(self, fd: int, state: os.stat_result, path: str, actor: Actor | None, executed: bool) -> None:
+        """Queue a file that was not looked at since it changed; the descriptor is copied."""
+        if self.obstacle() or not self.wants(state):
             return
         if len(self._queue) >= WAITING:
             self._dropped += 1
@@ -110,7 +112,7 @@ class FileMatches:
         except OSError:
             self._dropped += 1
             return
-        self._known[key] = None
+        self._known[_key(state)] = None
         if len(self._known) > KNOWN:
             self._known.popitem(last=False)
         self._queue.append(Waiting(copy, state, path, actor, executed))
@@ -201,6 +203,11 @@ class FileMatches:
         self._flying = {}
         self._deaths += 1
         self._not_before = now + min(FIRST_BACK_OFF_S * 2**self._deaths, LONGEST_BACK_OFF_S)
+
+
+def _key(state: os.stat_result) -> tuple[int, int, int, int]:
+    """Another one, when the content is."""
+    return state.st_dev, state.st_ino, state.st_ctime_ns, state.st_size
 
 
 class Worker:

@@ -49,10 +49,12 @@ REASONS = {
 
 #: (open file, its state, its path, who, executed or written). The file is the caller's; keep a copy of the descriptor.
 Offer = Callable[[int, os.stat_result, str, "Actor | None", bool], None]
+#: Whether `offer` would take a file in this state: most that run were looked at before, and need no name and no actor.
+Wanted = Callable[[os.stat_result], bool]
 
 
 class FileWrites:
-    """`actor_of` knows processes by id; `offer` is asked to look at programs."""
+    """`actor_of` knows processes by id; `offer` is asked to look at programs, those that are `wanted`."""
 
     id = "file_writes"
     budget_ms = 1.0
@@ -62,10 +64,12 @@ class FileWrites:
         self,
         actor_of: Callable[[int], Actor | None],
         offer: Offer | None = None,
+        wanted: Wanted = lambda state: True,
         proc: str = "/proc",
     ) -> None:
         self._actor_of = actor_of
         self._offer = offer
+        self._wanted = wanted
         self._proc = proc
         self._group: fanotify.Group | None = None
         self._marked: set[str] = set()
@@ -160,10 +164,13 @@ class FileWrites:
             yield None
 
     def _judge(self, event: fanotify.Event, state: os.stat_result) -> Fact | None:
+        offers = self._offer is not None and self._wanted(state)
+        if not offers and not event.mask & fanotify.CLOSE_WRITE:
+            return None
         path = files.link(f"{self._proc}/self/fd/{event.fd}")
         if not path.startswith("/"):
             return None  # in a mount namespace that this process cannot see
-        if event.mask & fanotify.OPEN_EXEC:
+        if offers and event.mask & fanotify.OPEN_EXEC:
             self._offer_file(event, state, path, executed=True)
         if not event.mask & fanotify.CLOSE_WRITE or path.endswith(_DELETED):
             return None
@@ -171,7 +178,7 @@ class FileWrites:
         verdict, values = self._verdict(event.fd, state, name)
         if not verdict and state.st_size and file_content.is_web_script(path):
             verdict = file_content.WEB_SCRIPT
-        if self._is_program(event.fd, state, name):
+        if offers and self._is_program(event.fd, state, name):
             self._offer_file(event, state, path, executed=False)
         if not verdict:
             return None
@@ -207,7 +214,7 @@ class FileWrites:
         return file_content.judge(promise, head, others), values
 
     def _is_program(self, fd: int, state: os.stat_result, name: str) -> bool:
-        if self._offer is None or state.st_size < 16:
+        if state.st_size < 16:
             return False
         if state.st_mode & _EXECUTE or name.lower().endswith(_SCRIPTS):
             return True
