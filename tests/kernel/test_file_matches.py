@@ -81,6 +81,16 @@ def test_it_has_no_rights(matches: FileMatches, tmp_path: Path) -> None:
     assert f"{confine.MEMORY_BYTES} " in limits.split("Max address space")[1].splitlines()[0]
 
 
+def test_the_work_of_other_sessions_goes_first(matches: FileMatches, tmp_path: Path) -> None:
+    offered(matches, tmp_path / "a.sh", SHELL.content)
+    told(matches)
+    assert matches._worker is not None
+    group = Path(f"/proc/{matches._worker.pid}/autogroup")
+    if not group.exists() or not group.read_text():
+        pytest.skip("this kernel has no scheduling groups by session")
+    assert group.read_text().split()[-1] == str(file_matches.NICE)
+
+
 @pytest.mark.parametrize(
     ("act", "reason"),
     [
