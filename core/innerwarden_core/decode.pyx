@@ -8,6 +8,8 @@ the fixed part is inside the record and so is every string.
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
+import sys
+
 from innerwarden_core.fields cimport (
     IW_FIELD_ARGV, IW_FIELD_COUNT, IW_KIND_TOP, IW_SHAPE_IP, IW_SHAPE_STR, IW_SHAPE_U64, iw_field_name, iw_kind_name, iw_kind_struct, iw_place, iw_value,
     wire_value,
@@ -17,7 +19,8 @@ from innerwarden_core.text cimport format_ip, to_str
 
 MALFORMED_NAMES = ("", "short", "size", "kind", "fixed_part", "string")
 
-FIELD_IDS = {iw_field_name(i).decode(): i for i in range(IW_FIELD_COUNT)}
+# PERF: interned, as the names of a Struct's members are: others are compared letter by letter with each of them. Row 10.
+FIELD_IDS = {sys.intern(iw_field_name(i).decode()): i for i in range(IW_FIELD_COUNT)}
 KIND_NAMES = {k: iw_kind_name(k).decode() for k in range(IW_KIND_TOP + 1) if iw_fixed_size(k)}
 ABI_VERSION = IW_ABI_VERSION
 # Struct -> bytes and struct -> {field: offset}, as the C compiler of this extension laid them out.

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from innerwarden.model._wire import Flag
+from innerwarden.model._wire import LAYOUT, RECORD_OF, Flag, Kind
 from innerwarden.model.details import DETAILS, Header
 from innerwarden.model.entity import EntityRef
 from innerwarden.model.finding import Process, ProcessRef
@@ -18,6 +19,11 @@ from innerwarden.model.wire import DOTTED, FIRST_HOST_KIND, FIRST_LOG_KIND
 
 if TYPE_CHECKING:
     from innerwarden_core import ProcessInfo, Record
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+#: PERF: a number, because a bit of an enumeration takes half a microsecond to ask for. Row 10.
+_REALTIME = int(Flag.REALTIME)
+_Shape = TypeVar("_Shape", bound=ProcessRef)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,34 +67,46 @@ def from_record(
     fields = record.to_dict() if fields is None else fields
     kind = DOTTED[record.kind]
     flags = fields.get("flags") or 0
-    ts_ns = int(fields["ts_ns"]) + (0 if flags & Flag.REALTIME else boot_to_realtime_ns)
-    shape = DETAILS[kind]
-    known = {name: fields[name] for name in shape.__struct_fields__ if name in fields}
-    if "argv" in shape.__struct_fields__:
+    ts_ns = int(fields["ts_ns"]) + (0 if flags & _REALTIME else boot_to_realtime_ns)
+    without, has_argv = _differences(record.kind)
+    known = dict(fields)
+    for name in without:
+        known.pop(name, None)
+    if has_argv:
         known["argv"] = tuple(record.argv())
     return Event(
-        ts=datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC).replace(microsecond=ts_ns // 1000 % 1_000_000),
+        ts=_EPOCH + timedelta(microseconds=ts_ns // 1000),
         ts_ns=ts_ns,
         host=host,
         source=_source(record.kind),
         kind=kind,
         severity=Severity.DEBUG,
         summary=kind,
-        details=shape(**known),
+        details=DETAILS[kind](**known),
         entities=_entities(fields),
         process=process_of(actor, ancestors) if actor else None,
     )
 
 
+@functools.cache
+def _differences(kind: int) -> tuple[tuple[str, ...], bool]:
+    """Members of the kind's records that its details lack; whether its details have arguments."""
+    shown = DETAILS[DOTTED[kind]].__struct_fields__
+    members = (name for name, _at, _shape in LAYOUT[RECORD_OF[Kind(kind)]])
+    return tuple(name for name in members if name not in shown), "argv" in shown
+
+
 def process_of(actor: ProcessInfo, ancestors: Sequence[ProcessInfo]) -> Process:
     """The finding's process tree from the process table's rows."""
-    own = process_ref(actor)
-    values = {name: getattr(own, name) for name in own.__struct_fields__}
-    return Process(**values, ancestors=tuple(process_ref(a) for a in ancestors))
+    return _filled(Process, actor, ancestors=tuple(map(process_ref, ancestors)))
 
 
 def process_ref(info: ProcessInfo) -> ProcessRef:
-    return ProcessRef(
+    return _filled(ProcessRef, info)
+
+
+def _filled(shape: type[_Shape], info: ProcessInfo, **more: Any) -> _Shape:
+    return shape(
         pid=info.pid,
         start_ns=info.start_ns,
         ppid=info.ppid,
@@ -105,6 +123,7 @@ def process_ref(info: ProcessInfo) -> ProcessRef:
         container_id=info.container_id,
         container_runtime=info.container_runtime,
         pod_uid=info.pod_uid,
+        **more,
     )
 
 

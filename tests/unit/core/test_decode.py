@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from typing import Any
 
 import pytest
@@ -121,6 +122,11 @@ def test_absent_is_none_and_empty_is_empty() -> None:
     assert Record(encode("network.connect")).get("dst_ip") is None
     with pytest.raises(KeyError):
         record.get("no_such_field")
+
+
+def test_names_are_the_very_strings_that_structs_look_for() -> None:
+    fields = Record(encode("process.exec", pid=4, argv=["true"])).to_dict()
+    assert all(name is sys.intern(name) for name in fields)
 
 
 def test_bytes_that_are_no_utf8_are_escaped() -> None:
