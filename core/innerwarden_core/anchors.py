@@ -4,7 +4,8 @@
 For a decision graph, walked from its end: a match from node i needs a value of the node's own test, or
 whatever a match from its true branch needs; and, when the test fails, whatever a match from its false branch
 needs. So one pass gives a set of values of which every matching record has at least one: pieces of text that a
-field holds, or numbers that a field is. The rule is looked at only when the record has one of them.
+field holds, or numbers that a field is. The rule is looked at only when the record has one of them. What the kind alone
+decides, its name and fields that it never has, is followed on one side only.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from innerwarden_core.rules import FIELDS, OPERATORS, field_shape
+from innerwarden_core.decode import KIND_NAMES
+from innerwarden_core.rules import FIELDS, OPERATORS, field_shape, has_field
 
 MATCH, NO_MATCH = -1, -2
 #: Bytes of a literal that the index can find.
@@ -22,16 +24,28 @@ MIN_LITERAL = 2
 MAX_LITERALS = 512
 #: With fewer rules on a kind than this, looking at each is cheaper than the indexes.
 INDEX_FROM = 6
-#: A short literal is in many texts: it counts as this many long ones.
+#: A short literal is in many texts: it counts as this many long ones, and one of two bytes as many more.
 SHORT_COST = 8
+SHORTEST_COST = 64
 #: So is the name of a program: rules are about those that run all day.
 PROGRAM_COST = 8
 PROGRAMS = {
     FIELDS[name]
     for name in ("exe_path", "exe_name", "parent_exe_path", "parent_exe_name", "comm", "parent_comm")
 }
+#: And zero: root, no terminal, no flag.
+ZERO_COST = 64
 
-_WHOLE = {OPERATORS[name] for name in ("equals", "contains", "startswith", "endswith")}
+#: Where in a text a literal is. Also in grams.pyx.
+ANYWHERE, BEGIN, END, WHOLE = range(4)
+_PLACES = {
+    OPERATORS["equals"]: WHOLE,
+    OPERATORS["contains"]: ANYWHERE,
+    OPERATORS["startswith"]: BEGIN,
+    OPERATORS["endswith"]: END,
+}
+_ARGV, _LINE, _ARG0, _KIND = (FIELDS[name] for name in ("argv", "command_line", "arg0", "kind_name"))
+_ARGUMENTS = {FIELDS[f"arg{number}"] for number in range(10)}
 
 
 class PredicateLike(Protocol):
@@ -47,8 +61,12 @@ class RuleLike(Protocol):
     nodes: Sequence[tuple[int, int, int]]
 
 
-Anchor = tuple[int, bytes | int]
-"""(field id, folded literal or number)"""
+class Anchor(NamedTuple):
+    """`value`: a folded literal that the text of `field` has at `place`, or the number that the field is."""
+
+    field: int
+    value: bytes | int
+    place: int = ANYWHERE
 
 
 def glob_literal(pattern: bytes) -> bytes:
@@ -72,10 +90,10 @@ def glob_literal(pattern: bytes) -> bytes:
 def literals_of(predicate: PredicateLike) -> tuple[Anchor, ...] | None:
     """What the field must hold one of, when the test is true; None when there is no such thing."""
     if predicate.operator == OPERATORS["eq"]:
-        return tuple((predicate.field, number) for number in predicate.literals)
+        return tuple(Anchor(predicate.field, number) for number in predicate.literals)
     if field_shape(predicate.field) != "text":
         return None
-    if predicate.operator in _WHOLE:
+    if predicate.operator in _PLACES:
         found = [literal.lower() for literal in predicate.literals]
     elif predicate.operator == OPERATORS["glob"]:
         found = [glob_literal(pattern).lower() for pattern in predicate.literals]
@@ -83,39 +101,94 @@ def literals_of(predicate: PredicateLike) -> tuple[Anchor, ...] | None:
         found = list(predicate.needs)
     else:
         return None
-    if any(len(literal) < MIN_LITERAL for literal in found):
+    place = _PLACES.get(predicate.operator, ANYWHERE)
+    anchors = [anchor for literal in found for anchor in _in_line(Anchor(predicate.field, literal, place))]
+    if any(len(anchor.value) < MIN_LITERAL for anchor in anchors):
         return None
-    return tuple((predicate.field, literal) for literal in found)
+    return tuple(dict.fromkeys(anchors))
+
+
+def _in_line(anchor: Anchor) -> tuple[Anchor, ...]:
+    """The same, or for arguments what the command line then has: all are looked for in one text.
+
+    The line is the arguments with a space for each zero byte, but for the last one's terminator.
+    """
+    field, text, place = anchor
+    assert isinstance(text, bytes)
+    if field in _ARGUMENTS:
+        return (Anchor(_LINE, text, BEGIN if field == _ARG0 and place in (BEGIN, WHOLE) else ANYWHERE),)
+    if field != _ARGV:
+        return (anchor,)
+    inner = text[:-1].replace(b"\0", b" ")
+    if text.endswith(b"\0"):
+        return (Anchor(_LINE, inner + b" "), Anchor(_LINE, inner, END))
+    return (Anchor(_LINE, inner + text[-1:]),)
+
+
+def known_of(predicate: PredicateLike, kind: int) -> bool | None:
+    """What the test says of every record of the kind; None when records differ."""
+    if not has_field(kind, predicate.field):
+        return predicate.operator == OPERATORS["is_null"]
+    if predicate.field != _KIND or predicate.operator != OPERATORS["equals"]:
+        return None
+    return KIND_NAMES[kind].encode() in predicate.literals
+
+
+class Finder:
+    """Anchors of a set of rules, by kind."""
+
+    def __init__(self, rules: Iterable[RuleLike]) -> None:
+        self._rules = list(rules)
+        self._tests: dict[object, tuple[Anchor, ...] | None] = {}
+        self._used: Counter[tuple[int, bytes | int]] = Counter()
+        for rule in self._rules:
+            for predicate in rule.predicates:
+                if predicate.key not in self._tests:
+                    self._tests[predicate.key] = literals_of(predicate)
+                self._used.update({anchor[:2] for anchor in self._tests[predicate.key] or ()})
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+    def __call__(self, number: int, kind: int | None = None) -> frozenset[Anchor] | None:
+        """Of one rule, where records of the kind (None: of any) come; see `anchors`."""
+        rule = self._rules[number]
+        known: list[bool | None] = [
+            None if kind is None else known_of(predicate, kind) for predicate in rule.predicates
+        ]
+        return _of_rule(rule, self._tests, known, self._cost)
+
+    def _cost(self, anchor: Anchor) -> float:
+        """How often events have it: the more rules look for it, the commoner it will be."""
+        field, value, place = anchor
+        often = 1 + math.log2(self._used[field, value])
+        if isinstance(value, int):
+            return often if value else often * ZERO_COST
+        if field in PROGRAMS and place in (END, WHOLE):
+            return often * PROGRAM_COST
+        if len(value) < 4:
+            return often * (SHORT_COST if len(value) > MIN_LITERAL else SHORTEST_COST)
+        return often * PROGRAM_COST if field in PROGRAMS else often
 
 
 def anchors(rules: Iterable[RuleLike]) -> list[frozenset[Anchor] | None]:
     """For each rule its anchors; None when it must be looked at always, empty when it can never match."""
-    rules = list(rules)
-    tests: dict[object, tuple[Anchor, ...] | None] = {}
-    used: Counter[Anchor] = Counter()
-    for rule in rules:
-        for predicate in rule.predicates:
-            if predicate.key not in tests:
-                tests[predicate.key] = literals_of(predicate)
-            used.update(tests[predicate.key] or ())
-
-    def cost(anchor: Anchor) -> float:
-        """How often events have it: the more rules look for it, the commoner it will be."""
-        field, value = anchor
-        often = 1 + math.log2(used[anchor])
-        if isinstance(value, bytes) and len(value) < 4:
-            return often * SHORT_COST
-        return often * PROGRAM_COST if field in PROGRAMS else often
-
-    return [_of_rule(rule, tests, cost) for rule in rules]
+    find = Finder(rules)
+    return [find(number) for number in range(len(find))]
 
 
 def _of_rule(
-    rule: RuleLike, tests: Mapping[object, tuple[Anchor, ...] | None], cost: Callable[[Anchor], float]
+    rule: RuleLike,
+    tests: Mapping[object, tuple[Anchor, ...] | None],
+    known: Sequence[bool | None],
+    cost: Callable[[Anchor], float],
 ) -> frozenset[Anchor] | None:
     needed: dict[int, frozenset[Anchor] | None] = {MATCH: None, NO_MATCH: frozenset()}
     for index in range(len(rule.nodes) - 1, -1, -1):
         predicate, on_true, on_false = rule.nodes[index]
+        if known[predicate] is not None:
+            needed[index] = needed[on_true if known[predicate] else on_false]
+            continue
         own = tests[rule.predicates[predicate].key]
         if_true = needed[on_true]
         if own is not None and if_true != frozenset():
@@ -128,13 +201,16 @@ def _of_rule(
     return needed[0 if rule.nodes else MATCH]
 
 
-Places = dict[int, dict[bytes | int, list[int]]]
+Places = dict[int, dict[tuple[bytes | int, int], list[int]]]
 
 
-def plan(numbers: Sequence[int], needed: Sequence[frozenset[Anchor] | None]) -> tuple[list[int], Places]:
-    """(rules to look at always, {field: {literal or number: [rules]}}) for the rules of one kind."""
+def plan(numbers: Sequence[int], needed: Mapping[int, frozenset[Anchor] | None]) -> tuple[list[int], Places]:
+    """(rules to look at always, {field: {(literal or number, place): [rules]}}) for the rules of one kind.
+
+    `needed`: rule -> its anchors, where it can match at all.
+    """
     if len(numbers) < INDEX_FROM:
-        return list(numbers), {}
+        return [number for number in numbers if needed[number] != frozenset()], {}
     always: list[int] = []
     fields: Places = {}
     for number in numbers:
@@ -142,6 +218,6 @@ def plan(numbers: Sequence[int], needed: Sequence[frozenset[Anchor] | None]) -> 
         if anchor is None:
             always.append(number)
             continue
-        for field, value in sorted(anchor, key=repr):
-            fields.setdefault(field, {}).setdefault(value, []).append(number)
+        for field, value, place in sorted(anchor, key=repr):
+            fields.setdefault(field, {}).setdefault((value, place), []).append(number)
     return always, fields

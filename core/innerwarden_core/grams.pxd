@@ -2,7 +2,10 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
-    GRAM_BITS = 16
+    GRAM_BITS_MAX = 16
+    # Where in the text a literal must be, as in anchors.py; both: it is the whole text.
+    PLACE_BEGIN = 1
+    PLACE_END = 2
 
 # Literals of one width of gram (4 bytes; 2 for literals too short for 4).
 cdef struct iw_gram_entry:
@@ -11,6 +14,7 @@ cdef struct iw_gram_entry:
     const uint8_t *literal
     uint32_t size
     uint32_t at             # where in the literal the gram is
+    uint32_t place          # PLACE_BEGIN, PLACE_END
     uint32_t first          # its rules in `rules`
     uint32_t count
 
@@ -20,7 +24,8 @@ cdef struct iw_grams:
     iw_gram_entry *entries
     uint32_t *heads         # by the upper bits of the hash, about two for each literal: entry index plus 1
     uint32_t head_shift
-    uint64_t *bitmap        # one bit for each hash: 8 KiB, which stays in the first-level cache
+    uint64_t *bitmap        # one bit for each hash
+    uint32_t shift          # of a hash: 32 less the bits that are a place in the bitmap
     uint32_t *rules
 
 # Numbers of one field -> rules: linear probing, half empty.

@@ -22,8 +22,8 @@ RARITY = {byte: i + 1 for i, byte in enumerate(COMMON)}
 COMMONER = 32  # a byte this many places further back makes a gram twice as common
 
 
-cdef inline uint32_t slot_of(uint32_t gram) noexcept nogil:
-    return (gram * 0x9E3779B1U) >> (32 - GRAM_BITS)
+cdef inline uint32_t slot_of(uint32_t gram, uint32_t shift) noexcept nogil:
+    return (gram * 0x9E3779B1U) >> shift
 
 
 cdef inline uint32_t load(const uint8_t *place, uint32_t width) noexcept nogil:
@@ -47,27 +47,33 @@ def rarest(bytes literal not None, int width, shared=None):
 
 
 cdef bint grams_build(iw_grams *grams, uint32_t width, list literals) except 0:
-    """`literals`: (folded literal of at least `width` bytes, [rule indexes]), each literal once."""
+    """`literals`: ((folded literal of at least `width` bytes, its place), [rule indexes]), each once."""
     cdef iw_gram_entry *entry
     cdef uint8_t *copy
-    cdef uint32_t filled = 0, slot, index
+    cdef uint32_t filled = 0, slot, index, bits = 8
     grams.width = width
     grams.entry_count = 0
     if not literals:
         return True
-    grams.head_shift = GRAM_BITS
-    while grams.head_shift and (1 << (GRAM_BITS - grams.head_shift)) < 2 * len(literals):
+    # PERF: one bit in 64 set makes few looks for nothing, and the bitmaps of a kind's fields fit the first-level cache
+    # together, which is cold whenever the sensor wakes. Row 5 of the benchmarks.
+    while bits < GRAM_BITS_MAX and (1 << bits) < 64 * len(literals):
+        bits += 1
+    grams.shift = 32 - bits
+    grams.head_shift = bits
+    while grams.head_shift and (1 << (bits - grams.head_shift)) < 2 * len(literals):
         grams.head_shift -= 1
-    grams.heads = <uint32_t *>calloc(1 << (GRAM_BITS - grams.head_shift), sizeof(uint32_t))
-    grams.bitmap = <uint64_t *>calloc((1 << GRAM_BITS) // 64, sizeof(uint64_t))
+    grams.heads = <uint32_t *>calloc(1 << (bits - grams.head_shift), sizeof(uint32_t))
+    grams.bitmap = <uint64_t *>calloc((1 << bits) // 64, sizeof(uint64_t))
     grams.entries = <iw_gram_entry *>calloc(len(literals) + 1, sizeof(iw_gram_entry))
     grams.rules = <uint32_t *>malloc((sum(len(rules) for _, rules in literals) + 1) * sizeof(uint32_t))
     if not (grams.heads and grams.bitmap and grams.entries and grams.rules):
         raise MemoryError()
-    shared = Counter(gram for literal, _ in literals for gram in set(grams_of(literal, width)))
-    for literal, rules in literals:
+    shared = Counter(gram for (literal, _), _ in literals for gram in set(grams_of(literal, width)))
+    for (literal, place), rules in literals:
         entry = &grams.entries[grams.entry_count]
         entry.size = len(literal)
+        entry.place = place
         copy = <uint8_t *>malloc(entry.size)
         if copy == NULL:
             raise MemoryError()
@@ -80,7 +86,7 @@ cdef bint grams_build(iw_grams *grams, uint32_t width, list literals) except 0:
         for index in rules:
             grams.rules[filled] = index
             filled += 1
-        slot = slot_of(entry.gram)
+        slot = slot_of(entry.gram, grams.shift)
         entry.chain = grams.heads[slot >> grams.head_shift]
         grams.entry_count += 1
         grams.heads[slot >> grams.head_shift] = grams.entry_count
@@ -111,6 +117,10 @@ cdef void verify(
         link = entry.chain
         if entry.gram != gram or at < entry.at or at - entry.at + entry.size > size:
             continue
+        if entry.place & PLACE_BEGIN and at != entry.at:
+            continue
+        if entry.place & PLACE_END and at - entry.at + entry.size != size:
+            continue
         if memcmp(text + at - entry.at, entry.literal, entry.size):
             continue
         candidate(out, grams.rules + entry.first, entry.count)
@@ -120,26 +130,27 @@ cdef void grams_scan(
     const iw_grams *grams, const uint8_t *text, uint32_t size, iw_candidates *out,
 ) noexcept nogil:
     """Add the rules whose literals `text` (folded) holds."""
-    cdef uint32_t width = grams.width, gram, slot, i
+    cdef uint32_t width = grams.width, shift = grams.shift, gram, slot, i
+    cdef const uint64_t *bitmap = grams.bitmap
     if size < width or not grams.entry_count:
         return
     # PERF: two loops so that the width is constant inside; row 9 of the benchmarks.
     if width == 4:
         for i in range(size - 3):
             gram = iw_load32(text + i)
-            slot = slot_of(gram)
-            if grams.bitmap[slot >> 6] >> (slot & 63) & 1:
+            slot = slot_of(gram, shift)
+            if bitmap[slot >> 6] >> (slot & 63) & 1:
                 verify(grams, slot, gram, text, size, i, out)
     else:
         for i in range(size - 1):
             gram = iw_load16(text + i)
-            slot = slot_of(gram)
-            if grams.bitmap[slot >> 6] >> (slot & 63) & 1:
+            slot = slot_of(gram, shift)
+            if bitmap[slot >> 6] >> (slot & 63) & 1:
                 verify(grams, slot, gram, text, size, i, out)
 
 
 cdef bint exact_build(iw_exact *exact, list numbers) except 0:
-    """`numbers`: (number, [rule indexes]), each number once."""
+    """`numbers`: ((number, its place, which says nothing), [rule indexes]), each number once."""
     cdef uint32_t size = 4, at, filled = 0, index
     cdef uint64_t number
     if not numbers:
@@ -151,7 +162,7 @@ cdef bint exact_build(iw_exact *exact, list numbers) except 0:
     exact.rules = <uint32_t *>malloc(sum(len(rules) for _, rules in numbers) * sizeof(uint32_t))
     if exact.entries == NULL or exact.rules == NULL:
         raise MemoryError()
-    for number, rules in numbers:
+    for (number, _), rules in numbers:
         at = number_slot(number) & exact.mask
         while exact.entries[at].count:
             at = (at + 1) & exact.mask

@@ -4,7 +4,7 @@
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from innerwarden_core.anchors import anchors, plan
+from innerwarden_core.anchors import Finder, plan
 from innerwarden_core.evaluate cimport number_predicate, predicate_true
 from innerwarden_core.fields cimport IW_SHAPE_STR, IW_SHAPE_U64
 from innerwarden_core.grams cimport (
@@ -139,13 +139,10 @@ cdef class Program:
         cdef uint32_t i
         self.owners, self._owner_ids, self._groups = [], {}, {}
         self._group_fields, self._keep = [], []
-        needed = anchors(rules)
-        rules = [rule for rule, anchor in zip(rules, needed) if anchor != frozenset()]
-        needed = [anchor for anchor in needed if anchor != frozenset()]
         self.program.rule_count = len(rules)
         self._predicates(rules)
         self._rules(rules, bindings, owner_hash)
-        self._dispatch(rules, needed)
+        self._dispatch(rules)
         self.program.groups = <iw_group *>self.array(len(self._groups), sizeof(iw_group))
         self.program.group_fields = <uint32_t *>self.array(len(self._group_fields), sizeof(uint32_t))
         for fields, number in self._groups.items():
@@ -273,7 +270,7 @@ cdef class Program:
                 binding += 1
             target.binding_count = binding - target.binding_first
 
-    def _dispatch(self, rules, needed):
+    def _dispatch(self, rules):
         """Per kind: rules that are always looked at, and for the others one index per field."""
         cdef uint32_t filled = 0
         cdef iw_dispatch *target
@@ -283,7 +280,10 @@ cdef class Program:
         for number, rule in enumerate(rules):
             for kind in dict.fromkeys(rule.kinds):
                 by_kind.setdefault(kind, []).append(number)
-        plans = {kind: plan(numbers, needed) for kind, numbers in by_kind.items()}
+        find = Finder(rules)
+        plans = {
+            kind: plan(numbers, {number: find(number, kind) for number in numbers}) for kind, numbers in by_kind.items()
+        }
         p.always = <uint32_t *>self.array(sum(len(a) for a, _ in plans.values()), sizeof(uint32_t))
         p.indexes = <iw_index *>self.array(sum(len(f) for _, f in plans.values()), sizeof(iw_index))
         for kind, (always, fields) in plans.items():
@@ -299,8 +299,8 @@ cdef class Program:
                 index = &p.indexes[p.index_count]
                 p.index_count += 1
                 index.field = field
-                if isinstance(next(iter(literals)), int):  # a field holds numbers or text, never both
+                if isinstance(next(iter(literals))[0], int):  # a field holds numbers or text, never both
                     exact_build(&index.exact, list(literals.items()))
                     continue
-                grams_build(&index.wide, 4, [x for x in literals.items() if len(x[0]) >= 4])
-                grams_build(&index.narrow, 2, [x for x in literals.items() if len(x[0]) < 4])
+                grams_build(&index.wide, 4, [x for x in literals.items() if len(x[0][0]) >= 4])
+                grams_build(&index.narrow, 2, [x for x in literals.items() if len(x[0][0]) < 4])

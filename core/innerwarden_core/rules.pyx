@@ -4,7 +4,8 @@
 import ipaddress
 
 from innerwarden_core.fields cimport (
-    IW_DERIVED_DNS_ENCODED_COUNT, IW_DERIVED_PARENT_UID, IW_DERIVED_SRC_NETWORK, IW_FIELD_COUNT, IW_FIELD_TOTAL, IW_KIND_TOP,
+    IW_DERIVED_DNS_ENCODED_COUNT, IW_DERIVED_PARENT_UID, IW_DERIVED_SRC_NETWORK, IW_FIELD_ARGV, IW_FIELD_CGROUP_PATH,
+    IW_FIELD_COUNT, IW_FIELD_CWD, IW_FIELD_EXE_PATH, IW_FIELD_TOTAL, IW_KIND_TOP,
     IW_SHAPE_COMM, IW_SHAPE_IP,
     IW_SHAPE_STR, iw_field_name, iw_fixed_size, iw_place,
 )
@@ -56,6 +57,13 @@ def field_shape(int field):
                 return "ip"
             return "text" if shape in (IW_SHAPE_STR, IW_SHAPE_COMM) else "number"
     raise ValueError(f"no record kind has field {field}")
+
+
+def has_field(int kind, int field):
+    """Can a record of the kind have the field: of its own, of its process, or as what follows from those?"""
+    if field >= IW_FIELD_COUNT or iw_place(kind, field).shape:
+        return True
+    return field in (IW_FIELD_EXE_PATH, IW_FIELD_ARGV, IW_FIELD_CWD, IW_FIELD_CGROUP_PATH)
 
 
 def check_field(field, what):

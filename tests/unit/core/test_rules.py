@@ -12,9 +12,12 @@ from innerwarden_core import FIELDS, OPERATORS, Engine, Predicate, Rule
 
 from innerwarden.model._wire import Kind
 from tests.factory import encode
-from tests.oracles.rules import Test, Value, matches
+from tests.oracles.rules import Test, Value, holds, matches
 
-TEXT_FIELDS = ("exe_path", "filename", "cwd", "command_line", "exe_name", "parent_exe_path")
+TEXT_FIELDS = (
+    *("exe_path", "filename", "cwd", "command_line", "exe_name", "parent_exe_path"),
+    *("argv", "arg0", "arg1", "kind_name", "path"),
+)
 NUMBER_FIELDS = ("uid", "exe_nlink", "exec_flags")
 TEXT_OPERATORS = ("equals", "contains", "startswith", "endswith", "glob")
 NUMBER_OPERATORS = ("eq", "ne", "lt", "le", "gt", "ge", "bit_all", "bit_any")
@@ -35,8 +38,11 @@ WORDS = (
     "abab",
 )
 KINDS = [Kind.PROCESS_EXEC]
+#: Of rules only: arguments end in a zero byte each, and the kind's name is known before any record.
+RULE_WORDS = (*WORDS, "\0", "\0-o", "a\0", "process.exec", "file.open")
 
 word = st.sampled_from(WORDS)
+wanted = st.lists(st.sampled_from(RULE_WORDS), max_size=4).map("".join)
 phrase = st.lists(word, max_size=4).map("".join)
 glob = st.lists(st.sampled_from([*WORDS, "*", "?", "\\*", "\\?", "\\\\"]), min_size=1, max_size=5).map(
     "".join
@@ -48,7 +54,7 @@ def field_tests(draw: st.DrawFn) -> Test:
     which = draw(st.integers(0, 9))
     if which < 6:
         operator = draw(st.sampled_from(TEXT_OPERATORS))
-        source = glob if operator == "glob" else phrase
+        source = glob if operator == "glob" else wanted
         literals = tuple(text.encode() for text in draw(st.lists(source, min_size=1, max_size=3)))
         return Test(draw(st.sampled_from(TEXT_FIELDS)), operator, literals, draw(st.booleans()))
     if which < 8:
@@ -98,6 +104,10 @@ def execs(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Value]]:
     if given["exe_path"]:
         fields["exe_name"] = given["exe_path"].rsplit(b"/", 1)[-1]
     fields["parent_exe_path"] = b"/usr/bin/Bash"
+    arguments = [argument.encode() for argument in given["argv"]]
+    fields["argv"] = b"".join(argument + b"\0" for argument in arguments) or None
+    fields |= {f"arg{number}": argument for number, argument in enumerate(arguments[:2])}
+    fields["kind_name"] = b"process.exec"
     return given, fields
 
 
@@ -111,7 +121,7 @@ def rule_of(owner: str, graph: tuple[tuple[Test, ...], tuple[tuple[int, int, int
 
 
 def fires(rules: list[Rule], given: dict[str, Any]) -> list[str]:
-    engine = Engine()
+    engine = Engine(max_hits=65536)
     engine.configure(rules, [], [])
     engine.seed_process(1, 1_000_010_000_000, 0, 0, 0, 0, b"bash", b"/usr/bin/Bash", b"", None)
     return [hit.owner for hit in engine.feed(encode("process.exec", pid=50, ppid=1, **given))]
@@ -128,6 +138,51 @@ def test_the_same_rules_fire(graphs_: list[Any], exec_: tuple[dict[str, Any], di
     never = Predicate(FIELDS["exe_path"], OPERATORS["equals"], [b"no such path"])
     padding = [Rule(f"padding{i}", KINDS, [never], [(0, -1, -2)]) for i in range(20)]
     assert fires(rules + padding, given) == expected
+
+
+def pieces(value: bytes) -> set[bytes]:
+    """Texts that the value has at its begin, at its end, inside, whole; and such that it nearly has."""
+    parts = {value[a:b] for a in range(len(value)) for b in (a + 2, a + 3, len(value)) if value[a:b]}
+    return {value, b"x" + value, value + b"x", *parts, *(part + b"\0" for part in parts)}
+
+
+@pytest.mark.parametrize("argv", [["Ab", "-o", ""], ["a", "-o"], [""]])
+def test_text_is_found_at_its_place_in_every_field(argv: list[str]) -> None:
+    given: dict[str, Any] = {"exe_path": b"/usr/bin/curl", "cwd": b"/tmp", "argv": argv}
+    arguments = [argument.encode() for argument in argv]
+    fields: dict[str, Value] = {"exe_path": b"/usr/bin/curl", "cwd": b"/tmp", "exe_name": b"curl"}
+    fields |= {f"arg{number}": argument for number, argument in enumerate(arguments)}
+    fields |= {"argv": b"".join(one + b"\0" for one in arguments), "command_line": b" ".join(arguments)}
+    fields |= {"kind_name": b"process.exec", "parent_exe_path": b"/usr/bin/Bash", "path": None}
+    literals = {piece for value in fields.values() if isinstance(value, bytes) for piece in pieces(value)}
+    tests = [
+        Test(name, operator, (literal,))
+        for name in fields
+        for operator in ("equals", "contains", "startswith", "endswith")
+        for literal in sorted(literals)
+    ]
+    wanted = [str(number) for number, test in enumerate(tests) if holds(test, fields)]
+    rules = [Rule(str(n), KINDS, [predicate(test)], [(0, -1, -2)]) for n, test in enumerate(tests)]
+    assert fires(rules, given) == wanted
+    absent = [Rule(str(n), KINDS, [predicate(test)], [(0, -2, -1)]) for n, test in enumerate(tests)]
+    assert sorted(map(int, fires(absent, given) + wanted)) == list(range(len(tests)))
+
+
+def test_what_the_kind_decides_is_followed_on_its_side() -> None:
+    name = Predicate(FIELDS["kind_name"], OPERATORS["equals"], [b"process.exec"])
+    other = Predicate(FIELDS["kind_name"], OPERATORS["equals"], [b"file.open"])
+    missing = Predicate(FIELDS["path"], OPERATORS["is_null"], [])
+    held = Predicate(FIELDS["path"], OPERATORS["contains"], [b"curl"])
+    curl = Predicate(FIELDS["exe_path"], OPERATORS["endswith"], [b"/curl"])
+    graphs_ = [
+        ([test, curl], nodes)
+        for test in (name, other, missing, held)
+        for nodes in ([(0, 1, -2), (1, -1, -2)], [(0, -2, 1), (1, -1, -2)], [(0, -1, 1), (1, -1, -2)])
+    ]
+    rules = [Rule(f"r{n}", KINDS, tests, nodes) for n, (tests, nodes) in enumerate(graphs_)]
+    seen = {"exe_path": b"/usr/bin/curl"}
+    assert fires(rules, seen) == ["r0", "r2", "r4", "r5", "r6", "r8", "r10", "r11"]
+    assert fires(rules, {"exe_path": b"/usr/bin/true"}) == ["r2", "r8"]
 
 
 @settings(max_examples=300, deadline=None)
