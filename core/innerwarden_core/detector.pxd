@@ -6,6 +6,18 @@ from innerwarden_core.proctable cimport iw_process, iw_table
 from innerwarden_core.record cimport iw_header
 from innerwarden_core.view cimport iw_view
 
+cdef extern from *:
+    """
+    #ifndef IW_NAME
+    #define IW_NAME(text) { text, sizeof(text) - 1 }
+    /* PERF: with its length, by which most names of a list are told apart without a look at them. Row 5. */
+    struct iw_name { const char *text; unsigned size; };
+    #endif
+    """
+    cdef struct iw_name:
+        const char *text    # NULL: the end of a list
+        uint32_t size
+
 cdef enum:
     TRACKED_WAYS = 4
     TRACKED_SETS = 512
@@ -55,7 +67,7 @@ cdef iw_hit *detector_hit(iw_detector *base, iw_scene *scene, uint64_t key) noex
 cdef void tracked_note(iw_tracked *tracked, const uint8_t *text, uint32_t size) noexcept nogil
 cdef bint within(uint64_t now_ns, uint64_t then_ns, uint64_t window_ns) noexcept nogil
 cdef uint32_t format_peer(const uint8_t *address, uint16_t port, char *out) noexcept nogil
-cdef bint exe_in(const iw_process *process, const char *const *names) noexcept nogil
+cdef bint exe_in(const iw_process *process, const iw_name *names) noexcept nogil
 cdef int check_parameters(dict parameters, dict defaults) except -1
 
 

@@ -2,11 +2,11 @@
 """What native detectors share: bounded per-process state, hits with a cooldown, paths of programs."""
 
 from libc.stdlib cimport calloc, free
-from libc.string cimport memchr, memcpy, memset
+from libc.string cimport memchr, memcmp, memcpy, memset
 
 from innerwarden_core.hits cimport hits_allowed, hits_open
 from innerwarden_core.proctable cimport image_exe
-from innerwarden_core.text cimport format_ip, format_number, is_text, iw_mix
+from innerwarden_core.text cimport format_ip, format_number, iw_mix
 
 
 cdef bint tracker_init(iw_tracker *tracker) noexcept:
@@ -86,12 +86,16 @@ cdef uint32_t format_peer(const uint8_t *address, uint16_t port, char *out) noex
     return size + 1 + format_number(port, out + size + 1)
 
 
-cdef bint exe_in(const iw_process *process, const char *const *names) noexcept nogil:
-    """Whether the process runs one of `names`, full paths, the last NULL. Paths, never comm: comm is forgeable."""
+cdef bint exe_in(const iw_process *process, const iw_name *names) noexcept nogil:
+    """Whether the process runs one of `names`, full paths. Paths, never comm: comm is forgeable."""
+    cdef const uint8_t *path
+    cdef uint32_t size
     if process == NULL or process.image == NULL:
         return False
-    while names[0] != NULL:
-        if is_text(image_exe(process.image), process.image.exe_size, names[0]):
+    path = image_exe(process.image)
+    size = process.image.exe_size
+    while names.text != NULL:
+        if names.size == size and memcmp(path, names.text, size) == 0:
             return True
         names += 1
     return False

@@ -20,9 +20,14 @@ cdef inline bint text_true(uint32_t op, const iw_value *value, const iw_literal 
         return literal.size == value.size and memcmp(value.data, literal.data, literal.size) == 0
     if op == OP_CONTAINS:
         return memmem(value.data, value.size, literal.data, literal.size) != NULL
+    if literal.size == 0:
+        return True
+    # PERF: of many alternatives most differ in the last byte already. Row 5 of the benchmarks.
     if op == OP_STARTSWITH:
-        return memcmp(value.data, literal.data, literal.size) == 0
-    return memcmp(value.data + value.size - literal.size, literal.data, literal.size) == 0
+        return value.data[literal.size - 1] == literal.data[literal.size - 1] \
+            and memcmp(value.data, literal.data, literal.size) == 0
+    return value.data[value.size - 1] == literal.data[literal.size - 1] \
+        and memcmp(value.data + value.size - literal.size, literal.data, literal.size) == 0
 
 
 cdef bint in_network(const uint8_t *address, const iw_literal *network) noexcept nogil:

@@ -12,68 +12,81 @@ first. The last PENDING connections are therefore kept for ORDER_NS and looked a
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from innerwarden_core.detector cimport *
 from innerwarden_core.fields cimport IW_SHAPE_U64, iw_value
 from innerwarden_core.hits cimport hits_group, hits_sample
 from innerwarden_core.proctable cimport table_find, table_parent
 from innerwarden_core.record cimport *
-from innerwarden_core.text cimport ends_with, is_loopback, iw_load64, iw_mix
+from innerwarden_core.text cimport is_loopback, iw_load64, iw_mix
 from innerwarden_core.view cimport view_actor
 
 cdef extern from *:
     """
-    static const char *const iw_login_programs[] = {
-        "/usr/bin/sudo", "/usr/bin/su", "/bin/su", "/usr/bin/login", "/bin/login", "/usr/sbin/sshd",
-        "/usr/lib/openssh/sshd-session", "/usr/libexec/openssh/sshd-session", "/usr/libexec/sshd-session",
-        "/usr/lib/openssh/sshd-auth", "/usr/libexec/sshd-auth", "/usr/sbin/unix_chkpwd", "/sbin/unix_chkpwd",
-        "/usr/bin/passwd", "/usr/bin/chage", "/usr/bin/chfn", "/usr/bin/chsh", "/usr/bin/newgrp",
-        "/usr/bin/gpasswd", "/usr/sbin/useradd", "/usr/sbin/usermod", "/usr/sbin/userdel", "/usr/sbin/groupadd",
-        "/usr/sbin/groupmod", "/usr/sbin/groupdel", "/usr/sbin/chpasswd", "/usr/sbin/pwck", "/usr/sbin/grpck",
-        "/usr/sbin/cron", "/usr/sbin/crond", "/usr/lib/systemd/systemd", "/usr/lib/systemd/systemd-executor",
-        "/usr/lib/systemd/systemd-logind", "/usr/lib/systemd/systemd-userwork", "/usr/bin/systemd-sysusers",
-        "/usr/bin/systemd-tmpfiles", "/usr/lib/polkit-1/polkit-agent-helper-1", "/usr/bin/pkexec",
-        "/usr/sbin/nscd", "/usr/sbin/agetty", "/sbin/agetty", 0 };
-    static const char *const iw_ssh_programs[] = {
-        "/usr/bin/ssh", "/usr/bin/ssh-add", "/usr/bin/ssh-agent", "/usr/bin/ssh-keygen",
-        "/usr/lib/openssh/ssh-keysign", "/usr/libexec/openssh/ssh-keysign", 0 };
-    static const char *const iw_sshd_programs[] = {
-        "/usr/sbin/sshd", "/usr/lib/openssh/sshd-session", "/usr/libexec/openssh/sshd-session",
-        "/usr/libexec/sshd-session", "/usr/bin/ssh-keygen", 0 };
-    static const char *const iw_cluster_programs[] = {
-        "/usr/bin/kubectl", "/usr/local/bin/kubectl", "/usr/bin/helm", "/usr/local/bin/helm",
-        "/usr/bin/k9s", "/usr/local/bin/k9s", 0 };
-    static const char *const iw_container_programs[] = {
-        "/usr/bin/docker", "/usr/bin/dockerd", "/usr/bin/podman", "/usr/bin/buildah", "/usr/bin/skopeo",
-        "/usr/libexec/docker/cli-plugins/docker-buildx", "/usr/libexec/docker/cli-plugins/docker-compose", 0 };
-    static const char *const iw_git_programs[] = {
-        "/usr/bin/git", "/usr/lib/git-core/git", "/usr/libexec/git-core/git",
-        "/usr/lib/git-core/git-credential-store", "/usr/libexec/git-core/git-credential-store", 0 };
-    static const char *const iw_nobody[] = { 0 };
+    static const struct iw_name iw_login_programs[] = {
+        IW_NAME("/usr/bin/sudo"), IW_NAME("/usr/bin/su"), IW_NAME("/bin/su"), IW_NAME("/usr/bin/login"),
+        IW_NAME("/bin/login"), IW_NAME("/usr/sbin/sshd"), IW_NAME("/usr/lib/openssh/sshd-session"),
+        IW_NAME("/usr/libexec/openssh/sshd-session"), IW_NAME("/usr/libexec/sshd-session"),
+        IW_NAME("/usr/lib/openssh/sshd-auth"), IW_NAME("/usr/libexec/sshd-auth"),
+        IW_NAME("/usr/sbin/unix_chkpwd"), IW_NAME("/sbin/unix_chkpwd"), IW_NAME("/usr/bin/passwd"),
+        IW_NAME("/usr/bin/chage"), IW_NAME("/usr/bin/chfn"), IW_NAME("/usr/bin/chsh"),
+        IW_NAME("/usr/bin/newgrp"), IW_NAME("/usr/bin/gpasswd"), IW_NAME("/usr/sbin/useradd"),
+        IW_NAME("/usr/sbin/usermod"), IW_NAME("/usr/sbin/userdel"), IW_NAME("/usr/sbin/groupadd"),
+        IW_NAME("/usr/sbin/groupmod"), IW_NAME("/usr/sbin/groupdel"), IW_NAME("/usr/sbin/chpasswd"),
+        IW_NAME("/usr/sbin/pwck"), IW_NAME("/usr/sbin/grpck"), IW_NAME("/usr/sbin/cron"),
+        IW_NAME("/usr/sbin/crond"), IW_NAME("/usr/lib/systemd/systemd"),
+        IW_NAME("/usr/lib/systemd/systemd-executor"), IW_NAME("/usr/lib/systemd/systemd-logind"),
+        IW_NAME("/usr/lib/systemd/systemd-userwork"), IW_NAME("/usr/bin/systemd-sysusers"),
+        IW_NAME("/usr/bin/systemd-tmpfiles"), IW_NAME("/usr/lib/polkit-1/polkit-agent-helper-1"),
+        IW_NAME("/usr/bin/pkexec"), IW_NAME("/usr/sbin/nscd"), IW_NAME("/usr/sbin/agetty"),
+        IW_NAME("/sbin/agetty"), { 0, 0 } };
+    static const struct iw_name iw_ssh_programs[] = {
+        IW_NAME("/usr/bin/ssh"), IW_NAME("/usr/bin/ssh-add"), IW_NAME("/usr/bin/ssh-agent"),
+        IW_NAME("/usr/bin/ssh-keygen"), IW_NAME("/usr/lib/openssh/ssh-keysign"),
+        IW_NAME("/usr/libexec/openssh/ssh-keysign"), { 0, 0 } };
+    static const struct iw_name iw_sshd_programs[] = {
+        IW_NAME("/usr/sbin/sshd"), IW_NAME("/usr/lib/openssh/sshd-session"),
+        IW_NAME("/usr/libexec/openssh/sshd-session"), IW_NAME("/usr/libexec/sshd-session"),
+        IW_NAME("/usr/bin/ssh-keygen"), { 0, 0 } };
+    static const struct iw_name iw_cluster_programs[] = {
+        IW_NAME("/usr/bin/kubectl"), IW_NAME("/usr/local/bin/kubectl"), IW_NAME("/usr/bin/helm"),
+        IW_NAME("/usr/local/bin/helm"), IW_NAME("/usr/bin/k9s"), IW_NAME("/usr/local/bin/k9s"), { 0, 0 } };
+    static const struct iw_name iw_container_programs[] = {
+        IW_NAME("/usr/bin/docker"), IW_NAME("/usr/bin/dockerd"), IW_NAME("/usr/bin/podman"),
+        IW_NAME("/usr/bin/buildah"), IW_NAME("/usr/bin/skopeo"),
+        IW_NAME("/usr/libexec/docker/cli-plugins/docker-buildx"),
+        IW_NAME("/usr/libexec/docker/cli-plugins/docker-compose"), { 0, 0 } };
+    static const struct iw_name iw_git_programs[] = {
+        IW_NAME("/usr/bin/git"), IW_NAME("/usr/lib/git-core/git"), IW_NAME("/usr/libexec/git-core/git"),
+        IW_NAME("/usr/lib/git-core/git-credential-store"),
+        IW_NAME("/usr/libexec/git-core/git-credential-store"), { 0, 0 } };
+    static const struct iw_name iw_nobody[] = { { 0, 0 } };
 
-    struct iw_secret { const char *tail; const char *const *owners; };
+    struct iw_secret { struct iw_name tail; const struct iw_name *owners; };
     static const struct iw_secret iw_secrets[] = {
-        { "/etc/shadow", iw_login_programs }, { "/etc/shadow-", iw_login_programs },
-        { "/etc/gshadow", iw_login_programs }, { "/etc/gshadow-", iw_login_programs },
-        { "/etc/security/opasswd", iw_login_programs },
-        { "/id_rsa", iw_ssh_programs }, { "/id_dsa", iw_ssh_programs }, { "/id_ecdsa", iw_ssh_programs },
-        { "/id_ed25519", iw_ssh_programs }, { "/id_ecdsa_sk", iw_ssh_programs },
-        { "/id_ed25519_sk", iw_ssh_programs },
-        { "/ssh_host_rsa_key", iw_sshd_programs }, { "/ssh_host_ecdsa_key", iw_sshd_programs },
-        { "/ssh_host_ed25519_key", iw_sshd_programs }, { "/ssh_host_dsa_key", iw_sshd_programs },
-        { "/.aws/credentials", iw_nobody }, { "/.azure/msal_token_cache.json", iw_nobody },
-        { "/gcloud/credentials.db", iw_nobody }, { "/gcloud/access_tokens.db", iw_nobody },
-        { "/gcloud/application_default_credentials.json", iw_nobody },
-        { "/.kube/config", iw_cluster_programs }, { "/serviceaccount/token", iw_nobody },
-        { "/.docker/config.json", iw_container_programs },
-        { "/.git-credentials", iw_git_programs }, { "/.netrc", iw_nobody }, { "/.pgpass", iw_nobody },
-        { "/.my.cnf", iw_nobody }, { "/.vault-token", iw_nobody },
-        { 0, 0 } };
+        { IW_NAME("/etc/shadow"), iw_login_programs }, { IW_NAME("/etc/shadow-"), iw_login_programs },
+        { IW_NAME("/etc/gshadow"), iw_login_programs }, { IW_NAME("/etc/gshadow-"), iw_login_programs },
+        { IW_NAME("/etc/security/opasswd"), iw_login_programs }, { IW_NAME("/id_rsa"), iw_ssh_programs },
+        { IW_NAME("/id_dsa"), iw_ssh_programs }, { IW_NAME("/id_ecdsa"), iw_ssh_programs },
+        { IW_NAME("/id_ed25519"), iw_ssh_programs }, { IW_NAME("/id_ecdsa_sk"), iw_ssh_programs },
+        { IW_NAME("/id_ed25519_sk"), iw_ssh_programs }, { IW_NAME("/ssh_host_rsa_key"), iw_sshd_programs },
+        { IW_NAME("/ssh_host_ecdsa_key"), iw_sshd_programs },
+        { IW_NAME("/ssh_host_ed25519_key"), iw_sshd_programs },
+        { IW_NAME("/ssh_host_dsa_key"), iw_sshd_programs }, { IW_NAME("/.aws/credentials"), iw_nobody },
+        { IW_NAME("/.azure/msal_token_cache.json"), iw_nobody },
+        { IW_NAME("/gcloud/credentials.db"), iw_nobody }, { IW_NAME("/gcloud/access_tokens.db"), iw_nobody },
+        { IW_NAME("/gcloud/application_default_credentials.json"), iw_nobody },
+        { IW_NAME("/.kube/config"), iw_cluster_programs }, { IW_NAME("/serviceaccount/token"), iw_nobody },
+        { IW_NAME("/.docker/config.json"), iw_container_programs },
+        { IW_NAME("/.git-credentials"), iw_git_programs }, { IW_NAME("/.netrc"), iw_nobody },
+        { IW_NAME("/.pgpass"), iw_nobody }, { IW_NAME("/.my.cnf"), iw_nobody },
+        { IW_NAME("/.vault-token"), iw_nobody },
+        { { 0, 0 }, 0 } };
     """
     cdef struct iw_secret:
-        const char *tail
-        const char *const *owners
+        iw_name tail
+        const iw_name *owners
     const iw_secret *iw_secrets
 
 cdef enum:
@@ -94,13 +107,14 @@ cdef struct iw_sensitive_read:
     uint32_t levels
     bint include_loopback
     uint32_t next_pending
+    uint64_t last_pending_ns    # event time of the latest
     iw_late pending[PENDING]
 
 
 cdef const iw_secret *secret_of(const uint8_t *path, uint32_t size) noexcept nogil:
     cdef const iw_secret *secret = iw_secrets
-    while secret.tail != NULL:
-        if ends_with(path, size, secret.tail):
+    while secret.tail.text != NULL:
+        if secret.tail.size <= size and memcmp(path + size - secret.tail.size, secret.tail.text, secret.tail.size) == 0:
             return secret
         secret += 1
     return NULL
@@ -199,6 +213,8 @@ cdef void on_open(iw_sensitive_read *self, iw_scene *scene) noexcept nogil:
         tracked.relative_pid = record.h.pid
         tracked.relative_start_ns = record.h.start_ns
         tracked_note(tracked, path, record.path.len)
+    if self.last_pending_ns < scene.ts_ns:
+        return
     for depth in range(PENDING):
         if self.pending[depth].ts_ns >= scene.ts_ns and self.pending[depth].ts_ns - scene.ts_ns <= ORDER_NS:
             if judge(self, scene, &self.pending[depth].record, self.pending[depth].ts_ns):
@@ -215,6 +231,7 @@ cdef void on_connect(iw_sensitive_read *self, iw_scene *scene) noexcept nogil:
     memcpy(&late.record, record, sizeof(iw_network_connect))
     late.record.h.size = sizeof(iw_network_connect)
     late.ts_ns = scene.ts_ns
+    self.last_pending_ns = max(self.last_pending_ns, scene.ts_ns)
 
 
 cdef void handle(void *state, iw_scene *scene) noexcept nogil:

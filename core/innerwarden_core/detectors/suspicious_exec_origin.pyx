@@ -23,19 +23,23 @@ from innerwarden_core.view cimport view_actor, view_parent
 cdef extern from *:
     """
     static const char *const iw_open_directories[] = { "/tmp/", "/var/tmp/", "/dev/shm/", 0 };
-    static const char *const iw_runtimes[] = {
-        "/usr/bin/runc", "/usr/sbin/runc", "/usr/local/bin/runc", "/usr/local/sbin/runc", "/usr/bin/crun",
-        "/usr/local/bin/crun", "/usr/bin/containerd-shim-runc-v2", "/usr/local/bin/containerd-shim-runc-v2",
-        "/usr/bin/containerd", "/usr/bin/dockerd", "/usr/bin/podman", "/usr/bin/buildah", "/usr/bin/conmon",
-        "/usr/libexec/podman/conmon", 0 };
-    static const char *const iw_package_managers[] = {
-        "/usr/bin/dpkg", "/usr/bin/dpkg-deb", "/usr/bin/apt", "/usr/bin/apt-get", "/usr/bin/apt-cache",
-        "/usr/bin/aptitude", "/usr/bin/rpm", "/usr/bin/dnf-3", "/usr/bin/microdnf", "/usr/bin/zypper", 0 };
+    static const struct iw_name iw_runtimes[] = {
+        IW_NAME("/usr/bin/runc"), IW_NAME("/usr/sbin/runc"), IW_NAME("/usr/local/bin/runc"),
+        IW_NAME("/usr/local/sbin/runc"), IW_NAME("/usr/bin/crun"), IW_NAME("/usr/local/bin/crun"),
+        IW_NAME("/usr/bin/containerd-shim-runc-v2"), IW_NAME("/usr/local/bin/containerd-shim-runc-v2"),
+        IW_NAME("/usr/bin/containerd"), IW_NAME("/usr/bin/dockerd"), IW_NAME("/usr/bin/podman"),
+        IW_NAME("/usr/bin/buildah"), IW_NAME("/usr/bin/conmon"), IW_NAME("/usr/libexec/podman/conmon"),
+        { 0, 0 } };
+    static const struct iw_name iw_package_managers[] = {
+        IW_NAME("/usr/bin/dpkg"), IW_NAME("/usr/bin/dpkg-deb"), IW_NAME("/usr/bin/apt"),
+        IW_NAME("/usr/bin/apt-get"), IW_NAME("/usr/bin/apt-cache"), IW_NAME("/usr/bin/aptitude"),
+        IW_NAME("/usr/bin/rpm"), IW_NAME("/usr/bin/dnf-3"), IW_NAME("/usr/bin/microdnf"),
+        IW_NAME("/usr/bin/zypper"), { 0, 0 } };
     static const char iw_clone_name[] = "/memfd:runc_cloned:";
     """
     const char *const *iw_open_directories
-    const char *const *iw_runtimes
-    const char *const *iw_package_managers
+    const iw_name *iw_runtimes
+    const iw_name *iw_package_managers
     const char *iw_clone_name
 
 cdef enum:
