@@ -209,7 +209,7 @@ class FileMatches:
 
 
 def _step_back(pid: int) -> None:
-    """Let the work of others go first: this process's own niceness counts inside its session only (sched(7), autogroup).
+    """Let the work of others go first: a process's niceness counts inside its session only (sched(7), autogroup).
 
     Scanning a compiler takes a tenth of a second of a core, which is not to be missing where somebody compiles.
     """
