@@ -249,11 +249,14 @@ class Engine:
         """All of `configure` but the swap, on any thread while others drain: milliseconds for hundreds of rules."""
     def install(self, prepared: Prepared) -> None:
         """The swap: microseconds. Raises StaleError when another set was installed since it was prepared."""
-    def drain(self, rings: Sequence[Ring], timeout_ms: int, limit: int = 65536) -> list[Hit]:
+    def drain(
+        self, rings: Sequence[Ring], timeout_ms: int, limit: int = 65536, idle_ms: int = 0
+    ) -> list[Hit]:
         """Wait at most timeout_ms, then consume; priority follows the order of `rings`. The GIL is released.
 
         The wait ends early for a forced wake-up, when a ring is an eighth full, or when the last call left
-        records behind.
+        records behind. With `idle_ms`, empty rings are looked at again every `timeout_ms`, up to that long in all,
+        before the call returns: a caller with nothing else to do is not woken for nothing.
         """
     behind: bool
     """The last drain ended before the rings were empty."""

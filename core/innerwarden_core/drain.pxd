@@ -15,7 +15,7 @@ cdef struct iw_rings:
     int epoll_fd
     uint64_t malformed[16]
 
-cdef bint rings_wait(iw_rings *rings, int timeout_ms) noexcept nogil
+cdef bint rings_wait(iw_rings *rings, int timeout_ms, int idle_ms) noexcept nogil
 cdef uint32_t rings_drain(iw_rings *rings, iw_pipeline *pipeline, uint32_t limit) noexcept nogil
 cdef size_t buffer_walk(
     iw_rings *rings, iw_pipeline *pipeline, const uint8_t *data, size_t size,

@@ -100,8 +100,17 @@ cdef inline bint has_more(iw_ring *ring, uint64_t bytes_) noexcept nogil:
     return ring_refresh(ring) and not ring.busy and ring.limit - ring.position > bytes_
 
 
-cdef bint rings_wait(iw_rings *rings, int timeout_ms) noexcept nogil:
-    """Sleep until a wake-up or the end of the timeout; False on an interrupt.
+cdef inline bint anything(iw_rings *rings) noexcept nogil:
+    cdef uint32_t i
+    for i in range(rings.count):
+        if has_more(rings.items[i], 0):
+            return True
+    return False
+
+
+cdef bint rings_wait(iw_rings *rings, int timeout_ms, int idle_ms) noexcept nogil:
+    """Sleep until a wake-up or the end of the timeout, and again, up to `idle_ms` in all, while nothing is there; False
+    on an interrupt.
 
     Producers do not wake us for single records, so epoll is edge-triggered here: it reports wake-ups, not data.
     Level-triggered it would find data at nearly every call, and the batches would shrink to nothing. A
@@ -114,12 +123,15 @@ cdef bint rings_wait(iw_rings *rings, int timeout_ms) noexcept nogil:
     for i in range(rings.count):
         if has_more(rings.items[i], rings.items[i].mask >> 3):
             return True  # a burst: an eighth of the ring is waiting
-    if rings.pollable:
-        return epoll_wait(rings.epoll_fd, events, 8, timeout_ms) >= 0
-    while waited < timeout_ms:  # memory files have no wake-ups
-        for i in range(rings.count):
-            if has_more(rings.items[i], 0):
-                return True
+    while rings.pollable:
+        if epoll_wait(rings.epoll_fd, events, 8, timeout_ms) < 0:
+            return False
+        waited += timeout_ms
+        if waited >= idle_ms or anything(rings):
+            return True
+    while waited < max(timeout_ms, idle_ms):  # memory files have no wake-ups
+        if anything(rings):
+            return True
         if usleep(1000) < 0:
             return False
         waited += 1

@@ -206,8 +206,11 @@ cdef class Engine:
 
     # --- records in ----------------------------------------------------------------------------------
 
-    def drain(self, rings, int timeout_ms, uint32_t limit=65536):
-        """Wait at most timeout_ms, then consume up to `limit` records; earlier rings go first."""
+    def drain(self, rings, int timeout_ms, uint32_t limit=65536, int idle_ms=0):
+        """Wait at most timeout_ms, then consume up to `limit` records; earlier rings go first.
+
+        With `idle_ms` an empty ring is looked at every timeout_ms, and the wait ends then only when there is a record.
+        """
         cdef uint32_t taken
         rings = tuple(rings)  # keeps them alive while the GIL is released
         if timeout_ms < 0:
@@ -215,7 +218,7 @@ cdef class Engine:
         rings_collect(&self.rings, rings)
         if timeout_ms and not self.behind_:
             with nogil:
-                rings_wait(&self.rings, timeout_ms)
+                rings_wait(&self.rings, timeout_ms, idle_ms)
         hits = []
         with self._lock:
             while True:

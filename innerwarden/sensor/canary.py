@@ -108,6 +108,11 @@ class Canary:
             return []
         return self._conclude(self._round, now_s)
 
+    @property
+    def is_at_work(self) -> bool:
+        """Is a round under way, whose end is waited for?"""
+        return self._round is not None
+
     def hasten(self) -> None:
         """The next round is due now."""
         self._next_s = 0.0

@@ -106,21 +106,26 @@ class Counters:
 
     def __init__(self, stats: Map, btf: Btf) -> None:
         self._stats = stats
-        _size, members = btf.structs("iw_counters")["iw_counters"]
-        self._places = {m.name: m.offset for m in members if m.size == 8 * 64}
-        self._fired = next(m.offset for m in members if m.name == "fired")
+        size, members = btf.structs("iw_counters")["iw_counters"]
+        self._words = struct.Struct(f"<{size // 8}Q")
+        #: Member -> what it counts -> its word.
+        self._places = {
+            m.name: {dotted(kind): m.offset // 8 + kind for kind in KERNEL_KINDS}
+            for m in members
+            if m.size == 8 * 64
+        }
+        fired = next(m.offset for m in members if m.name == "fired") // 8
+        self._places["fired"] = {hook.name.lower(): fired + hook for hook in HookId}
 
     def read(self) -> dict[str, dict[str, int]]:
         """made, lost, filtered, unpaired, suppressed -> dotted kind -> count since load; fired -> hook (lower case) ->
         count."""
         values = self._stats.lookup_cpus(ZERO_KEY)
-        found: dict[str, dict[str, int]] = {}
-        for name, offset in self._places.items():
-            rows = [struct.unpack_from("<64Q", value, offset) for value in values]
-            found[name] = {dotted(kind): sum(row[kind] for row in rows) for kind in KERNEL_KINDS}
-        rows = [struct.unpack_from("<256Q", value, self._fired) for value in values]
-        found["fired"] = {hook.name.lower(): sum(row[hook] for row in rows) for hook in HookId}
-        return found
+        sums = [sum(word) for word in zip(*map(self._words.unpack, values), strict=True)]
+        return {
+            name: {what: sums[place] for what, place in places.items()}
+            for name, places in self._places.items()
+        }
 
 
 class Call(msgspec.Struct, frozen=True):

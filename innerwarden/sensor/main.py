@@ -49,6 +49,8 @@ from innerwarden.trust import TrustStore
 logger = logging.getLogger("innerwarden.sensor")
 
 COLLECTOR_PERIOD_S = 0.1
+#: From one turn of the loop to the next, where nothing was found: all that is done has a period of its own.
+TURN_PERIOD_MS = 50
 HEALTH_PERIOD_S = 2.0
 TEND_PERIOD_S = HEARTBEAT_S
 TELEMETRY_PERIOD_S = 60.0
@@ -224,20 +226,22 @@ class Sensor:
 
     def loop(self, stop: threading.Event, stop_after_s: float | None = None) -> None:
         """Drain, judge, write, report until `stop` is set or the time is over."""
-        poll_ms = self.config.collectors.kernel.poll_ms
         began = time.monotonic()
-        next_collect = next_health = next_tend = began
+        next_turn = next_collect = next_health = next_tend = began
         next_telemetry = began + TELEMETRY_PERIOD_S
         while not stop.is_set():
-            hits = self.engine.drain(self._rings, poll_ms) if self._rings else _idle(stop, poll_ms)
-            self._tell(hits)
-            now = time.monotonic()
-            if now >= next_collect and self.collectors is not None:
-                next_collect = now + COLLECTOR_PERIOD_S
-                hits = self.collectors.poll()
-                if self.inventory is not None:
-                    hits += self.inventory.tick(now)
+            # PERF: what is done a hundred times a second is cold each time, so that little of it is. Row 5.
+            is_waited_for = self._is_waited_for()
+            hits = self._drained(stop, 0 if is_waited_for else TURN_PERIOD_MS)
+            if hits or is_waited_for:
                 self._tell(hits)
+            now = time.monotonic()
+            if not hits and now < next_turn and not is_waited_for:
+                continue
+            next_turn = now + TURN_PERIOD_MS / 1000
+            if now >= next_collect:
+                next_collect = now + COLLECTOR_PERIOD_S
+                self._tell(self._collected(now))
             self.threat_lists.tick(now)
             if now >= next_tend and self.kernel is not None:
                 next_tend = now + TEND_PERIOD_S
@@ -264,6 +268,28 @@ class Sensor:
         findings = [*self.host.findings(hits), *self.host.answers()]
         if findings or self.sink.backlog:
             self.sink.write(findings)
+
+    def _drained(self, stop: threading.Event, idle_ms: int) -> list[Hit]:
+        """What the next records of the rings found; waits for some at most `idle_ms`, or one look at the rings."""
+        poll_ms = self.config.collectors.kernel.poll_ms
+        if not self._rings:
+            stop.wait(max(poll_ms, TURN_PERIOD_MS) / 1000)
+            return []
+        return self.engine.drain(self._rings, poll_ms, idle_ms=idle_ms)
+
+    def _collected(self, now: float) -> list[Hit]:
+        """What the logs and the looks at the host found."""
+        hits = self.collectors.poll() if self.collectors is not None else []
+        return hits + (self.inventory.tick(now) if self.inventory is not None else [])
+
+    def _is_waited_for(self) -> bool:
+        """Does anything want a turn after every drain: workers that answer, a stream, findings that wait, a canary?"""
+        return (
+            self.events is not None
+            or bool(self.switch.workers.active)
+            or self.sink.backlog > 0
+            or (self.canary is not None and self.canary.is_at_work)
+        )
 
     def follow_trust(self) -> None:
         """Take up changed trust files before the next finding is told; windows stay as they are."""
@@ -409,11 +435,6 @@ class Sensor:
         self.sink.close()
         if self.events is not None:
             self.events.close()
-
-
-def _idle(stop: threading.Event, poll_ms: int) -> list[Any]:
-    stop.wait(max(poll_ms, 50) / 1000)
-    return []
 
 
 def run(

@@ -185,6 +185,20 @@ def test_an_idle_wait_ends_with_its_timeout(engine: Engine, ring: Ring) -> None:
     assert 0.02 < time.monotonic() - began < 5
 
 
+def test_a_longer_idle_wait_ends_with_the_first_record(
+    engine: Engine, memory: MemoryRing, ring: Ring
+) -> None:
+    began = time.monotonic()
+    assert engine.drain([ring], 1, idle_ms=60) == []
+    assert 0.05 < time.monotonic() - began < 5
+    later = threading.Timer(0.02, memory.write, [record(1)])
+    later.start()
+    began = time.monotonic()
+    assert numbers(engine.drain([ring], 1, idle_ms=20_000)) == [1]
+    assert time.monotonic() - began < 10
+    later.join()
+
+
 def test_a_producer_in_another_thread_loses_nothing(engine: Engine, memory: MemoryRing, ring: Ring) -> None:
     """Every record is delivered once, in order, or was refused and counted by the producer."""
     total = 20_000
