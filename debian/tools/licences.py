@@ -11,9 +11,18 @@ from email.parser import Parser
 from pathlib import Path
 
 NAMES = re.compile(r"(licen[cs]e|copying|notice|authors)", re.I)
-#: A text that the system has, and what stands in its place.
-APACHE = "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION"
-IN_COMMON = "The full text of the Apache License version 2.0 is in /usr/share/common-licenses/Apache-2.0."
+#: How to know a text that the system has, and what stands in its place.
+IN_COMMON = {
+    re.compile(r"TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION"): (
+        "The full text of the Apache License version 2.0 is in /usr/share/common-licenses/Apache-2.0."
+    ),
+    re.compile(r"\A\s*GNU LESSER GENERAL PUBLIC LICENSE\s+Version 2\.1, February 1999\s"): (
+        "The full text of the GNU Lesser General Public License version 2.1 is in"
+        " /usr/share/common-licenses/LGPL-2.1."
+    ),
+}
+#: Who holds the copyright of such a text, not of what comes under it.
+ITS_OWN = "Free Software Foundation"
 COPYRIGHT = re.compile(r"^\W*((?:\(c\)|copyright|©).{0,160}\d{4}.*)$", re.I | re.M)
 
 
@@ -53,12 +62,14 @@ def _author(metadata: Message) -> str:
 
 
 def _holders(texts: list[str]) -> str:
-    found = dict.fromkeys(" ".join(line.split()) for text in texts for line in COPYRIGHT.findall(text))
+    found = dict.fromkeys(
+        " ".join(line.split()) for text in texts for line in COPYRIGHT.findall(text) if ITS_OWN not in line
+    )
     return "\n ".join(list(found)[:8])
 
 
 def _short(text: str) -> str:
-    return IN_COMMON if APACHE in text else text
+    return next((said for known, said in IN_COMMON.items() if known.search(text)), text)
 
 
 def _folded(text: str) -> list[str]:
