@@ -49,7 +49,7 @@ test-vm: ## try every hook and run the kernel tests on Debian's kernels in QEMU 
 	@.ci/setup vm
 	@$(PY) -m tests.vm.run $(ARGS)
 
-test-installed: ## install the package on a fresh Debian 12 in QEMU and use it (ARGS=FILE: that .deb, else make deb)
+test-installed: ## install the package on a fresh Debian 12 in QEMU and use it (ARGS=FILE: that .deb; '--release trixie': Debian 13; else make deb)
 	@.ci/setup installed
 	@$(if $(ARGS),true,$(MAKE) --no-print-directory deb)
 	@$(PY) -m tests.installed.run $(ARGS)
@@ -95,9 +95,9 @@ heap-budget: ## memory of sensor and agent under load, and that it is flat (ARGS
 	@.ci/setup bench
 	@$(PY) -m bench.heap $(ARGS)
 
-deb: ## build the Debian package of this release into dist/
-	@.ci/setup deb
-	@debian/tools/package
+deb: ## build the Debian package of this release into dist/ (SUITE=trixie: of that one, as root)
+	@.ci/setup $(if $(SUITE),elsewhere,deb)
+	@debian/tools/$(if $(SUITE),elsewhere $(SUITE),package)
 
 deb-check: deb ## lintian, piuparts (as root), and whether a second build elsewhere gives the same bytes
 	@.ci/setup debcheck
