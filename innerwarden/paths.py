@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import platform
 import sys
@@ -45,8 +47,12 @@ def shipped_rules() -> Path:
 
 
 def checkout_rules() -> Path:
-    """The same of a checkout, compiled by `make build`."""
-    return REPOSITORY / "build/rules.cache"
+    """The same of a checkout, compiled by `make build`; another file for each state of the compiler, which changes there."""
+    digest = hashlib.blake2b(digest_size=8)
+    for file in (*sorted((PACKAGE / "rules").glob("*.py")), REPOSITORY / "requirements/runtime.lock"):
+        with contextlib.suppress(OSError):
+            digest.update(file.read_bytes())
+    return REPOSITORY / f"build/rules-{digest.hexdigest()}.cache"
 
 
 def modules_dirs() -> list[Path]:

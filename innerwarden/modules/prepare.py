@@ -14,8 +14,10 @@ from innerwarden.rules.compiled import compile_or_load
 
 def main() -> None:
     """A directory that cannot be written costs each first start a second, no more."""
-    place = paths.REPOSITORY / "modules"
-    compile_or_load(rule_sources([place], Config(), [place]), paths.checkout_rules())
+    place, cache = paths.REPOSITORY / "modules", paths.checkout_rules()
+    compile_or_load(rule_sources([place], Config(), [place]), cache)
+    for old in set(cache.parent.glob("rules-*.cache")) - {cache}:
+        old.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

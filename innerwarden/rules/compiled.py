@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -54,13 +54,19 @@ def compile_or_load(
     Raises what `compile_with` raises; the compiler of this process is the default.
     """
     key = key_of(sources)
-    for file in (cache, paths.shipped_rules(), paths.checkout_rules()) if cache else ():
+    for file in _places(cache) if cache else ():
         if (saved := _load(file, key)) is not None:
             return saved
     saved = (compile_with or compile_here)(sources)
     if cache:
         _save(cache, saved)
     return saved
+
+
+def _places(cache: Path) -> Iterator[Path]:
+    yield cache
+    yield paths.shipped_rules()
+    yield paths.checkout_rules()
 
 
 def compile_here(sources: Sequence[RuleSource]) -> Saved:

@@ -50,3 +50,15 @@ def test_it_writes_where_the_sensor_looks(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(compiled, "compile_here", lambda _sources: saved)
     prepare.main()
     assert b"made" in made.read_bytes()
+
+
+def test_another_compiler_has_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = tmp_path / "innerwarden" / "rules"
+    rules.mkdir(parents=True)
+    (rules / "backend.py").write_text("AND = 1\n")
+    monkeypatch.setattr(paths, "PACKAGE", rules.parent)
+    monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
+    before = paths.checkout_rules()
+    assert paths.checkout_rules() == before
+    (rules / "backend.py").write_text("AND = 2\n")
+    assert paths.checkout_rules() not in (before, before.with_name("rules.cache"))
