@@ -78,18 +78,18 @@ static __always_inline int native_hook(__u64 *ctx)
 #endif
 }
 
-/* Hook of any other call; 0 when nobody wants it. A function of its own, so that the compiler mixes no registers. */
+/* Hook of any other call; 0 when nobody wants it. */
 static __noinline int any_hook(__u64 *ctx)
 {
 	struct iw_call call;
-	int unwanted = iw_call_begin(ctx, &call);
 
+	iw_call_begin(ctx, &call);
 	if (call.compat) {
 		iw_preempt_off();
 		compat_call(&call);
 		iw_preempt_on();
 	}
-	return unwanted ? 0 : call.hook;
+	return call.hook;
 }
 
 /* Preemption stays on where a tail call follows: a program may not leave by one while it is off. */

@@ -70,10 +70,11 @@ static __always_inline int iw_call_begin(__u64 *ctx, struct iw_call *call)
 	call->ret = ctx[1];
 	call->compat = iw_compat();
 	nr = (__u32)call->regs->IW_CALL_NUMBER & ~IW_X32_BIT;
+	call->nr = nr;
+	call->hook = 0;
 	table = bpf_map_lookup_elem(&iw_calls, &zero);
 	if (!table || nr >= IW_CALL_MAX)
 		return 1;
-	call->nr = nr;
 	call->hook = table->hook[call->compat][iw_masked(nr, IW_CALL_MAX - 1)];
 	return !call->hook;
 }
