@@ -342,7 +342,12 @@ class Life:
         rules = find_rules()
         ingest = Ingest(paths.findings(self.data_dir), writer, observer(rules, config))
         triage = open_triage(
-            config, self.data_dir, writer, chains=[rule.id for rule in rules], others=derived.ids()
+            config,
+            self.data_dir,
+            writer,
+            chains=[rule.id for rule in rules],
+            others=derived.ids(),
+            at_once=lambda: (self.at["agent"] or 0) % 2 == 0,
         )
         client = CrashingClient(self.config.socket)
         client.points = points

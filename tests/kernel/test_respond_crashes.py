@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 #: Spread over a life's steps, whose number differs a little from run to run.
 POINTS = ",".join(
     [
-        *(f"agent:{n}" for n in (3, 90, 800, 1150, 1410, 1555, 1640, 1702, 1777, 1840)),
+        *(f"agent:{n}" for n in (3, 90, 800, 1150, 1410, 1555, 1640, 1702, 1776, 1805)),
         *(f"responder:{n}" for n in (2, 5, 9, 14, 23, 44, 71, 97, 133, 180)),
         *("agent:1300+responder:30", "agent:1650+responder:90"),
     ]

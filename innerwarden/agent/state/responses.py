@@ -149,6 +149,22 @@ class StatesOf(msgspec.Struct, frozen=True):
         return found
 
 
+def request(tx: Tx, response_id: str, *, dry_run: bool) -> None:
+    """Record that the responder is about to be asked, in the transaction that ordered it: one wait for the disk less.
+    `Ask` then finds that it is written down."""
+    row = _one(tx, response_id)
+    if row is not None:
+        _request(tx, row, dry_run)
+
+
+def _request(tx: Tx, row: Response, dry_run: bool) -> None:
+    record.append(
+        tx,
+        Requested(response_id=row.response_id, verb=row.verb, ttl_s=row.ttl_s, by=row.by, dry_run=dry_run),
+    )
+    tx.db.execute("UPDATE responses SET attempts = 1 WHERE response_id = ?", (row.response_id,))
+
+
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """Operation: record that the responder is about to be asked. False: somebody changed the response meanwhile,
     and it must not be asked."""
@@ -162,11 +178,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
         if row is None or row.state != "intended":
             return False
         if row.attempts == 0:
-            requested = Requested(
-                response_id=row.response_id, verb=row.verb, ttl_s=row.ttl_s, by=row.by, dry_run=self.dry_run
-            )
-            record.append(tx, requested)
-            tx.db.execute("UPDATE responses SET attempts = 1 WHERE response_id = ?", (row.response_id,))
+            _request(tx, row, self.dry_run)
         return True
 
 

@@ -72,11 +72,13 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     """Operation: a batch of decisions with their orders and messages; returns how many were made.
 
     An incident that is decided already stays as it is, so a batch that is submitted again decides nothing twice.
+    `at_once`: what is ordered is asked for as soon as this is on the disk, and that is recorded with it.
     """
 
     judged: tuple[Judged, ...]
     counted: dict[str, int]
     dry_run: bool = True
+    at_once: bool = False
     durable: bool = True
 
     def apply(self, tx: Tx) -> int:
@@ -129,6 +131,10 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
         for entry in one.shadowed:
             record.append(tx, entry)
         ids = order(tx, one.orders)
+        if self.at_once:
+            for response_id, ordered in zip(ids, one.orders, strict=True):
+                if response_id is not None and not ordered.proposed:
+                    responses.request(tx, response_id, dry_run=self.dry_run)
         if one.recorded and not one.orders:
             record.append(tx, decided(one))
         self._tell(tx, one, ids)

@@ -102,6 +102,7 @@ def open_triage(
     *,
     chains: Iterable[str],
     others: Iterable[str] = (),
+    at_once: Callable[[], bool] = lambda: False,
 ) -> Triage:
     """The whole of it, for the composition root; `close()` it before the writer. Raises RuleError."""
     safety = Safety(config, own=paths.own_places(data_dir))
@@ -128,7 +129,14 @@ def open_triage(
             sources = msgspec.structs.replace(sources, reputation=lookups)
         least = config.triage.model.min_severity
         asked = (lambda facts, _: facts.severity.at_least(least)) if config.triage.model.enabled else None
-        triage = Triage(paths.state_db(data_dir), writer, lambda: settings, sources=sources, asked=asked)
+        triage = Triage(
+            paths.state_db(data_dir),
+            writer,
+            lambda: settings,
+            sources=sources,
+            asked=asked,
+            at_once=at_once,
+        )
         triage.also_close(stack.pop_all())
     return triage
 

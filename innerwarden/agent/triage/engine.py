@@ -33,7 +33,8 @@ Asked = Callable[[Facts, Decision], bool]
 
 
 class Triage:
-    """`settings` is called once a step; `now_ns` says which orders are of the last hour."""
+    """`settings` is called once a step; `now_ns` says which orders are of the last hour; `at_once`: whether the
+    responder is asked at once for what is ordered now."""
 
     def __init__(
         self,
@@ -44,7 +45,9 @@ class Triage:
         sources: Sources | None = None,
         asked: Asked | None = None,
         now_ns: Callable[[], int] = realtime_ns,
+        at_once: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._at_once = at_once
         self._reader = TriageReader(state_db)
         self._writer = writer
         self._settings = settings
@@ -88,7 +91,14 @@ class Triage:
                 batch.decided(keys[row.id], facts, decision.outcome, asked, ordered)
             tally(counted, decision)
             judged.append(self._judged(keys[row.id], facts, decision))
-        self._writer.run(Decisions(judged=tuple(judged), counted=dict(counted), dry_run=settings.dry_run))
+        self._writer.run(
+            Decisions(
+                judged=tuple(judged),
+                counted=dict(counted),
+                dry_run=settings.dry_run,
+                at_once=self._at_once(),
+            )
+        )
         return True
 
     def _judge(self, facts: Facts, settings: Settings) -> Decision:

@@ -21,7 +21,7 @@ from innerwarden.agent.respond.client import Away, Client
 from innerwarden.agent.respond.respond import Respond
 from innerwarden.agent.state.commands import MoveResponse, UnblockByHand
 from innerwarden.agent.state.read import Reader
-from innerwarden.agent.state.responses import Ask, Order, intend
+from innerwarden.agent.state.responses import Ask, Order, intend, request
 from innerwarden.agent.state.rows import ResponseRow
 from innerwarden.agent.state.tx import Tx
 from innerwarden.agent.state.writer import Writer
@@ -42,6 +42,7 @@ class Decide(msgspec.Struct, frozen=True):
     verb: AnyVerb
     ttl_s: int = 600
     age_s: int = 0
+    at_once: bool = False
     durable: bool = True
 
     def apply(self, tx: Tx) -> str:
@@ -49,6 +50,8 @@ class Decide(msgspec.Struct, frozen=True):
         tx.now_ns -= self.age_s * NS
         made = intend(tx, Order(decided=decided, verb=self.verb, ttl_s=self.ttl_s))
         assert made is not None
+        if self.at_once:
+            request(tx, made, dry_run=False)
         return made
 
 
@@ -177,6 +180,27 @@ def test_a_decision_becomes_an_effect_and_both_are_in_the_record(side: Side) -> 
     assert isinstance(asked, Requested)
     assert (asked.response_id, asked.verb, asked.dry_run) == ("r1", BlockAddress(address=HOSTILE), False)
     assert side.entries(Answered) == [Answered(response_id="r1", state="active")]
+
+
+def test_what_its_order_recorded_is_not_recorded_again(side: Side) -> None:
+    side.writer.run(Decide(verb=BlockAddress(address=HOSTILE), at_once=True))
+    before = len(side.entries(Requested))
+    waits: list[int] = []
+    side.before = lambda request: (
+        waits.append(len(side.writer.run(Entries()))) if isinstance(request, Do) else None
+    )
+    with side.up():
+        assert side.respond.step()
+    assert (before, waits, len(side.entries(Requested))) == (1, [2], 1)
+    assert (side.state(), side.row().attempts, side.rig.files.names()) == ("active", 1, [HOSTILE])
+
+
+def test_an_order_that_was_not_asked_for_before_a_crash_is_asked_for_later(side: Side) -> None:
+    side.writer.run(Decide(verb=BlockAddress(address=HOSTILE), at_once=True))
+    side.restart()
+    with side.up():
+        side.respond.step()
+    assert (side.state(), len(side.entries(Requested)), side.rig.files.names()) == ("active", 1, [HOSTILE])
 
 
 def test_it_is_recorded_before_the_responder_is_asked(side: Side) -> None:

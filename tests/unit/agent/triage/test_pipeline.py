@@ -86,6 +86,26 @@ def test_a_rule_of_the_operator_acts_when_the_responder_is_on(tmp_path: Path) ->
     assert [state for _, state, _ in responses(tmp_path)] == ["intended"]
 
 
+@pytest.mark.parametrize("now", [True, False])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_what_is_asked_for_at_once_is_recorded_with_its_order(
+    tmp_path: Path, now: bool, enabled: bool
+) -> None:
+    append(tmp_path, guessing("203.0.113.1"), guessing("203.0.113.2"))
+    chosen = settings(rules=(BLOCK,), enabled=enabled, dry_run=False, hourly_cap=1)
+    triage_all(tmp_path, chosen, at_once=lambda: now)
+    kinds = [entry["entry"] for entry in record(tmp_path)]
+    attempts = rows(tmp_path, "SELECT state, attempts FROM responses ORDER BY id")
+    if enabled and now:
+        assert kinds == ["decided", "requested", "decided"]
+        assert attempts == [("intended", 1), ("proposed", 0)]
+        (asked,) = [entry for entry in record(tmp_path) if entry["entry"] == "requested"]
+        assert (asked["response_id"], asked.get("dry_run", False)) == ("r1", False)
+    else:
+        assert kinds == ["decided", "decided"]
+        assert {count for _state, count in attempts} == {0}
+
+
 def test_the_hourly_cap_asks_instead(tmp_path: Path) -> None:
     append(tmp_path, *(guessing(f"203.0.113.{n}") for n in range(1, 6)))
     triage_all(tmp_path, settings(rules=(BLOCK,), enabled=True, hourly_cap=2))
