@@ -103,7 +103,7 @@ def literals_of(predicate: PredicateLike) -> tuple[Anchor, ...] | None:
         return None
     place = _PLACES.get(predicate.operator, ANYWHERE)
     anchors = [anchor for literal in found for anchor in _in_line(Anchor(predicate.field, literal, place))]
-    if any(len(anchor.value) < MIN_LITERAL for anchor in anchors):
+    if any(isinstance(anchor.value, bytes) and len(anchor.value) < MIN_LITERAL for anchor in anchors):
         return None
     return tuple(dict.fromkeys(anchors))
 

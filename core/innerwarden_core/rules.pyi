@@ -17,5 +17,8 @@ CONDITIONS: tuple[str, ...]
 def field_shape(field: int) -> str:
     """text, ip or number: what the field holds in every kind that has it. Raises ValueError for no field."""
 
+def has_field(kind: int, field: int) -> bool:
+    """Whether a record of the kind can have the field: its own, its process's, or what follows from those."""
+
 def check_field(field: object, what: str) -> int:
     """`field` when it is a field id; else ValueError that says `what` it was meant for."""
