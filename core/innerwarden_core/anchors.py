@@ -102,23 +102,21 @@ def literals_of(predicate: PredicateLike) -> tuple[Anchor, ...] | None:
     else:
         return None
     place = _PLACES.get(predicate.operator, ANYWHERE)
-    anchors = [anchor for literal in found for anchor in _in_line(Anchor(predicate.field, literal, place))]
+    anchors = [anchor for literal in found for anchor in _in_line(predicate.field, literal, place)]
     if any(isinstance(anchor.value, bytes) and len(anchor.value) < MIN_LITERAL for anchor in anchors):
         return None
     return tuple(dict.fromkeys(anchors))
 
 
-def _in_line(anchor: Anchor) -> tuple[Anchor, ...]:
-    """The same, or for arguments what the command line then has: all are looked for in one text.
+def _in_line(field: int, text: bytes, place: int) -> tuple[Anchor, ...]:
+    """The literal where it is, or for arguments what the command line then has: all are looked for in one text.
 
     The line is the arguments with a space for each zero byte, but for the last one's terminator.
     """
-    field, text, place = anchor
-    assert isinstance(text, bytes)
     if field in _ARGUMENTS:
         return (Anchor(_LINE, text, BEGIN if field == _ARG0 and place in (BEGIN, WHOLE) else ANYWHERE),)
     if field != _ARGV:
-        return (anchor,)
+        return (Anchor(field, text, place),)
     inner = text[:-1].replace(b"\0", b" ")
     if text.endswith(b"\0"):
         return (Anchor(_LINE, inner + b" "), Anchor(_LINE, inner, END))
