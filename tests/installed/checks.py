@@ -43,14 +43,14 @@ ip -n attacker link set eth0 up
 ip -n attacker addr add {ATTACKER}/24 dev eth0
 ip -n attacker addr add {NEIGHBOUR}/24 dev eth0
 """
-#: Two connections of six passwords each; sshd waits some seconds after each wrong one.
+#: Two connections of six passwords each; sshd waits some seconds after each wrong one. A block may cut them off.
 GUESSING = f"""cat >/run/control.answer <<'END'
 #!/bin/sh
 echo wrong
 END
 chmod 700 /run/control.answer
 for account in root admin; do
-	SSH_ASKPASS=/run/control.answer SSH_ASKPASS_REQUIRE=force ip netns exec attacker ssh -b {ATTACKER} -n \\
+	SSH_ASKPASS=/run/control.answer SSH_ASKPASS_REQUIRE=force timeout 90 ip netns exec attacker ssh -b {ATTACKER} -n \\
 		-o NumberOfPasswordPrompts=6 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=60 \\
 		-o PreferredAuthentications=password $account@{OURS} true 2>/run/control.$account &
 done
@@ -328,8 +328,11 @@ def _undone(run: Run) -> str:
 def _remove(run: Run) -> str:
     """With a block in effect, which nobody would end any more."""
     run.guest.cli("block", BLOCKED_BY_HAND)
-    if BLOCKED_BY_HAND not in run.guest.do("nft list ruleset"):
-        raise CheckError(f"{BLOCKED_BY_HAND} is not in the packet filter")
+    # The command is over when the agent has taken it.
+    run.guest.wait_for(
+        f"{BLOCKED_BY_HAND} in the packet filter",
+        lambda: BLOCKED_BY_HAND in run.guest.do("nft list ruleset") or None,
+    )
     run.guest.do("DEBIAN_FRONTEND=noninteractive apt-get remove -y innerwarden", APT_S)
     rules = run.guest.do("nft list ruleset")
     alive = run.guest.run("pgrep -af innerwarden").text.strip()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The disk of a freshly installed Debian 12, and the small initramfs that mounts it.
+"""The disk of a freshly installed Debian, and the small initramfs that mounts it.
 
 Made once below build/installed and kept under a name that holds the digest of what it is made from. The kernel is the
 one that tests/vm fetches, stock Debian; its modules lie in the image as its package would put them there.
@@ -13,12 +13,32 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.vm import kernels
 from tests.vm.image import REPOSITORY
 
 CACHE = REPOSITORY / "build" / "installed"
-SUITE = "bookworm"
+
+
+class Release(NamedTuple):
+    """`kernel`: as tests/vm names it; `version`: the end of the package's own; `cpu`: what the emulator shows."""
+
+    suite: str
+    version: str
+    kernel: str
+    cpu: str
+
+
+RELEASES = {
+    release.suite: release
+    for release in (
+        Release("bookworm", "deb12", "6.1", "max"),
+        # This emulator's cmpxchg16b makes 6.12 and later oops at boot.
+        Release("trixie", "deb13", "6.12", "max,cx16=off"),
+    )
+}
+DEFAULT = "bookworm"
 #: A small server: what is needed to run, to be attacked over ssh, and to be looked at. Python is in every usual
 #: installation, and takes a minute to compile its library under emulation.
 PACKAGES = (
@@ -31,7 +51,7 @@ MASKED = (
     *("e2scrub_all.timer", "e2scrub_reap.service", "systemd-firstboot.service", "ldconfig.service"),
 )
 DISK_BYTES = 3 << 30
-#: In the order in which they need each other; ext4 is built in.
+#: In the order in which they need each other; later kernels have some of them, and all have ext4, built in.
 BOOT_MODULES = (
     *("virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci"),
     *("virtio_blk", "virtio_console"),
@@ -64,7 +84,8 @@ exec /bin/busybox switch_root /root /sbin/init
 class Image:
     """`disk`: the file system of the guest; `status`: dpkg's list of what is installed there."""
 
-    def __init__(self, stem: Path, kernel: kernels.Kernel) -> None:
+    def __init__(self, stem: Path, release: Release, kernel: kernels.Kernel) -> None:
+        self.release = release
         self.kernel = kernel
         self.disk = stem.with_suffix(".ext4")
         self.initramfs = stem.with_suffix(".cpio")
@@ -74,14 +95,15 @@ class Image:
         return all(path.exists() for path in (self.status, self.initramfs, self.disk))
 
 
-def ready() -> Image:
+def ready(release: Release) -> Image:
     """The image, made now when it is not there. Raises CalledProcessError, RuntimeError."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    kernel = kernels.fetch("6.1")
+    kernel = kernels.fetch(release.kernel)
     recipe = "\n".join((Path(__file__).read_text(), CONTROL.read_text(), kernel.release))
-    image = Image(CACHE / f"debian-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}", kernel)
+    stem = f"debian-{release.suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
+    image = Image(CACHE / stem, release, kernel)
     if not image.is_there():
-        for old in CACHE.glob("debian-*"):
+        for old in CACHE.glob(f"debian-{release.suite}-*"):
             old.unlink()
         _make(image)
     return image
@@ -95,7 +117,7 @@ def _make(image: Image) -> None:
     with (CACHE / "mmdebstrap.log").open("w") as log:
         subprocess.run(
             ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}",
-             "--dpkgopt=force-unsafe-io", SUITE, str(root), kernels.mirror()],
+             "--dpkgopt=force-unsafe-io", image.release.suite, str(root), kernels.mirror()],
             check=True, stdout=log, stderr=log,
         )  # fmt: skip
     _modules(image.kernel, root)
@@ -139,13 +161,23 @@ def _initramfs(image: Image) -> None:
         raise RuntimeError("busybox is missing: apt-get install busybox-static")
     shutil.copy(busybox, tree / "bin/busybox")
     for number, name in enumerate(BOOT_MODULES):
-        module = next(image.kernel.directory.rglob(f"{name}.ko"))
-        shutil.copy(module, tree / "modules" / f"{number}-{name}.ko")
+        module = _module(image.kernel, name)
+        if module is not None:
+            shutil.copy(module, tree / "modules" / f"{number}-{name}.ko")
     (tree / "init").write_text(INIT)
     (tree / "init").chmod(0o755)
     script = f"find . | cpio -o -H newc --quiet -R 0:0 >{shlex.quote(str(image.initramfs))}"
     subprocess.run(script, shell=True, cwd=tree, check=True)
     shutil.rmtree(tree)
+
+
+def _module(kernel: kernels.Kernel, name: str) -> Path | None:
+    """None when it is built in. Raises RuntimeError when the kernel has it neither way."""
+    for path in kernel.directory.rglob(f"{name}.ko*"):
+        return kernels.plain(path)
+    if any(f"/{name}.ko\n" in path.read_text() for path in kernel.directory.rglob("modules.builtin")):
+        return None
+    raise RuntimeError(f"{kernel.release} has no {name}")
 
 
 def write_disk(tree: Path, target: Path, size_bytes: int) -> None:

@@ -50,7 +50,7 @@ class Machine:
         self._directory = tempfile.TemporaryDirectory(prefix="iw-")
         self._socket_path = Path(self._directory.name) / "control"
         self._command = [
-            "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2G",
+            "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", image.release.cpu, "-smp", "2", "-m", "2G",
             "-display", "none", "-monitor", "none", "-serial", f"file:{self.console}", "-no-reboot", "-nic", "none",
             "-kernel", str(image.kernel.image), "-initrd", str(image.initramfs), "-append", APPEND,
             "-drive", f"file={image.disk},format=raw,if=virtio,snapshot=on,cache=unsafe",

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.installed.image import CACHE, SUITE, Image, write_disk
+from tests.installed.image import CACHE, Image, write_disk
 from tests.vm import kernels
 
 PREVIOUS_VERSION = "0.0.1~before"
@@ -68,10 +68,10 @@ def _needed(package: Path, image: Image) -> Path:
     """What apt would fetch for the package on the image, kept until the package needs something else."""
     relations = [_field(package, name) for name in ("Pre-Depends", "Depends", "Recommends")]
     state = "\n".join([Path(__file__).read_text(), image.status.read_text(), *relations])
-    archive = CACHE / f"archive-{hashlib.sha256(state.encode()).hexdigest()[:16]}"
+    archive = CACHE / f"archive-{image.release.suite}-{hashlib.sha256(state.encode()).hexdigest()[:16]}"
     if archive.exists():
         return archive
-    for old in CACHE.glob("archive-*"):
+    for old in CACHE.glob(f"archive-{image.release.suite}-*"):
         shutil.rmtree(old)
     part = CACHE / "archive.part"
     shutil.rmtree(part, ignore_errors=True)
@@ -95,7 +95,7 @@ def _apt(image: Image, directory: Path) -> list[str]:
     for name in ("lists/partial", "cache/archives/partial", "none"):
         (directory / name).mkdir(parents=True)
     (directory / "status").write_text(image.status.read_text())
-    (directory / "sources.list").write_text(f"deb {kernels.mirror()} {SUITE} main\n")
+    (directory / "sources.list").write_text(f"deb {kernels.mirror()} {image.release.suite} main\n")
     options = {
         "Dir::Etc::sourcelist": directory / "sources.list",
         "Dir::Etc::sourceparts": directory / "none",

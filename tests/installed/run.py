@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Install the package on a fresh Debian 12 with systemd and use it: `python -m tests.installed.run [PACKAGE.deb]`.
+"""Install the package on a fresh Debian with systemd and use it: `python -m tests.installed.run [PACKAGE.deb]`.
 
-Without an argument it is the newest package in dist/. Every check is printed as it ends, with its seconds; one that
-could not be tried because of another is printed as not tried, and counts as failed.
+`--release trixie` is Debian 13; without it, it is 12. Without a file it is that release's newest package in dist/.
+Every check is printed as it ends, with its seconds; one that could not be tried because of another is printed as not
+tried, and counts as failed.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from pathlib import Path
@@ -22,13 +24,22 @@ TRIES = 3
 JOURNAL = "journalctl -b --no-pager -o short-monotonic -q; dmesg"
 
 
-def package(arguments: list[str]) -> Path:
-    """Raises RuntimeError when there is none."""
-    if arguments:
-        return Path(arguments[0]).resolve()
-    found = sorted(DIST.glob("innerwarden_*_amd64.deb"), key=lambda path: path.stat().st_mtime)
+def wanted(arguments: list[str]) -> tuple[Path, image.Release]:
+    """The package, and what it is installed on. Raises RuntimeError when there is none."""
+    parser = argparse.ArgumentParser(prog="tests.installed.run")
+    parser.add_argument("--release", choices=sorted(image.RELEASES), default=image.DEFAULT)
+    parser.add_argument("package", nargs="?", type=Path)
+    said = parser.parse_args(arguments)
+    release = image.RELEASES[said.release]
+    return said.package.resolve() if said.package else _newest(release), release
+
+
+def _newest(release: image.Release) -> Path:
+    found = sorted(
+        DIST.glob(f"innerwarden_*+{release.version}_amd64.deb"), key=lambda path: path.stat().st_mtime
+    )
     if not found:
-        raise RuntimeError(f"there is no package in {DIST}: make deb")
+        raise RuntimeError(f"there is no package for {release.suite} in {DIST}: make deb, on that release")
     return found[-1]
 
 
@@ -82,8 +93,8 @@ def main(arguments: list[str]) -> int:
     began = time.monotonic()
     image.CACHE.mkdir(parents=True, exist_ok=True)
     log = Log()
-    tried = package(arguments)
-    debian = image.ready()
+    tried, release = wanted(arguments)
+    debian = image.ready(release)
     disk = packages.disk_of(tried, debian)
     _tell(log, "ok    ", began, 0, f"image, and {disk.package} with all that it needs")
     for attempt in range(1, TRIES + 1):

@@ -46,12 +46,13 @@ class Kernel:
         found = {}
         for number, name in enumerate(MODULES):
             for path in self.directory.rglob(f"{name}.ko*"):
-                found[f"/modules/{number}-{name}.ko"] = _plain(path)
+                found[f"/modules/{number}-{name}.ko"] = plain(path)
                 break
         return found
 
 
-def _plain(module: Path) -> Path:
+def plain(module: Path) -> Path:
+    """The module decompressed, beside the one that came."""
     if module.suffix == ".xz":
         target = module.with_suffix("")
         if not target.exists():
