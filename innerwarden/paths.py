@@ -47,7 +47,7 @@ def shipped_rules() -> Path:
 
 
 def checkout_rules() -> Path:
-    """The same of a checkout, compiled by `make build`; another file for each state of the compiler, which changes there."""
+    """The same of a checkout, compiled by `make build`: a file for each state of the compiler, which changes there."""
     digest = hashlib.blake2b(digest_size=8)
     for file in (*sorted((PACKAGE / "rules").glob("*.py")), REPOSITORY / "requirements/runtime.lock"):
         with contextlib.suppress(OSError):
