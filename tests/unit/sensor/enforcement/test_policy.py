@@ -129,7 +129,7 @@ def test_modes_reach_the_kernel_by_one_door() -> None:
         name: {str(path.relative_to(package)) for path in package.rglob("*.py") if name in path.read_text()}
         for name in ("iw_enforce_policy", "iw_exec_allow_cgroup", "iw_xdp_policy", '"iw_xdp"')
     }
-    rules, xdp = "sensor/enforcement/rules.py", "xdp.py"
+    rules, xdp = "sensor/enforcement/rules.py", "xdp/__init__.py"
     # These name the program, to load it.
     naming['"iw_xdp"'] -= {"sensor/kernel_hooks.py", "responder/backends/xdp.py"}
     assert naming == {
