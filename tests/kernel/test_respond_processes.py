@@ -239,7 +239,7 @@ def identity(pid: int) -> tuple[int, int]:
     return seen.identity
 
 
-@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()])
+@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()], ids=["init", "own", "parent"])
 def test_those_that_are_never_touched_by_the_judge_or_the_skill(responder: Responder, pid: int) -> None:
     verb = KillProcessTree(pid=pid, start_ns=max(1, identity(pid)[1]))
     answer = responder.executor.answer(Do(request_id="r1", verb=verb, ttl_s=60), 0)
