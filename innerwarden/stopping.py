@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import select
 import threading
-from contextlib import suppress
 
 
 class Stop(threading.Event):
@@ -19,8 +18,10 @@ class Stop(threading.Event):
         self._read_fd, self._write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def set(self) -> None:
-        self._stopped = True
-        with suppress(BlockingIOError):  # the pipe is full of earlier ones
+        if (
+            not self._stopped
+        ):  # a storm of signals interrupts its own handler: the second time there is nothing to do
+            self._stopped = True
             os.write(self._write_fd, b"\0")
 
     def is_set(self) -> bool:

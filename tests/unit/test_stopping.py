@@ -13,6 +13,7 @@ import time
 from innerwarden.stopping import Stop
 
 #: Interrupted thousands of times a second; a lock that the handler shares with the wait hangs it within two seconds.
+#: Not as often as the sender can: a signal for each of the handler's own instructions is a recursion in any Python.
 CHILD = """
 import signal
 from innerwarden.stopping import Stop
@@ -50,6 +51,7 @@ def test_a_handler_may_set_it_at_any_moment() -> None:
         until = time.monotonic() + 2
         while time.monotonic() < until:
             os.kill(child.pid, signal.SIGUSR1)
+            time.sleep(0.0001)
         child.send_signal(signal.SIGTERM)
         try:
             assert child.wait(20) == 0
