@@ -84,7 +84,7 @@ def test_a_day(host: Host, clock: Clock, step_s: int) -> None:
         addresses.append(host.attack(clock.now()))
         host.until_told(*addresses)
         found = host.until_levels("clock_moved")
-        assert found["sensor"]["alive"] and found["agent"]["alive"] and found["exit_code"] == 0
+        assert found["sensor"]["alive"] and found["agent"]["alive"] and found["exit_code"] == 0, found
         until(lambda: _report_is_of_now(host, clock), 10, "a report dated by the new clock")
     assert "Traceback" not in host.said("sensor") + host.said("agent")
 

@@ -67,7 +67,6 @@ def test_damaged_database(host: Host) -> None:
     host.until_levels()
 
 
-@pytest.mark.long
 @pytest.mark.fault(
     fault="state.db cut to half",
     expect="as above",
@@ -110,7 +109,7 @@ def test_database_damaged_under_the_agent(host: Host) -> None:
     fault="WAL cut or overwritten after kill -9 of the agent",
     expect="what the WAL no longer holds is read again from the findings: each incident once",
 )
-@pytest.mark.parametrize("how", ["cut", pytest.param("noise", marks=pytest.mark.long)])
+@pytest.mark.parametrize("how", ["cut", "noise"])
 def test_damaged_wal(host: Host, how: str) -> None:
     host.start("sensor")
     host.start("agent")
@@ -146,11 +145,7 @@ def test_damaged_wal(host: Host, how: str) -> None:
 )
 @pytest.mark.parametrize(
     "content",
-    [
-        pytest.param(b"", marks=pytest.mark.long),
-        b'{"version":1,"curs',
-        pytest.param(NOISE, marks=pytest.mark.long),
-    ],
+    [b"", b'{"version":1,"curs', NOISE],
     ids=["empty", "cut", "noise"],
 )
 def test_damaged_cursors(host: Host, content: bytes) -> None:
@@ -164,7 +159,6 @@ def test_damaged_cursors(host: Host, content: bytes) -> None:
     host.until_told(before, host.attack())
 
 
-@pytest.mark.long
 @pytest.mark.fault(
     fault="rule cache and last report damaged",
     expect="keeps working: rules are compiled anew, the report is written anew",
@@ -184,7 +178,7 @@ def test_damaged_cache_and_report(host: Host) -> None:
     expect="that module is not loaded, with file and line; all others go on",
     levels=("module_refused",),
 )
-@pytest.mark.parametrize("what", ["rule", pytest.param("manifest", marks=pytest.mark.long)])
+@pytest.mark.parametrize("what", ["rule", "manifest"])
 def test_damaged_module(host: Host, what: str) -> None:
     work = host.directory / "work"
     write_module(work, "own-rules")
@@ -203,7 +197,6 @@ def test_damaged_module(host: Host, what: str) -> None:
     host.until_told(host.attack())
 
 
-@pytest.mark.long
 @pytest.mark.fault(
     fault="a trust file damaged while the sensor runs",
     expect="nothing is trusted and more is told, until it is whole again",
@@ -219,7 +212,6 @@ def test_damaged_trust(host: Host) -> None:
     host.until_levels()
 
 
-@pytest.mark.long
 @pytest.mark.fault(
     fault="findings.jsonl with a torn and an overwritten line",
     expect="keeps working: the lines are counted and shown, all others are stored once",

@@ -44,7 +44,6 @@ min_severity = "low"
 """
 
 
-@pytest.mark.long
 @pytest.mark.fault(
     fault="a module's Python loops for ever",
     expect="its own process is killed after two seconds and started again with growing pauses; all others go on",
@@ -60,10 +59,13 @@ def test_a_module_that_loops(host: Host) -> None:
     host.start("agent")
     host.until_levels()
 
+    pokes = iter(range(5))  # a few more would be told as guessing, rightly
+
     def told() -> bool:
-        now = time.strftime("%b %d %H:%M:%S", time.gmtime())
-        with host.log.open("a") as log:
-            log.write(f"{now} web sshd[1]: Failed password for guest from 192.0.2.66 port 1 ssh2\n")
+        if next(pokes, None) is not None:
+            now = time.strftime("%b %d %H:%M:%S", time.gmtime())
+            with host.log.open("a") as log:
+                log.write(f"{now} web sshd[1]: Failed password for guest from 192.0.2.66 port 1 ssh2\n")
         in_text = "worker_down" in host.run("status").stdout
         return "net-watch" in host.levels().get("worker_down", "") and in_text
 
@@ -110,7 +112,6 @@ def test_tools_of_sources(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.long
 @pytest.mark.fault(
     fault="notification channel, reputation provider and model take requests and never answer",
     expect="decided by rules within seconds; other channels are told; what the hanging one gets waits",

@@ -127,7 +127,6 @@ def group() -> Iterator[Group]:
     one.close()
 
 
-@pytest.mark.long
 @pytest.mark.fault(
     fault="control group of 352 MiB for sensor and agent together",
     expect="keeps working: a burst of findings does not reach the limit",

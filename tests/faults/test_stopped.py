@@ -32,7 +32,6 @@ def test_the_agent(host: Host) -> None:
     host.until_levels()
 
 
-@pytest.mark.long
 @pytest.mark.fault(
     fault="sensor stopped (SIGSTOP) until it is overdue",
     expect="the log waits; each attack is told once when it goes on",
