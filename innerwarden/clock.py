@@ -6,8 +6,10 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
+from pathlib import Path
 
 NS = 1_000_000_000
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def realtime_ns() -> int:
@@ -16,6 +18,22 @@ def realtime_ns() -> int:
 
 def boottime_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def boot_id() -> str:
+    """Another one after each boot (random(4)); raises OSError."""
+    return BOOT_ID.read_text().strip()
+
+
+def age_s(ts: str, boot_ns: int = 0, of_boot: str = "") -> float:
+    """Seconds since the RFC 3339 time `ts`; 0 when it lies ahead.
+
+    With CLOCK_BOOTTIME `boot_ns` of the same moment in the boot `of_boot`, as long as that one lasts: by that clock,
+    which nobody can set.
+    """
+    if of_boot and of_boot == boot_id():
+        return max(0.0, (boottime_ns() - boot_ns) / NS)
+    return max(0.0, (realtime_ns() - parse_rfc3339(ts)) / NS)
 
 
 def boot_to_realtime_ns() -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from innerwarden import __version__, paths
+from innerwarden import __version__, clock, paths
 from innerwarden.canary.runner import (
     ABSENT,
     FAILED,
@@ -31,11 +31,11 @@ from innerwarden.canary.triggers import TRIGGERS
 from innerwarden.config import Config
 from innerwarden.ctl.children import Child
 from innerwarden.ctl.output import note
-from innerwarden.ctl.reading import SILENT_AFTER_S, age_s, locked_by, sensor_health
+from innerwarden.ctl.reading import locked_by, sensor_health
 from innerwarden.ctl.responding import responder_checks
 from innerwarden.ctl.sources import Check, kernel_checks
 from innerwarden.errors import BpfError, UnavailableError
-from innerwarden.model.health import CollectorHealth, HookHealth, SensorHealth
+from innerwarden.model.health import SILENT_AFTER_S, CollectorHealth, HookHealth, SensorHealth
 from innerwarden.modules import signature
 from innerwarden.modules.install import find as find_module
 from innerwarden.modules.state import read as read_switches
@@ -212,7 +212,7 @@ def _hook(hook: HookHealth, verdict: Verdict | None) -> Proof:
         stand_in=hook.stand_in,
         fires=hook.fires,
         canary=hook.canary,
-        canary_age_s=age_s(hook.canary_ts) if hook.canary_ts else None,
+        canary_age_s=clock.age_s(hook.canary_ts) if hook.canary_ts else None,
     )
 
 

@@ -13,9 +13,9 @@ from innerwarden.agent.state.connection import damage_at_rest
 from innerwarden.agent.state.outbox import ChannelRow
 from innerwarden.agent.state.rows import CheckRow, CursorRow, Funnel, StateRow, TaskRow
 from innerwarden.ctl.levels import Level, is_stopped, level, of_agent, of_checks, of_sensor, of_storage
-from innerwarden.ctl.reading import SILENT_AFTER_S, locked_by, reading, sensor_health
+from innerwarden.ctl.reading import locked_by, reading, sensor_health
 from innerwarden.errors import DamagedError, InnerWardenError
-from innerwarden.model.health import SensorHealth
+from innerwarden.model.health import SILENT_AFTER_S, SensorHealth
 
 #: Checks of the agent that mean trouble when they fail. A host without a system log lacks anchors, and that is all.
 CHECKS = {

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from innerwarden.agent.state.read import Reader
     from innerwarden.model.health import SensorHealth
 
-#: The sensor reports every 2 s; three missed reports are a silence.
-SILENT_AFTER_S = 7.0
-
 
 @contextmanager
 def reading(data_dir: Path) -> Iterator[Reader]:
@@ -46,19 +43,7 @@ def sensor_health(data_dir: Path) -> tuple[SensorHealth | None, float | None]:
     report = read(paths.sensor_health(data_dir))
     if report is None:
         return None, None
-    return report, report_age_s(report)
-
-
-def report_age_s(report: SensorHealth) -> float:
-    """The greater one by the boot clock, which nobody sets back, and the wall's, which goes on over a restart."""
-    now_ns = clock.boottime_ns()
-    by_boot_s = (now_ns - report.boot_ns) / clock.NS if 0 < report.boot_ns <= now_ns else 0.0
-    return max(by_boot_s, age_s(report.ts))
-
-
-def age_s(ts: str) -> float:
-    """Seconds since an RFC 3339 time; 0 when it lies ahead."""
-    return max(0.0, (clock.realtime_ns() - clock.parse_rfc3339(ts)) / clock.NS)
+    return report, clock.age_s(report.ts, report.boot_ns, report.boot_id)
 
 
 def locked_by(path: Path) -> int | None:

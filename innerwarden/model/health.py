@@ -149,6 +149,8 @@ class SensorHealth(msgspec.Struct, frozen=True, kw_only=True):
     """What the engine's bounded tables hold of it."""
     boot_ns: int = 0
     """CLOCK_BOOTTIME of the report: its age, whatever is done to the wall clock."""
+    boot_id: str = ""
+    """The boot that `boot_ns` counts from."""
     findings_waiting: int = 0
     """Findings that the disk refused; they are held in memory, in order."""
     recently_lost: dict[str, int] = msgspec.field(default_factory=dict)
@@ -163,6 +165,8 @@ class SensorHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 #: Span of `SensorHealth.recently_lost`.
 RECENT_S = 60
+#: The sensor reports every 2 s; three missed reports are a silence.
+SILENT_AFTER_S = 7.0
 
 
 def read(path: Path) -> SensorHealth | None:

@@ -4,16 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
 from innerwarden import clock
-
-
-def _boot_id() -> str:
-    """Another one after each boot (random(4))."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,7 +15,7 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
 
     wall: Callable[[], int] = clock.realtime_ns
     boot: Callable[[], int] = clock.boottime_ns
-    boot_id: str = msgspec.field(default_factory=_boot_id)
+    boot_id: str = msgspec.field(default_factory=clock.boot_id)
 
 
 class Begin(msgspec.Struct, frozen=True, kw_only=True):

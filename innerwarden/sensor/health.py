@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from innerwarden import __version__
-from innerwarden.clock import NS, boottime_ns, rfc3339
+from innerwarden.clock import NS, boot_id, boottime_ns, rfc3339
 from innerwarden.model.finding import TELEMETRY, Telemetry, TelemetryFields
 from innerwarden.model.health import (
     CollectorHealth,
@@ -104,6 +104,7 @@ class Reporter:
         self._file = ReportFile(path)
         self._resident = Resident()
         self._host = host
+        self._boot_id = boot_id()
         self._last: tuple[int, dict[str, int]] = (started_ns, {})
         self._minute: tuple[int, dict[str, int], dict[str, int]] = (started_ns, {}, {})
 
@@ -136,6 +137,7 @@ class Reporter:
             canary_rounds=snapshot.canary_rounds,
             table_bytes=snapshot.table_bytes,
             boot_ns=boottime_ns(),
+            boot_id=self._boot_id,
             findings_waiting=snapshot.findings_waiting,
             recently_lost=snapshot.recently_lost,
             clock_moved_s=snapshot.clock_moved_s,

@@ -12,10 +12,7 @@ from innerwarden.agent.dashboard.types import IncidentSummary, ResponseSummary, 
 from innerwarden.agent.state.read import Reader
 from innerwarden.agent.state.rows import IncidentRow, ResponseRow
 from innerwarden.config import ResponderConfig
-from innerwarden.model.health import SensorHealth, read
-
-#: The sensor reports every 2 s; three missed reports are a silence.
-SILENT_AFTER_S = 7.0
+from innerwarden.model.health import SILENT_AFTER_S, SensorHealth, read
 
 
 class Context:
@@ -72,7 +69,7 @@ class Context:
             return SensorState(
                 state="absent", reason="The sensor has not written a report. Start it: innerwarden run"
             )
-        age_s = max(0.0, (self.now_ns() - clock.parse_rfc3339(health.ts)) / clock.NS)
+        age_s = clock.age_s(health.ts, health.boot_ns, health.boot_id)
         silent = health.stopped or age_s > SILENT_AFTER_S
         last = f"was stopped {age_s:.0f} s ago" if health.stopped else f"last reported {age_s:.0f} s ago"
         reason = f"The sensor {last}, so nothing is seen now." if silent else None

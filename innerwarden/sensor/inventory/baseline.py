@@ -10,13 +10,13 @@ from pathlib import Path
 
 import msgspec
 
+from innerwarden import clock
 from innerwarden.model._wire import Change
 from innerwarden.unreadable import UNREADABLE
 
 logger = logging.getLogger(__name__)
 
 VERSION = 1
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Item(msgspec.Struct, frozen=True, array_like=True):
@@ -141,6 +141,6 @@ class Baseline:
 
 def _boot_id() -> str:
     try:
-        return BOOT_ID.read_text().strip()
+        return clock.boot_id()
     except OSError:
         return ""

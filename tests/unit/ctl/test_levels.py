@@ -6,11 +6,12 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from innerwarden import clock
+from innerwarden import clock, paths
 from innerwarden.agent.state.rows import CheckRow
 from innerwarden.ctl import levels, reading
 from innerwarden.model import health
@@ -81,11 +82,20 @@ def test_what_the_agent_found_out_is_named(check: str, name: str) -> None:
     assert list(levels.of_checks((msgspec.structs.replace(row, ok=True),))) == []
 
 
-def test_a_report_is_as_old_as_the_older_clock_says() -> None:
-    ahead = clock.rfc3339(clock.realtime_ns() + 86_400 * clock.NS)
-    stale = msgspec.structs.replace(WELL, ts=ahead, boot_ns=clock.boottime_ns() - 60 * clock.NS)
-    assert 60 <= reading.report_age_s(stale) < 70  # the wall clock was set back since
-    assert reading.report_age_s(msgspec.structs.replace(WELL, boot_ns=clock.boottime_ns() - 1)) > 86_400
+@pytest.mark.parametrize("moved_s", [86_400, -86_400])
+def test_a_report_is_as_old_as_the_clock_says_that_nobody_can_set(tmp_path: Path, moved_s: int) -> None:
+    def age_s(**changes: Any) -> float:
+        report = msgspec.structs.replace(WELL, ts=ts, boot_ns=boot_ns, **changes)
+        paths.sensor_health(tmp_path).write_bytes(msgspec.json.encode(report))
+        found = reading.sensor_health(tmp_path)[1]
+        assert found is not None
+        return found
+
+    ts = clock.rfc3339(clock.realtime_ns() + moved_s * clock.NS)
+    boot_ns = clock.boottime_ns() - 60 * clock.NS
+    assert 60 <= age_s(boot_id=clock.BOOT_ID.read_text().strip()) < 70
+    of_another_boot = age_s(boot_id="another")
+    assert of_another_boot == 0 if moved_s > 0 else 86_400 <= of_another_boot < 86_410
 
 
 def test_a_report_without_room_goes_into_the_file_that_is_there(

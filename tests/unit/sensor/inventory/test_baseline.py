@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from innerwarden import clock
 from innerwarden.model._wire import Change
-from innerwarden.sensor.inventory import baseline
 from innerwarden.sensor.inventory.baseline import Baseline, Item
 
 
@@ -55,7 +55,7 @@ def test_another_boot_begins_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, boot_bound: bool, expected: Change
 ) -> None:
     boot, path = tmp_path / "boot_id", tmp_path / "x.json"
-    monkeypatch.setattr(baseline, "BOOT_ID", boot)
+    monkeypatch.setattr(clock, "BOOT_ID", boot)
     boot.write_text("first\n")
     one = Baseline("x", path, boot_bound=boot_bound)
     said(one, {"a": Item("1")})
