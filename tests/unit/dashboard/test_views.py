@@ -20,7 +20,7 @@ from innerwarden.agent.dashboard import types as bodies
 from innerwarden.agent.dashboard.context import SILENT_AFTER_S
 from innerwarden.agent.dashboard.view import View, find
 from innerwarden.agent.dashboard.widgets import incident_href
-from innerwarden.clock import NS, realtime_ns
+from innerwarden.clock import BOOT_ID, NS, boottime_ns, realtime_ns
 from tests.unit.dashboard import samples
 from tests.unit.dashboard.conftest import ingest
 
@@ -239,6 +239,18 @@ def test_an_old_or_missing_report_is_never_shown_as_good(
         assert client.simulate_get(address(client, view.path)).status_code == 200
     text = page(client, VIEWS["sensor"]).text
     assert state in text
+
+
+@pytest.mark.parametrize("ago_s", [1, 60])
+def test_a_wall_clock_that_was_set_makes_no_report_older(client: Client, data_dir: Path, ago_s: int) -> None:
+    report = msgspec.structs.replace(
+        samples.health(realtime_ns() - 86_400 * NS),
+        boot_ns=boottime_ns() - ago_s * NS,
+        boot_id=BOOT_ID.read_text().strip(),
+    )
+    paths.sensor_health(data_dir).write_bytes(msgspec.json.encode(report))
+    expected = "watching" if ago_s < SILENT_AFTER_S else "silent"
+    assert client.simulate_get("/api/v1/overview").json["sensor"]["state"] == expected
 
 
 def test_a_torn_health_file_is_absent(client: Client, data_dir: Path) -> None:
