@@ -3,6 +3,7 @@
 
 The sensor is started and stopped around every other round, so that both variants see the same drift. The build is done
 twice behind each start: programs that a sensor sees for the first time are scanned once, which the note tells apart.
+redis also meets a program that returns at once at the end of each of its calls: what the kernel takes for being asked.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.floor import FLOORS, floor
 from bench.measure import Bound, Result, Unavailable, interleaved, median, spread
 from bench.sensor import Sensor, need_quiet
 
@@ -152,8 +154,16 @@ def run(quick: bool) -> list[dict[str, object]]:
             def serve() -> float:
                 return redis_seconds(port, requests)
 
-            times = interleaved(rounds, {"bare": serve, "sensor": lambda: watched(serve)})
-            rows.append(result("redis-benchmark, SET and GET", times, 5, 10))
+            def serve_on_floor() -> float:
+                with floor("call_end"):
+                    return serve()
+
+            times = interleaved(
+                rounds, {"bare": serve, "sensor": lambda: watched(serve), "floor": serve_on_floor}
+            )
+            asked = 100 * (median(times["floor"]) / median(times["bare"]) - 1)
+            note = f"; {FLOORS['call_end']}, at the end of each of its calls: {asked:.1f} % slower"
+            rows.append(result("redis-benchmark, SET and GET", times, 5, 10, note))
     except Unavailable as reason:
         rows.append(Result(row=17, what="redis-benchmark", note=f"not measured: {reason}").as_dict())
     return rows
