@@ -26,8 +26,8 @@ run: build ## start sensor, agent and dashboard in the foreground, observe only 
 test: ## run the tests; kernel and browser tests run where they can, a skip says why (ARGS='-k ssh')
 	@.ci/setup test
 ifeq ($(ARGS),)
-	@failed=0; $(PY) -m pytest -n $$(nproc) --dist loadfile --no-loadscope-reorder -m 'not kernel and not browser' || failed=1; \
-	IW_PRINT_RSS=1 $(PY) -m pytest -m 'kernel or browser' || failed=1; exit $$failed
+	@failed=0; $(PY) -m pytest -n $$(nproc) --dist loadfile --no-loadscope-reorder -m 'apart or not kernel and not browser' || failed=1; \
+	IW_PRINT_RSS=1 $(PY) -m pytest -m '(kernel or browser) and not apart' || failed=1; exit $$failed
 else
 	@IW_PRINT_RSS=1 $(PY) -m pytest $(ARGS)
 endif

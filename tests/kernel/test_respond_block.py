@@ -31,7 +31,7 @@ from innerwarden.model.responder import (
 from innerwarden.model.verb import BlockAddress
 from tests.kernel.net import BEHIND_V4, DAEMON, FAR_V4, FAR_V6, HERE_V4, OTHER_V4, ROOT, Daemon, Net, wait
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.apart]
 
 #: Everything is let in, early and late.
 ACCEPTING = """
@@ -255,7 +255,7 @@ def test_a_dry_run_touches_nothing_and_says_what_it_would_do(
 
 def test_a_switch_flipped_under_a_live_block(net: Net, start: Start, live: ResponderConfig) -> None:
     daemon = start()
-    daemon.block(FAR_V4, "r1", ttl_s=3)
+    daemon.block(FAR_V4, "r1", ttl_s=6)
     daemon.block(OTHER_V4, "r2", ttl_s=500)
     daemon.end()
     daemon = start(msgspec.structs.replace(live, enabled=False))

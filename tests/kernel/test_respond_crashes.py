@@ -22,7 +22,7 @@ import pytest
 
 from tests.kernel.net import ROOT
 
-pytestmark = [pytest.mark.kernel, pytest.mark.slow]
+pytestmark = [pytest.mark.kernel, pytest.mark.apart, pytest.mark.slow]
 
 #: Spread over a life's steps, whose number differs a little from run to run.
 POINTS = ",".join(

@@ -17,7 +17,7 @@ from tests.kernel import managed
 from tests.kernel.managed import Room, Start, starting, way
 from tests.kernel.net import BEHIND_V4, FAR_V4, FAR_V6, OTHER_V4, Net, wait
 
-pytestmark = [pytest.mark.kernel, pytest.mark.slow]
+pytestmark = [pytest.mark.kernel, pytest.mark.apart, pytest.mark.slow]
 
 
 class Walled(msgspec.Struct):

@@ -16,7 +16,7 @@ from innerwarden.responder import command
 from innerwarden.responder.backends import iptables
 from tests.kernel.net import BEHIND_V4, FAR_V4, FAR_V6, OTHER_V4, Daemon, Net, wait
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.apart]
 
 PROGRAMS = ("iptables", "ip6tables")
 

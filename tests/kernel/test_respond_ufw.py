@@ -16,7 +16,7 @@ from innerwarden.model.verb import BlockAddress
 from tests.kernel.managed import Room, Start, starting, way
 from tests.kernel.net import BEHIND_V4, FAR_V4, FAR_V6, HERE_V4, OTHER_V4, Net, wait
 
-pytestmark = [pytest.mark.kernel, pytest.mark.slow]
+pytestmark = [pytest.mark.kernel, pytest.mark.apart, pytest.mark.slow]
 
 #: Connects, then says every 0.1 s whether a byte came back.
 TALK = """

@@ -23,6 +23,7 @@ from tests.kernel.product import REPOSITORY, Product, wait_for
 
 pytestmark = [
     pytest.mark.kernel,
+    pytest.mark.apart,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make network namespaces"),
     pytest.mark.skipif(
         not Path("/usr/sbin/sshd").exists(), reason="there is no sshd; install openssh-server"

@@ -42,6 +42,7 @@ from tests.kernel.product import REPOSITORY, wait_for
 
 pytestmark = [
     pytest.mark.kernel,
+    pytest.mark.apart,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: without it nothing privileged could happen"),
     pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace; apt-get install strace"),
 ]
