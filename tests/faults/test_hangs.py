@@ -50,7 +50,7 @@ min_severity = "low"
     levels=("worker_down",),
 )
 def test_a_module_that_loops(host: Host) -> None:
-    body = "if event.field('src_ip') == '192.0.2.66': sum(1 for _ in iter(int, 1))"
+    body = "if event.field('src_ip').startswith('198.18.66.'): sum(1 for _ in iter(int, 1))"
     make(host.directory / "work", "net-watch", body)
     for words in (("install", str(host.directory / "work/net-watch")), ("enable", "net-watch")):
         done = host.module(*words)
@@ -59,13 +59,14 @@ def test_a_module_that_loops(host: Host) -> None:
     host.start("agent")
     host.until_levels()
 
-    pokes = iter(range(5))  # a few more would be told as guessing, rightly
+    strangers = iter(range(1, 255))  # several tries of one would be told as guessing, rightly
 
     def told() -> bool:
-        if next(pokes, None) is not None:
-            now = time.strftime("%b %d %H:%M:%S", time.gmtime())
-            with host.log.open("a") as log:
-                log.write(f"{now} web sshd[1]: Failed password for guest from 192.0.2.66 port 1 ssh2\n")
+        now = time.strftime("%b %d %H:%M:%S", time.gmtime())
+        with host.log.open("a") as log:
+            log.write(
+                f"{now} web sshd[1]: Failed password for guest from 198.18.66.{next(strangers)} port 1 ssh2\n"
+            )
         in_text = "worker_down" in host.run("status").stdout
         return "net-watch" in host.levels().get("worker_down", "") and in_text
 
