@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from string import Formatter
+from typing import Annotated
 
 import msgspec
 
@@ -19,6 +20,9 @@ from innerwarden.model.finding import Evidence
 from innerwarden.model.severity import Severity
 
 MATURITIES = ("experimental", "test", "stable")
+#: The longest time in which equal matches fold into one: a week.
+MAX_COOLDOWN_S = 604_800
+CooldownSeconds = Annotated[int, msgspec.Meta(ge=0, le=MAX_COOLDOWN_S)]
 
 #: What a template may name besides fields and parameters: the window's event count, its recent samples, the
 #: group key, the window's length, the account of the acting process; of a native detector's hit the variant (its
@@ -57,7 +61,7 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     false_positives: tuple[str, ...]
     checks: tuple[str, ...]
     group_key: tuple[str, ...] = ()
-    cooldown_s: int = 300
+    cooldown_s: CooldownSeconds = 300
     parameters: dict[str, int] = msgspec.field(default_factory=dict)
     variants: dict[str, Variant] = msgspec.field(default_factory=dict)
     entities: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ from innerwarden import paths
 from innerwarden.config import CollectorsConfig, Config
 from innerwarden.errors import InnerWardenError, ModuleError, RuleError
 from innerwarden.logs.recipe import Recipe
-from innerwarden.model.detector import Detector, DetectorSpec
+from innerwarden.model.detector import MAX_COOLDOWN_S, Detector, DetectorSpec
 from innerwarden.model.severity import Severity
 from innerwarden.modules import manifest as manifests
 from innerwarden.modules import ownership, signature
@@ -448,7 +448,9 @@ def _override(spec: DetectorSpec, config: Config, problems: list[str]) -> Detect
             }
         except ValueError:
             problems.append(f"{where}.severity: {chosen.severity!r} is not one of {', '.join(Severity)}")
-    if chosen.cooldown_s is not None:
+    if chosen.cooldown_s is not None and not 0 <= chosen.cooldown_s <= MAX_COOLDOWN_S:
+        problems.append(f"{where}.cooldown_s is {chosen.cooldown_s}; it must lie in 0..{MAX_COOLDOWN_S}")
+    elif chosen.cooldown_s is not None:
         changes["cooldown_s"] = chosen.cooldown_s
     known = {name: value for name, value in chosen.parameters.items() if name in spec.parameters}
     for name in sorted(set(chosen.parameters) - set(known)):

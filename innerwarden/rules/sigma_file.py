@@ -12,6 +12,7 @@ import msgspec
 import yaml
 
 from innerwarden.errors import RuleError
+from innerwarden.model.detector import CooldownSeconds
 from innerwarden.model.severity import Severity
 
 #: Of one document, everything in it counted; the largest of known rule sets has some 3,000.
@@ -32,7 +33,7 @@ class Extension(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     id: str | None = None
     kinds: tuple[str, ...] = ()
     group_by: tuple[str, ...] = ()
-    cooldown_s: int = 300
+    cooldown_s: CooldownSeconds = 300
     summary: str = ""
     checks: tuple[str, ...] = ()
     entities: tuple[str, ...] = ()

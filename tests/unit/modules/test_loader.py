@@ -37,6 +37,8 @@ def test_overrides_apply_and_bad_ones_are_reported() -> None:
             "log_deletion": DetectorConfig(enabled=False),
             "crypto_miner": DetectorConfig(severity="enormous"),
             "nosuch": DetectorConfig(),
+            "web_shell_access": DetectorConfig(cooldown_s=-1),
+            "user_created": DetectorConfig(cooldown_s=604_801),
         }
     )
     modules = load_modules(SHIPPED, config)
@@ -50,7 +52,9 @@ def test_overrides_apply_and_bad_ones_are_reported() -> None:
     assert "nosuch_count" in text
     assert "enormous" in text
     assert "detectors.nosuch" in text
-    assert len(modules.problems) == 3
+    assert "web_shell_access.cooldown_s is -1; it must lie in 0..604800" in text
+    assert "user_created.cooldown_s is 604801" in text
+    assert len(modules.problems) == 5
 
 
 def test_a_building_block_stays_while_a_correlation_uses_it() -> None:
