@@ -27,9 +27,8 @@ EVENT_ON_CHILD = 0x08000000
 _CLOEXEC, _NONBLOCK, _DIR_FID, _NAME = 0x1, 0x2, 0x400, 0x800
 _MARK_ADD, _MARK_ONLYDIR, _MARK_FILESYSTEM = 0x1, 0x8, 0x100
 _INFO_DFID_NAME = 2
-_FILE_FLAGS = (
-    os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | getattr(os, "O_NOATIME", 0) | 0o100000
-)  # O_LARGEFILE
+#: O_LARGEFILE, which os has as 0. Source: include/uapi/asm-generic/fcntl.h, arch/arm64/include/uapi/asm/fcntl.h.
+_LARGE_FILE = {"x86_64": 0o100000, "aarch64": 0o400000}
 _AT_FDCWD = -100
 _HANDLE_BYTES = 128  # MAX_HANDLE_SZ
 
@@ -64,13 +63,20 @@ class Event(NamedTuple):
     name: str = ""
 
 
+def file_flags(machine: str) -> int:
+    """How the kernel opens the file of an event. It refuses flags (EINVAL) that do not belong there."""
+    return (
+        os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | getattr(os, "O_NOATIME", 0) | _LARGE_FILE.get(machine, 0)
+    )
+
+
 class Group:
     """One queue of events; the kernel keeps at most 16384 and then says that it lost some (OVERFLOW)."""
 
     def __init__(self, *, names: bool) -> None:
         """`names`: events say directory and name (since 5.9) instead of carrying the open file."""
         flags = _CLOEXEC | _NONBLOCK | (_DIR_FID | _NAME if names else 0)
-        self.fd = _checked(_libc.fanotify_init(flags, _FILE_FLAGS), "fanotify_init")
+        self.fd = _checked(_libc.fanotify_init(flags, file_flags(os.uname().machine)), "fanotify_init")
         self._bytes = 4096 if names else _EVENT.size * EVENTS_WITH_FILES
 
     def watch_directory(self, path: str, mask: int) -> None:

@@ -22,7 +22,7 @@ NUMBERS: dict[str, tuple[int | None, int | None, int | None]] = {
     "openat": (257, 295, 56),
     "openat2": (437, 437, 437),
     "creat": (85, 8, None),
-    "open_by_handle_at": (304, 342, None),
+    "open_by_handle_at": (304, 342, 265),
     "rename": (82, 38, None),
     "renameat": (264, 302, 38),
     "renameat2": (316, 353, 276),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from innerwarden.sensor.kernel_syscalls import implemented
+from innerwarden.libbpf import libc
+from innerwarden.sensor.kernel_syscalls import NUMBERS, implemented, numbers
 
 SYMBOLS = """0000000000000000 T __x64_sys_perf_event_open
 0000000000000000 T __x64_sys_umount
@@ -38,3 +39,15 @@ def test_parts_of_names_are_no_names(symbols: Path) -> None:
     assert not implemented("socket", ().__contains__, symbols)
     assert not implemented("unshare", ().__contains__, symbols)
     assert not implemented("perf_event", ().__contains__, symbols)
+
+
+@pytest.mark.parametrize(("machine", "column"), [("x86_64", 0), ("aarch64", 2)])
+def test_what_the_canary_calls_is_what_the_kernel_hands_on(machine: str, column: int) -> None:
+    made = {name: number for name, number in libc.NUMBERS[machine].items() if name in NUMBERS}
+    assert {name: NUMBERS[name][column] for name in made} == made
+
+
+def test_calls_that_a_processor_never_had() -> None:
+    assert numbers("open", "x86_64") == [(0, 2), (1, 5)]
+    assert numbers("open", "aarch64") == []
+    assert numbers("openat", "aarch64") == [(0, 56)]
