@@ -70,9 +70,10 @@ sbom: ## write build/sbom.cdx.json: the parts of the product, their digests and 
 	@.ci/setup build
 	@$(PY) -m tests.sbom build/sbom.cdx.json
 
-bpf: ## rebuild the kernel object (installs clang-14 and bpftool when missing)
+bpf: ## rebuild the kernel objects that are shipped (installs clang-14 and bpftool when missing; ARCH=aarch64: only that)
 	@.ci/setup bpf
-	@PATH="$$PATH:/usr/sbin" $(MAKE) -C bpf
+	@for arch in $(or $(ARCH),$(notdir $(wildcard bpf/objects/*))); do \
+	  PATH="$$PATH:/usr/sbin" $(MAKE) -C bpf ARCH=$$arch || exit; done
 
 bpf-record: ## write bpf/verified.json: what the verifier processes here and on Debian's kernels (ARGS='6.1 newest')
 	@.ci/setup vm

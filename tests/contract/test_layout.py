@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from innerwarden import paths
 from innerwarden.libbpf import btf
 from innerwarden.model import _wire
 
@@ -43,10 +42,10 @@ def test_the_c_compiler_agrees(tmp_path: Path) -> None:
     assert {a: int(b) for a, b in (line.split() for line in printed.splitlines())} == expected
 
 
-def test_the_kernel_object_agrees() -> None:
-    if not paths.bpf_object().exists():
-        pytest.skip(f"no object for this architecture ({paths.bpf_object()}): run `make bpf`")
-    structs = btf.of_object(paths.bpf_object().read_bytes()).structs("iw_")
+@pytest.mark.parametrize("machine", ["aarch64", "x86_64"])
+def test_the_kernel_object_agrees(machine: str) -> None:
+    image = ROOT / "bpf/objects" / machine / "innerwarden.bpf.o"
+    structs = btf.of_object(image.read_bytes()).structs("iw_")
     for kind in _wire.Kind:
         if kind >= 64:
             continue
