@@ -161,8 +161,9 @@ KALLSYMS = Path("/proc/kallsyms")
 _PREFIXES = ("__x64_sys_", "__arm64_sys_", "__ia32_sys_", "__se_sys_")
 
 
-#: Calls that x86 kernels may have as functions that only fail (CONFIG_X86_IOPL_IOPERM), with arguments that none takes.
-_STUBS: dict[str, tuple[int, ...]] = {"ioperm": (-1, 1, 0), "iopl": (4,)}
+#: Calls that kernels may have as functions that only fail (without CONFIG_X86_IOPL_IOPERM, CONFIG_ARCH_HAS_PKEYS), with
+#: arguments that none takes, or that change nothing: the protection of no bytes.
+_STUBS: dict[str, tuple[int, ...]] = {"ioperm": (-1, 1, 0), "iopl": (4,), "pkey_mprotect": (0, 0, 0, -1)}
 
 
 def _is_stub(name: str) -> bool:

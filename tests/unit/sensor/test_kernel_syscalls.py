@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,20 @@ def test_parts_of_names_are_no_names(symbols: Path) -> None:
     assert not implemented("socket", ().__contains__, symbols)
     assert not implemented("unshare", ().__contains__, symbols)
     assert not implemented("perf_event", ().__contains__, symbols)
+
+
+@pytest.mark.parametrize("name", ["ioperm", "iopl", "pkey_mprotect"])
+def test_a_function_that_only_fails_is_no_call(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def answer(error: int) -> None:
+        def syscall(*_arguments: object) -> int:
+            raise OSError(error, "answered")
+
+        monkeypatch.setattr(libc, "syscall", syscall)
+
+    answer(errno.ENOSYS)
+    assert not implemented(name, {f"__x64_sys_{name}", f"__arm64_sys_{name}"}.__contains__)
+    answer(errno.EINVAL)
+    assert implemented(name, {f"__x64_sys_{name}", f"__arm64_sys_{name}"}.__contains__)
 
 
 @pytest.mark.parametrize(("machine", "column"), [("x86_64", 0), ("aarch64", 2)])
