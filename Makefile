@@ -49,10 +49,10 @@ test-vm: ## try every hook and run the kernel tests on Debian's kernels in QEMU 
 	@.ci/setup vm
 	@$(PY) -m tests.vm.run $(ARGS)
 
-test-installed: ## install the package on a fresh Debian 12 in QEMU and use it (ARGS=FILE: that .deb; '--release trixie': Debian 13; else make deb)
+test-installed: ## install the package on a fresh Debian 12 in QEMU and use it (ARGS=FILE: that .deb; '--release trixie': Debian 13; else make deb; ARCH=arm64: on that processor)
 	@.ci/setup installed
 	@$(if $(ARGS),true,$(MAKE) --no-print-directory deb)
-	@$(PY) -m tests.installed.run $(ARGS)
+	@$(PY) -m tests.installed.run $(if $(ARCH),--arch $(ARCH)) $(ARGS)
 
 check: ## formatting, lint, types, generated files, kernel object, contracts
 	@.ci/setup test
