@@ -96,9 +96,9 @@ heap-budget: ## memory of sensor and agent under load, and that it is flat (ARGS
 	@.ci/setup bench
 	@$(PY) -m bench.heap $(ARGS)
 
-deb: ## build the Debian package of this release into dist/ (SUITE=trixie: of that one, as root)
-	@.ci/setup $(if $(SUITE),elsewhere,deb)
-	@debian/tools/$(if $(SUITE),elsewhere $(SUITE),package)
+deb: ## build the Debian package of this release into dist/ (SUITE=trixie, ARCH=arm64: for that one, as root)
+	@.ci/setup $(if $(SUITE)$(ARCH),elsewhere,deb)
+	@debian/tools/$(if $(SUITE)$(ARCH),elsewhere $(or $(SUITE),$$(. /etc/os-release && echo $$VERSION_CODENAME)) $(or $(ARCH),$$(dpkg --print-architecture)),package)
 
 deb-check: deb ## lintian, piuparts (as root), and whether a second build elsewhere gives the same bytes
 	@.ci/setup debcheck

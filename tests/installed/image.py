@@ -21,24 +21,55 @@ from tests.vm.image import REPOSITORY
 CACHE = REPOSITORY / "build" / "installed"
 
 
+class Board(NamedTuple):
+    """What is emulated: the emulator with its arguments, and the guest's serial port."""
+
+    command: tuple[str, ...]
+    console: str
+
+
+#: By the architecture, as Debian calls it.
+BOARDS = {
+    "amd64": Board(("qemu-system-x86_64",), "ttyS0"),
+    "arm64": Board(("qemu-system-aarch64", "-M", "virt"), "ttyAMA0"),
+}
+
+
 class Release(NamedTuple):
-    """`kernel`: as tests/vm names it; `version`: the end of the package's own; `cpu`: what the emulator shows."""
+    """`kernel`: as tests/vm names it; `version`: the end of the package's own; `cpu`: what the emulator shows;
+    `blind`: how doctor's reasons begin for what this kernel has not and nothing stands in for."""
 
     suite: str
+    architecture: str
     version: str
     kernel: str
     cpu: str
+    blind: tuple[str, ...] = ()
 
 
+#: What makes a 32-bit call out of a 64-bit program is x86's.
+NO_COMPAT = "this kernel was built without the call"
 RELEASES = {
-    release.suite: release
+    (release.suite, release.architecture): release
     for release in (
-        Release("bookworm", "deb12", "6.1", "max"),
+        Release("bookworm", "amd64", "deb12", "6.1", "max"),
         # This emulator's cmpxchg16b makes 6.12 and later oops at boot.
-        Release("trixie", "deb13", "6.12", "max,cx16=off"),
+        Release("trixie", "amd64", "deb13", "6.12", "max,cx16=off"),
+        # Without the pointer authentication of `max`, which is costly to emulate.
+        Release(
+            "bookworm",
+            "arm64",
+            "deb12",
+            "6.1",
+            "neoverse-n1",
+            (NO_COMPAT, "fentry hooks are refused by this kernel"),
+        ),
+        Release("trixie", "arm64", "deb13", "6.12", "neoverse-n1", (NO_COMPAT,)),
     )
 }
 DEFAULT = "bookworm"
+#: Runs what is of another processor.
+FOREIGN = REPOSITORY / "debian/tools/foreign"
 #: A small server: what is needed to run, to be attacked over ssh, and to be looked at. Python is in every usual
 #: installation, and takes a minute to compile its library under emulation.
 PACKAGES = (
@@ -98,12 +129,12 @@ class Image:
 def ready(release: Release) -> Image:
     """The image, made now when it is not there. Raises CalledProcessError, RuntimeError."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    kernel = kernels.fetch(release.kernel)
+    kernel = kernels.fetch(release.kernel, release.architecture)
     recipe = "\n".join((Path(__file__).read_text(), CONTROL.read_text(), kernel.release))
-    stem = f"debian-{release.suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
-    image = Image(CACHE / stem, release, kernel)
+    kind = f"debian-{release.suite}-{release.architecture}"
+    image = Image(CACHE / f"{kind}-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}", release, kernel)
     if not image.is_there():
-        for old in CACHE.glob(f"debian-{release.suite}-*"):
+        for old in CACHE.glob(f"{kind}-*"):
             old.unlink()
         _make(image)
     return image
@@ -116,11 +147,12 @@ def _make(image: Image) -> None:
     shutil.rmtree(root, ignore_errors=True)
     with (CACHE / "mmdebstrap.log").open("w") as log:
         subprocess.run(
-            ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}",
+            [*_able(image.release), "mmdebstrap", "--mode=root", "--variant=minbase",
+             f"--architectures={image.release.architecture}", f"--include={','.join(PACKAGES)}",
              "--dpkgopt=force-unsafe-io", image.release.suite, str(root), kernels.mirror()],
             check=True, stdout=log, stderr=log,
         )  # fmt: skip
-    _modules(image.kernel, root)
+    _modules(image, root)
     _settle(root)
     _initramfs(image)
     shutil.copy(root / "var/lib/dpkg/status", image.status)
@@ -128,10 +160,16 @@ def _make(image: Image) -> None:
     shutil.rmtree(root)
 
 
-def _modules(kernel: kernels.Kernel, root: Path) -> None:
+def _able(release: Release) -> tuple[str, ...]:
+    """What stands before a command that runs programs of the guest."""
+    return str(FOREIGN), release.architecture
+
+
+def _modules(image: Image, root: Path) -> None:
+    kernel = image.kernel
     source = next(kernel.directory.glob("**/lib/modules")) / kernel.release
     shutil.copytree(source, root / "usr/lib/modules" / kernel.release, symlinks=True)
-    subprocess.run(["chroot", str(root), "depmod", kernel.release], check=True)
+    subprocess.run([*_able(image.release), "chroot", str(root), "depmod", kernel.release], check=True)
 
 
 def _settle(root: Path) -> None:
@@ -156,10 +194,7 @@ def _initramfs(image: Image) -> None:
     shutil.rmtree(tree, ignore_errors=True)
     (tree / "bin").mkdir(parents=True)
     (tree / "modules").mkdir()
-    busybox = shutil.which("busybox")
-    if busybox is None:
-        raise RuntimeError("busybox is missing: apt-get install busybox-static")
-    shutil.copy(busybox, tree / "bin/busybox")
+    shutil.copy(_busybox(image.release), tree / "bin/busybox")
     for number, name in enumerate(BOOT_MODULES):
         module = _module(image.kernel, name)
         if module is not None:
@@ -169,6 +204,19 @@ def _initramfs(image: Image) -> None:
     script = f"find . | cpio -o -H newc --quiet -R 0:0 >{shlex.quote(str(image.initramfs))}"
     subprocess.run(script, shell=True, cwd=tree, check=True)
     shutil.rmtree(tree)
+
+
+def _busybox(release: Release) -> Path:
+    """This machine's, or one that runs on the guest's processor. Raises CalledProcessError, RuntimeError."""
+    if release.architecture == kernels.ARCHITECTURE:
+        if (own := shutil.which("busybox")) is None:
+            raise RuntimeError("busybox is missing: apt-get install busybox-static")
+        return Path(own)
+    suite = kernels.Suite(release.suite, release.architecture)
+    suite.update()
+    place = CACHE / f"busybox-{release.architecture}"
+    suite.unpack("busybox-static", place)
+    return next(path for path in place.rglob("bin/busybox"))
 
 
 def _module(kernel: kernels.Kernel, name: str) -> Path | None:

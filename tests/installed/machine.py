@@ -17,14 +17,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from tests.installed.image import CACHE, Image
+from tests.installed.image import BOARDS, CACHE, Image
 from tests.vm.boot import EMULATOR_FAULTS
 
 APPEND = (
-    "console=ttyS0 quiet loglevel=4 panic=-1 root=/dev/vda rw systemd.show_status=0"
+    "quiet loglevel=4 panic=-1 root=/dev/vda rw systemd.show_status=0"
     " lsm=landlock,lockdown,yama,integrity,apparmor,bpf"
 )
-BOOT_S = 240.0
+BOOT_S = 600.0
 #: Beyond the limit that the guest itself puts on a script.
 GRACE_S = 60.0
 
@@ -42,6 +42,17 @@ class Answer(NamedTuple):
     text: str
 
 
+def emulator(image: Image) -> list[str]:
+    """The machine without its disks and ports."""
+    board = BOARDS[image.release.architecture]
+    return [
+        *board.command, "-accel", "tcg,thread=multi", "-cpu", image.release.cpu, "-smp", "2", "-m", "2G",
+        "-display", "none", "-monitor", "none", "-no-reboot", "-nic", "none",
+        "-kernel", str(image.kernel.image), "-initrd", str(image.initramfs),
+        "-append", f"console={board.console} {APPEND}",
+    ]  # fmt: skip
+
+
 class Machine:
     """A context: boots at its beginning, is gone at its end."""
 
@@ -50,9 +61,7 @@ class Machine:
         self._directory = tempfile.TemporaryDirectory(prefix="iw-")
         self._socket_path = Path(self._directory.name) / "control"
         self._command = [
-            "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", image.release.cpu, "-smp", "2", "-m", "2G",
-            "-display", "none", "-monitor", "none", "-serial", f"file:{self.console}", "-no-reboot", "-nic", "none",
-            "-kernel", str(image.kernel.image), "-initrd", str(image.initramfs), "-append", APPEND,
+            *emulator(image), "-serial", f"file:{self.console}",
             "-drive", f"file={image.disk},format=raw,if=virtio,snapshot=on,cache=unsafe",
             "-drive", f"file={packages},format=raw,if=virtio,readonly=on",
             "-chardev", f"socket,id=control,path={self._socket_path},server=on,wait=off",

@@ -68,10 +68,11 @@ def _needed(package: Path, image: Image) -> Path:
     """What apt would fetch for the package on the image, kept until the package needs something else."""
     relations = [_field(package, name) for name in ("Pre-Depends", "Depends", "Recommends")]
     state = "\n".join([Path(__file__).read_text(), image.status.read_text(), *relations])
-    archive = CACHE / f"archive-{image.release.suite}-{hashlib.sha256(state.encode()).hexdigest()[:16]}"
+    kind = f"archive-{image.release.suite}-{image.release.architecture}"
+    archive = CACHE / f"{kind}-{hashlib.sha256(state.encode()).hexdigest()[:16]}"
     if archive.exists():
         return archive
-    for old in CACHE.glob(f"archive-{image.release.suite}-*"):
+    for old in CACHE.glob(f"{kind}-*"):
         shutil.rmtree(old)
     part = CACHE / "archive.part"
     shutil.rmtree(part, ignore_errors=True)
@@ -107,7 +108,8 @@ def _apt(image: Image, directory: Path) -> list[str]:
         "APT::Sandbox::User": "root",
         "Debug::NoLocking": "true",
     }
-    return ["apt-get", *(f"-o{name}={value}" for name, value in options.items())]
+    own = kernels.of_architecture(image.release.architecture)
+    return ["apt-get", *own, *(f"-o{name}={value}" for name, value in options.items())]
 
 
 def _paragraph(package: Path) -> str:

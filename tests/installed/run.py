@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Install the package on a fresh Debian with systemd and use it: `python -m tests.installed.run [PACKAGE.deb]`.
 
-`--release trixie` is Debian 13; without it, it is 12. Without a file it is that release's newest package in dist/.
+`--release trixie` is Debian 13; without it, it is 12. `--arch arm64` emulates that processor. Without a file it is the
+newest package for them in dist/.
 Every check is printed as it ends, with its seconds; one that could not be tried because of another is printed as not
 tried, and counts as failed.
 """
@@ -17,6 +18,7 @@ from tests.installed import image, packages
 from tests.installed.checks import CHECKS, Run
 from tests.installed.guest import CheckError, Guest
 from tests.installed.machine import Machine, MachineError
+from tests.vm import kernels
 from tests.vm.image import REPOSITORY
 
 DIST = REPOSITORY / "dist"
@@ -27,19 +29,21 @@ JOURNAL = "journalctl -b --no-pager -o short-monotonic -q; dmesg"
 def wanted(arguments: list[str]) -> tuple[Path, image.Release]:
     """The package, and what it is installed on. Raises RuntimeError when there is none."""
     parser = argparse.ArgumentParser(prog="tests.installed.run")
-    parser.add_argument("--release", choices=sorted(image.RELEASES), default=image.DEFAULT)
+    suites, architectures = (sorted(set(names)) for names in zip(*image.RELEASES, strict=True))
+    parser.add_argument("--release", choices=suites, default=image.DEFAULT)
+    parser.add_argument("--arch", choices=architectures, default=kernels.ARCHITECTURE)
     parser.add_argument("package", nargs="?", type=Path)
     said = parser.parse_args(arguments)
-    release = image.RELEASES[said.release]
+    release = image.RELEASES[said.release, said.arch]
     return said.package.resolve() if said.package else _newest(release), release
 
 
 def _newest(release: image.Release) -> Path:
-    found = sorted(
-        DIST.glob(f"innerwarden_*+{release.version}_amd64.deb"), key=lambda path: path.stat().st_mtime
-    )
+    pattern = f"innerwarden_*+{release.version}_{release.architecture}.deb"
+    found = sorted(DIST.glob(pattern), key=lambda path: path.stat().st_mtime)
     if not found:
-        raise RuntimeError(f"there is no package for {release.suite} in {DIST}: make deb, on that release")
+        how = f"make deb SUITE={release.suite} ARCH={release.architecture}"
+        raise RuntimeError(f"there is no package for {release.suite} {release.architecture} in {DIST}: {how}")
     return found[-1]
 
 
@@ -54,9 +58,9 @@ class Log:
         self._file.write(f"{text}\n")
 
 
-def check_all(machine: Machine, disk: packages.Disk, log: Log) -> int:
+def check_all(machine: Machine, disk: packages.Disk, blind: tuple[str, ...], log: Log) -> int:
     """How many checks did not hold."""
-    run = Run(Guest(machine), disk)
+    run = Run(Guest(machine), disk, blind)
     wrong = 0
     obstacle = ""
     for check in CHECKS:
@@ -83,7 +87,7 @@ def once(disk: packages.Disk, debian: image.Image, log: Log) -> int:
     began = time.monotonic()
     with Machine(debian, disk.path) as machine:
         _tell(log, "ok    ", began, machine.cpu_s(), f"boot of {debian.kernel.release}")
-        wrong = check_all(machine, disk, log)
+        wrong = check_all(machine, disk, debian.release.blind, log)
         (image.CACHE / "journal.log").write_text(machine.run(JOURNAL).text)
         return wrong
 

@@ -15,13 +15,10 @@ from pathlib import Path
 from tests.vm.image import REPOSITORY
 
 CACHE = REPOSITORY / "build" / "vm"
-CLOUD = "linux-image-cloud-amd64"
-RELEASES = {
-    "5.10": f"bullseye/{CLOUD}",
-    "6.1": f"bookworm/{CLOUD}",
-    "6.12": f"trixie/{CLOUD}",
-    "newest": f"sid/{CLOUD}",
-}
+#: The suite whose kernel for clouds it is.
+RELEASES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "newest": "sid"}
+#: As Debian calls it.
+ARCHITECTURE = "amd64"
 #: Modules that the kernel tests need where the kernel has them as modules.
 MODULES = ("veth", "overlay", "dummy")
 
@@ -64,10 +61,11 @@ def plain(module: Path) -> Path:
 class Suite:
     """One Debian suite with package lists of its own, from the mirror that the machine's apt uses."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, architecture: str = ARCHITECTURE) -> None:
         self.name = name
-        self.directory = CACHE / "apt" / name
+        self.directory = CACHE / "apt" / (name if architecture == ARCHITECTURE else f"{name}-{architecture}")
         self._options = [
+            *of_architecture(architecture),
             f"-oDir::Etc::sourcelist={self.directory}/sources.list",
             "-oDir::Etc::sourceparts=-",
             f"-oDir::State::lists={self.directory}/lists",
@@ -97,6 +95,11 @@ class Suite:
         archive.unlink()
 
 
+def of_architecture(name: str) -> list[str]:
+    """What makes an apt-get look for packages of that architecture alone."""
+    return [f"-oAPT::Architecture={name}", f"-oAPT::Architectures={name}"]
+
+
 def mirror() -> str:
     """The archive that this machine installs Debian's own packages from."""
     command = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"]
@@ -110,12 +113,14 @@ def mirror() -> str:
     )
 
 
-def fetch(name: str) -> Kernel:
+def fetch(name: str, architecture: str = ARCHITECTURE) -> Kernel:
     """Download and unpack a kernel; kept for the next run. Raises RuntimeError when the suite has no such package."""
-    suite_name, _, meta = RELEASES.get(name, name).partition("/")
+    suite_name, _, meta = name.partition("/")
+    if name in RELEASES:
+        suite_name, meta = RELEASES[name], f"linux-image-cloud-{architecture}"
     directory = CACHE / "kernels" / f"{suite_name}-{meta}"
     if not directory.exists():
-        suite = Suite(suite_name)
+        suite = Suite(suite_name, architecture)
         suite.update()
         images = suite.depends(meta)
         if not images:
