@@ -45,6 +45,16 @@ def weigh(pid: int) -> dict[str, dict[str, float]]:
     return weights
 
 
+def end(product: subprocess.Popen[str]) -> str:
+    """Ask it to stop, make it after 15 s; what it wrote to its standard error."""
+    product.send_signal(signal.SIGTERM)
+    try:
+        return product.communicate(timeout=15)[1]
+    except subprocess.TimeoutExpired:
+        product.kill()
+        return product.communicate()[1]
+
+
 def report(seconds: float) -> str:
     """Start the product, let it run for `seconds`, and say what each process weighs."""
     with tempfile.TemporaryDirectory(prefix="iw-memory-") as directory:
@@ -69,20 +79,17 @@ def report(seconds: float) -> str:
         weights: dict[str, dict[str, float]] = {}
         deadline = time.monotonic() + seconds + 10
         settled = None
-        while time.monotonic() < deadline and product.poll() is None:
-            weights = weigh(product.pid) or weights
-            working = (Path(directory) / "sensor-health.json").exists()
-            if settled is None and working and len(weights) == len(ROLES):
-                settled = time.monotonic() + seconds
-            if settled is not None and time.monotonic() >= settled:
-                break
-            time.sleep(0.1)
-        product.send_signal(signal.SIGTERM)
         try:
-            _, error = product.communicate(timeout=15)
-        except subprocess.TimeoutExpired:
-            product.kill()
-            _, error = product.communicate()
+            while time.monotonic() < deadline and product.poll() is None:
+                weights = weigh(product.pid) or weights
+                working = (Path(directory) / "sensor-health.json").exists()
+                if settled is None and working and len(weights) == len(ROLES):
+                    settled = time.monotonic() + seconds
+                if settled is not None and time.monotonic() >= settled:
+                    break
+                time.sleep(0.1)
+        finally:
+            error = end(product)
     if settled is None:
         last = error.strip().splitlines()[-1:] or ["it ended without a word"]
         return f"memory not measured: {last[0]}"

@@ -71,7 +71,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterable[None]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what sensor and agent weigh, once, when `make test` asks for it."""
-    if os.environ.get("IW_PRINT_RSS") != "1":
+    if os.environ.get("IW_PRINT_RSS") != "1" or "PYTEST_XDIST_WORKER" in os.environ:
         return
     from bench import memory
 
