@@ -18,9 +18,8 @@ class Stop(threading.Event):
         self._read_fd, self._write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def set(self) -> None:
-        if (
-            not self._stopped
-        ):  # a storm of signals interrupts its own handler: the second time there is nothing to do
+        # A storm of signals interrupts its own handler: the second time there is nothing to do.
+        if not self._stopped:
             self._stopped = True
             os.write(self._write_fd, b"\0")
 

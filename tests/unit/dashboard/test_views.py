@@ -17,10 +17,10 @@ import pytest
 
 from innerwarden import paths
 from innerwarden.agent.dashboard import types as bodies
-from innerwarden.agent.dashboard.context import SILENT_AFTER_S
 from innerwarden.agent.dashboard.view import View, find
 from innerwarden.agent.dashboard.widgets import incident_href
-from innerwarden.clock import BOOT_ID, NS, boottime_ns, realtime_ns
+from innerwarden.clock import NS, boot_id, boottime_ns, realtime_ns
+from innerwarden.model.health import SILENT_AFTER_S
 from tests.unit.dashboard import samples
 from tests.unit.dashboard.conftest import ingest
 
@@ -246,7 +246,7 @@ def test_a_wall_clock_that_was_set_makes_no_report_older(client: Client, data_di
     report = msgspec.structs.replace(
         samples.health(realtime_ns() - 86_400 * NS),
         boot_ns=boottime_ns() - ago_s * NS,
-        boot_id=BOOT_ID.read_text().strip(),
+        boot_id=boot_id(),
     )
     paths.sensor_health(data_dir).write_bytes(msgspec.json.encode(report))
     expected = "watching" if ago_s < SILENT_AFTER_S else "silent"
